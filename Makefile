@@ -1,0 +1,74 @@
+# Copyright 2026 The hier_seg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+#
+# For machines without ROS 2: everything comes from pip into .venv, ROS included.
+# On a machine with ROS 2, colcon builds the package instead; see README.md.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/setup-complete
+
+# A sourced ROS 2, another virtual environment or pip's own settings for users would mix other
+# builds of the same libraries with those in .venv.
+unexport AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH LD_LIBRARY_PATH PYTHONHOME
+unexport PYTHONPATH RMW_IMPLEMENTATION ROS_DISTRO ROS_VERSION _ROS_WHEELS_BOOTSTRAP_COMPLETE
+unexport PIP_PREFIX PIP_TARGET PIP_USER VIRTUAL_ENV
+
+define CHECK_PYTHON
+import platform, sys
+version = sys.version.split()[0]
+if not (3, 10) <= sys.version_info[:2] <= (3, 13):
+    sys.exit("make: $(PYTHON) is Python " + version + "; Python 3.10 to 3.13 is needed:"
+             " name one with make PYTHON=python3.x")
+if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
+    sys.exit("make: this is " + platform.system() + " on " + platform.machine() + "; the ROS 2"
+             " wheels are for Linux on x86_64: install ROS 2 here and build with colcon")
+try:
+    import ensurepip, venv
+except ImportError:
+    sys.exit("make: $(PYTHON) cannot make virtual environments: install python3-venv"
+             " (sudo apt install python3-venv)")
+endef
+export CHECK_PYTHON
+
+.PHONY: help setup demo test lint format clean
+
+help:
+	@echo 'make setup   install everything into $(VENV)'
+	@echo 'make demo    replay the bundled bag through the node; pictures and report in out/demo'
+	@echo 'make test    run every test'
+	@echo 'make lint    check the style and the types (make format puts the style right)'
+	@echo 'make clean   remove all that make has made, $(VENV) included'
+
+setup: $(STAMP)
+
+$(STAMP): Makefile setup.py pyproject.toml hier_seg_trainer/pyproject.toml
+	@command -v '$(PYTHON)' >/dev/null || \
+	  { echo 'make: no $(PYTHON): install python3, or name one with make PYTHON=...' >&2; exit 1; }
+	@'$(PYTHON)' -c "$$CHECK_PYTHON"
+	@echo 'Installing into $(VENV): about 5 GB, most of it PyTorch; a few minutes the first time.'
+	@test -x $(BIN)/python || '$(PYTHON)' -m venv $(VENV)
+	@$(BIN)/python -m pip install --disable-pip-version-check $(PIP_ARGUMENTS) \
+	  --editable '.[ros,test,lint]' --editable './hier_seg_trainer[lite0,test]'
+	@touch $@
+
+demo: setup
+	@$(BIN)/python demo/run_demo.py
+
+test: setup
+	@$(BIN)/python -m pytest test hier_seg_trainer/tests
+
+lint: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: setup
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) build install log out *.egg-info hier_seg_trainer/src/*.egg-info
+	rm -rf .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

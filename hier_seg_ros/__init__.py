@@ -1,0 +1,29 @@
+# Copyright 2026 The hier_seg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Hierarchical semantic segmentation of street scenes for ROS 2."""
+
+from typing import TYPE_CHECKING, Any
+
+from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.hierarchy import Hierarchy
+
+if TYPE_CHECKING:
+    from hier_seg_ros.segmenter import DecisionOptions, SegmentationResult, Segmenter
+
+__version__ = '0.1.0'
+__all__ = [
+    'DecisionOptions',
+    'HierSegError',
+    'Hierarchy',
+    'SegmentationResult',
+    'Segmenter',
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load the segmenter on first use: reading a label tree must not import torch."""
+    if name in ('DecisionOptions', 'SegmentationResult', 'Segmenter'):
+        from hier_seg_ros import segmenter
+
+        return getattr(segmenter, name)
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

@@ -1,0 +1,248 @@
+# Copyright 2026 The hier_seg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The command ``evaluate_bag``: a bag in; scores, pictures, a report and predictions out."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.evaluation.bags import Bag, BagWriter
+from hier_seg_ros.evaluation.evaluation import Evaluation
+from hier_seg_ros.evaluation.output_folder import check_replaceable, output_folder
+from hier_seg_ros.evaluation.predictions import (
+    GroundTruth,
+    RecordedPredictions,
+    SegmenterPredictions,
+    recorded_hierarchy,
+    write_hierarchy,
+    write_outputs,
+)
+from hier_seg_ros.hierarchy import Hierarchy
+from hier_seg_ros.resources import find_model
+from hier_seg_ros.segmenter import DecisionOptions, Segmenter
+from hier_seg_ros.segmenter.decision import VOID_DECISIONS
+
+DEFAULT_MODEL = 'street_lite0'
+REJECTED_SHOWN = 5  # lines about images that make no sense
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    options = _parser().parse_args(arguments)
+    try:
+        lines = run(options, f'evaluate_bag {shlex.join(arguments)}')
+    except HierSegError as error:
+        print(f'evaluate_bag: {error}', file=sys.stderr)
+        return 1
+    print('\n'.join(lines))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog='evaluate_bag',
+        description='Segment the images of a bag, or take predictions that were recorded from '
+        'the node, and leave scores, pictures and an HTML report. Needs no ROS.',
+    )
+    parser.add_argument('bag', type=Path, help='rosbag2 folder, .mcap or .db3 file with images')
+    parser.add_argument('--image-topic', help='default: the only topic of colour images')
+    parser.add_argument(
+        '--model',
+        help=f'name or folder of the model ({DEFAULT_MODEL}); with --predictions: the one that '
+        'made them, for the report, and for its tree if the recording has none',
+    )
+    parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N (%(default)s)')
+    parser.add_argument(
+        '--predictions',
+        type=Path,
+        metavar='BAG',
+        help='bag with what the node published for these images; the model is not run then',
+    )
+    parser.add_argument(
+        '--namespace',
+        default='/segmenter',
+        help="the node's name, or that of one camera below it (%(default)s)",
+    )
+    parser.add_argument(
+        '--out',
+        type=Path,
+        default=Path('out/evaluation'),
+        help='folder to write; one that this command wrote before is replaced (%(default)s)',
+    )
+    parser.add_argument(
+        '--alpha',
+        type=float,
+        default=0.5,
+        help="weight of the overlay's colours, 0-1 (%(default)s)",
+    )
+    parser.add_argument('--void-decisions', choices=VOID_DECISIONS, default='keep')
+    parser.add_argument(
+        '--min-confidence',
+        type=float,
+        default=0.0,
+        help='a decision below it stops at the parent, 0-1 (%(default)s)',
+    )
+    parser.add_argument(
+        '--min-sign-pixels',
+        type=int,
+        default=50,
+        help='smaller areas are not listed as signs; scores count every pixel (%(default)s)',
+    )
+    return parser
+
+
+def run(options: argparse.Namespace, command: str) -> list[str]:
+    """Evaluate; returns the lines to print. Raises HierSegError, with nothing written."""
+    namespace = '/' + options.namespace.strip('/')
+    out: Path = options.out
+    check_replaceable(out)
+    for path in (options.bag, options.predictions):
+        if path is not None and _is_within(path, out):
+            raise HierSegError(
+                f'{path}: lies within {out}, which would be replaced; choose another --out'
+            )
+    if not 0.0 <= options.alpha <= 1.0:
+        raise HierSegError(f'--alpha: {options.alpha} is outside 0-1; choose a value between')
+    with ExitStack() as stack:
+        bag = stack.enter_context(Bag(options.bag))
+        topic = options.image_topic or bag.choose_image_topic(leave_out=[f'{namespace}/'])
+        source: SegmenterPredictions | RecordedPredictions
+        if options.predictions is None:
+            decision_options = DecisionOptions(
+                void_decisions=options.void_decisions, min_confidence=options.min_confidence
+            )
+            segmenter = Segmenter.load(
+                find_model(options.model or DEFAULT_MODEL), options.device, decision_options
+            )
+            source = SegmenterPredictions(segmenter, options.alpha)
+            origin = f'model {segmenter.name} on {segmenter.device}'
+        else:
+            recorded = stack.enter_context(Bag(options.predictions))
+            hierarchy = recorded_hierarchy(recorded, namespace) or Hierarchy.load(
+                find_model(options.model or DEFAULT_MODEL) / 'hierarchy.yaml'
+            )
+            source = RecordedPredictions(recorded, namespace, hierarchy, options.alpha)
+            origin = f'recorded from the node at {namespace} in {options.predictions.name}'
+            if options.model is not None:
+                origin = f'model {Path(options.model).name}, {origin}'
+        folder = stack.enter_context(output_folder(out))
+        evaluation = Evaluation(folder, source.hierarchy, options.min_sign_pixels)
+        writer = None
+        if options.predictions is None:
+            writer = stack.enter_context(BagWriter(folder / 'predictions'))
+        truth = GroundTruth(bag, source.hierarchy)
+        total = bag.message_count(topic)
+        digits = max(3, len(str(total - 1)))
+        images = bag.images(topic, evaluation.rejected, distinct=True)
+        progress = tqdm(images, total=total, unit='image', desc='evaluate_bag', disable=None)
+        for number, image in enumerate(progress):
+            rgb = _as_rgb(image.pixels)
+            outputs = source.at(rgb, image.stamp, evaluation.rejected)
+            if outputs is None:
+                evaluation.without_prediction += 1
+                continue
+            labels = truth.at(rgb, image.stamp, evaluation.rejected)
+            evaluation.add(f'{number:0{digits}}', image, rgb, outputs, labels)
+            if writer is not None:
+                if len(evaluation.frames) == 1:
+                    write_hierarchy(writer, namespace, source.hierarchy, image.stamp)
+                write_outputs(
+                    writer, outputs, namespace, source.hierarchy, image.stamp, image.frame_id
+                )
+        _check_not_empty(evaluation, options.bag, topic, total, options.predictions)
+        summary = evaluation.summary()
+        summary = {
+            'command': command,
+            'date': datetime.now(timezone.utc).isoformat(timespec='seconds'),
+            'bag': str(options.bag),
+            'image_topic': topic,
+            'predictions': origin,
+            'hierarchy': source.hierarchy.name,
+            'images': {'in_bag': total, **summary.pop('images')},
+            **summary,
+        }
+        evaluation.write(summary, truth.topics)
+    return _summary_lines(summary, evaluation, out)
+
+
+def _as_rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return H×W×3; a mono image gets the same value in each channel."""
+    return pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2)
+
+
+def _is_within(path: Path, folder: Path) -> bool:
+    return folder.resolve() in (path.resolve(), *path.resolve().parents)
+
+
+def _check_not_empty(
+    evaluation: Evaluation, bag: Path, topic: str, total: int, predictions: Path | None
+) -> None:
+    if evaluation.frames:
+        return
+    if evaluation.without_prediction and predictions is not None:
+        raise HierSegError(
+            f'{predictions}: has no prediction for any of the {evaluation.without_prediction} '
+            f'images of {topic} in {bag}: no stamp is the same; record it from this very bag'
+        )
+    raise HierSegError(
+        f'{bag}: none of the {total} images of {topic} can be used; the first: '
+        f'{evaluation.rejected[0]}'
+    )
+
+
+def _summary_lines(summary: dict[str, Any], evaluation: Evaluation, out: Path) -> list[str]:
+    """Return the result in a few lines for the terminal."""
+    images = summary['images']
+    lines = [f'{images["evaluated"]} of {images["in_bag"]} images evaluated']
+    if evaluation.without_prediction:
+        lines.append(f'{evaluation.without_prediction} images have no prediction')
+    partial = {
+        output: count
+        for output, count in images['by_output'].items()
+        if count < images['evaluated']
+    }
+    if partial:
+        counts = ', '.join(f'{output} {count}' for output, count in partial.items())
+        lines.append(f'outputs that came for fewer images: {counts}')
+    if evaluation.rejected:
+        lines.append(f'{len(evaluation.rejected)} images rejected:')
+        lines += [f'  {reason}' for reason in evaluation.rejected[:REJECTED_SHOWN]]
+        if len(evaluation.rejected) > REJECTED_SHOWN:
+            lines.append('  … the others are in scores.json')
+    for output, scores in summary['scores'].items():
+        mean_accuracy, mean_iou = scores['mPA'], scores['mIoU']
+        lines.append(
+            f'{output}: mPA {_percent(mean_accuracy["paper"])}, mIoU {_percent(mean_iou["paper"])}'
+            f' (with void predictions as errors: mPA {_percent(mean_accuracy["cityscapes"])}, '
+            f'mIoU {_percent(mean_iou["cityscapes"])}), {len(scores["classes"])} classes'
+        )
+    if summary['signs']:
+        signs = summary['signs']
+        lines.append(
+            f'traffic signs: {signs["found"]} of {signs["signs"]} found, {signs["right_class"]} '
+            f'of the right class; {_percent(signs["far_share"])} of the predicted sign pixels are '
+            'far from any sign'
+        )
+    lines.append(f'report: {out / "report.html"}')
+    return lines
+
+
+def _percent(value: float | None) -> str:
+    return '–' if value is None else f'{value:.1%}'
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,107 @@
+# Copyright 2026 The hier_seg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The command `segmenter_node`: runs the lifecycle node, by itself with autostart."""
+
+import argparse
+import sys
+import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.ros.stop_request import StopRequest
+
+if TYPE_CHECKING:
+    from hier_seg_ros.ros.node import SegmenterNode
+
+COMMAND = 'segmenter_node'
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the node until SIGINT or SIGTERM; return the exit code.
+
+    0 after a signal; 1 where the node cannot start (with autostart also where it cannot configure
+    or activate) or a bug has ended one of its threads.
+    """
+    # Before the imports, which take seconds: a signal must not end in a traceback.
+    stop = StopRequest()
+    try:
+        return _run(list(sys.argv if arguments is None else [COMMAND, *arguments]), stop)
+    except HierSegError as error:
+        print(f'{COMMAND}: {error}', file=sys.stderr)
+        return 1
+    finally:
+        stop.ignore_signals()
+
+
+def _run(arguments: list[str], stop: StopRequest) -> int:
+    import rclpy
+
+    from hier_seg_ros.ros.startup import initialize, parse_arguments
+    from hier_seg_ros.ros.transport import use_dds_profile
+
+    options = parse_arguments(_parser(), arguments)
+    log_line = use_dds_profile(options.dds_profile)
+
+    from hier_seg_ros.ros.node import SegmenterNode
+
+    initialize(arguments)
+    try:
+        node = SegmenterNode(on_death=stop.set)
+        try:
+            if log_line is not None:
+                node.get_logger().warning(log_line)
+            return _spin(node, stop)
+        finally:
+            node.close()
+            node.destroy_node()
+    finally:
+        rclpy.try_shutdown()
+
+
+def _spin(node: 'SegmenterNode', stop: StopRequest) -> int:
+    from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+    from rclpy.lifecycle import TransitionCallbackReturn
+
+    if node.settings.autostart:
+        for transition in (node.trigger_configure, node.trigger_activate):
+            if stop.signalled:
+                return 0
+            if transition() != TransitionCallbackReturn.SUCCESS:
+                return 1  # the node has logged why
+
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+
+    def spin() -> None:
+        try:
+            executor.spin()
+        except ExternalShutdownException:
+            pass
+        finally:
+            stop.set()
+
+    # On a thread of its own, because a wait inside rcl does not let Python's handlers run.
+    thread = threading.Thread(target=spin, name='executor', daemon=True)
+    thread.start()
+    stop.wait()
+    executor.shutdown()
+    thread.join()
+    return 0 if stop.signalled else 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    from hier_seg_ros.ros.startup import add_dds_profile_option
+
+    parser = argparse.ArgumentParser(
+        prog=COMMAND,
+        description='ROS 2 lifecycle node that segments images with a hierarchy of classes.',
+        epilog='ROS arguments follow --ros-args, for example: '
+        f'{COMMAND} --ros-args -r image:=/camera/image_raw -p model:=street_lite0',
+    )
+    add_dds_profile_option(parser)
+    return parser
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,50 @@
+# Copyright 2026 The hier_seg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""SIGINT and SIGTERM as something to wait for, instead of an exception at any moment."""
+
+import os
+import select
+import signal
+from contextlib import suppress
+from types import FrameType
+
+
+class StopRequest:
+    """Set by SIGINT, SIGTERM or `set`; the process ends in its own order.
+
+    rclpy's own handlers shut the context down under whatever is running. A pipe is used because a
+    signal handler may not take the lock inside threading.Event.
+    """
+
+    def __init__(self) -> None:
+        """Install the signal handlers; only the main thread may do so."""
+        self._read_end, self._write_end = os.pipe()
+        # A handler that runs again and again must not block on a full pipe.
+        os.set_blocking(self._write_end, False)
+        self.signalled = False
+        signal.signal(signal.SIGINT, self._handle)
+        signal.signal(signal.SIGTERM, self._handle)
+
+    def set(self) -> None:
+        """Request the stop from any thread."""
+        # A full pipe says stop already.
+        with suppress(BlockingIOError):
+            os.write(self._write_end, b'.')
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for the request, at most `timeout` seconds; return whether it was made."""
+        readable, _, _ = select.select([self._read_end], [], [], timeout)
+        return bool(readable)
+
+    def ignore_signals(self) -> None:
+        """Ignore both signals from now on, as the process is ending.
+
+        Taking Python and torch down can take seconds on a busy machine, during which Python has
+        no handlers any more, and an impatient second signal would spoil the exit code.
+        """
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+    def _handle(self, signal_number: int, frame: FrameType | None) -> None:
+        self.signalled = True
+        self.set()

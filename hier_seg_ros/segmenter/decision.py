@@ -1,0 +1,236 @@
+# Copyright 2026 The hier_seg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The decision: from logits to one node of the tree a pixel, top down.
+
+Every classifier takes the largest of its logits, but only at the pixels that its parent decided
+for its node (Meletis & Dubbelman, IV 2018). So only the root is computed everywhere; a child
+classifier costs as much as there are pixels of its parent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.hierarchy import UNLABELLED, Classifier, Hierarchy
+from hier_seg_ros.segmenter.interpolation import Grid, upsample_at, upsample_rows
+
+VOID_DECISIONS = ('keep', 'replace')
+
+_CPU_BLOCK_VALUES = 1 << 18
+
+
+@dataclass(frozen=True)
+class DecisionOptions:
+    """What may be decided.
+
+    Attributes
+    ----------
+    void_decisions : what happens where "unlabelled" has the largest logit: ``'keep'`` leaves the
+        pixel at its parent (at level 1: unlabelled), ``'replace'`` takes the runner-up
+    min_confidence : in [0, 1]; a decision whose confidence (the product of the softmax values on
+        the path down to it) is below stops at its parent (at level 1: unlabelled)
+    allowed_classes : names of the only classes that may be reported, with what lies below them;
+        empty: all
+    forbidden_classes : names of classes that are not reported, nor what lies below them
+
+    A pixel decided for a class that may not be reported stays at its parent (at level 1:
+    unlabelled); no other class takes its place, so nothing is reported that was not decided.
+    """
+
+    void_decisions: str = 'keep'
+    min_confidence: float = 0.0
+    allowed_classes: tuple[str, ...] = ()
+    forbidden_classes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A classifier as the decision uses it: only the classes that training supervised.
+
+    ``logit_indices`` are the positions of those and, last, of "unlabelled" among the classifier's
+    logits; ``node_ids`` the ids of those nodes and, last, 255; ``reported`` which of them may be
+    reported.
+    """
+
+    name: str
+    parent_id: int | None
+    depth: int
+    logit_indices: tuple[int, ...]
+    node_ids: tuple[int, ...]
+    reported: tuple[bool, ...]
+
+
+class DecisionRule:
+    """The decision for one tree, one set of supervised nodes and one set of options."""
+
+    def __init__(
+        self, hierarchy: Hierarchy, supervised: Collection[str], options: DecisionOptions
+    ) -> None:
+        """Check the options; HierSegError names the one that is wrong."""
+        if options.void_decisions not in VOID_DECISIONS:
+            raise HierSegError(
+                f'void_decisions: {options.void_decisions!r} is not one of '
+                f'{", ".join(VOID_DECISIONS)}'
+            )
+        if not 0.0 <= options.min_confidence <= 1.0:
+            raise HierSegError(
+                f'min_confidence: {options.min_confidence!r} is outside 0-1; choose a value between'
+            )
+        self.options = options
+        reported = _reported_ids(hierarchy, options)
+        self.choices = tuple(
+            choice
+            for classifier in hierarchy.classifiers
+            if (choice := _choice(classifier, supervised, reported)) is not None
+        )
+
+    def decide(
+        self,
+        logits_of: Callable[[str], Tensor],
+        grid: Grid,
+        *,
+        confidence: bool,
+        max_level: int,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Decide one image.
+
+        `logits_of` returns a classifier's logits (C, h, w); it is called only for classifiers
+        whose parent was decided somewhere. Returns the node ids (height, width) uint8, 255 where
+        nothing was decided, and, if `confidence` is asked for, the product of the softmax values
+        on the decided path (height, width) float32, 0 where nothing was decided.
+        """
+        finest: Tensor | None = None
+        path_confidence: Tensor | None = None
+        with_softmax = confidence or self.options.min_confidence > 0.0
+        for choice in self.choices:
+            if choice.depth > max_level:
+                break
+            if choice.parent_id is None:
+                logits = self._select(logits_of(choice.name), choice)
+                finest, path_confidence = self._decide_root(logits, choice, grid, with_softmax)
+                continue
+            assert finest is not None
+            pixels = torch.nonzero(finest == choice.parent_id).flatten()
+            if len(pixels) == 0:
+                continue
+            logits = self._select(logits_of(choice.name), choice)
+            for part in pixels.split(_block_length(logits)):
+                sparse = upsample_at(logits, part, grid)
+                before = None if path_confidence is None else path_confidence[part]
+                ids, after = self._decide_pixels(sparse, choice, 1, before, with_softmax)
+                finest[part] = ids
+                if path_confidence is not None and after is not None:
+                    path_confidence[part] = after
+        if finest is None:
+            raise HierSegError(
+                'the model: training supervised no class of the root classifier; train one'
+            )
+        shape = (grid.height, grid.width)
+        if not confidence or path_confidence is None:
+            return finest.reshape(shape), None
+        return finest.reshape(shape), path_confidence.reshape(shape)
+
+    def _decide_root(
+        self, logits: Tensor, choice: Choice, grid: Grid, with_softmax: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """Decide every pixel of an image; the results are flat."""
+        rows = max(1, _block_length(logits) // grid.width)
+        blocks = []
+        for first in range(0, grid.height, rows):
+            dense = upsample_rows(logits, grid, first, min(first + rows, grid.height))
+            blocks.append(self._decide_pixels(dense.flatten(1), choice, 0, None, with_softmax))
+        finest = torch.cat([ids for ids, _ in blocks])
+        if not with_softmax:
+            return finest, None
+        return finest, torch.cat([after for _, after in blocks if after is not None])
+
+    @staticmethod
+    def _select(logits: Tensor, choice: Choice) -> Tensor:
+        if len(choice.logit_indices) == len(logits):
+            return logits.float()
+        return logits[list(choice.logit_indices)].float()
+
+    def _decide_pixels(
+        self,
+        logits: Tensor,
+        choice: Choice,
+        axis: int,
+        before: Tensor | None,
+        with_softmax: bool,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Decide pixels whose classes lie along `axis` of `logits`.
+
+        `before` is the confidence of the path down to the parent (None at the root). Returns the
+        node ids, the parent's where nothing was decided, and the new confidence of the path.
+        """
+        device = logits.device
+        parent_id = UNLABELLED if choice.parent_id is None else choice.parent_id
+        if self.options.void_decisions == 'replace':
+            value, winner = logits.narrow(axis, 0, logits.shape[axis] - 1).max(axis)
+        else:
+            value, winner = logits.max(axis)
+        # The last entry, "unlabelled", and what may not be reported lead back to the parent.
+        table = [
+            node_id if may else parent_id
+            for node_id, may in zip(choice.node_ids, choice.reported, strict=True)
+        ]
+        ids = torch.tensor(table, dtype=torch.uint8, device=device)[winner]
+        if not with_softmax:
+            return ids, None
+        probability = torch.exp(value - torch.logsumexp(logits, axis))
+        after = probability if before is None else before * probability
+        if self.options.min_confidence > 0.0:
+            ids = torch.where(after >= self.options.min_confidence, ids, parent_id)
+        stays = torch.zeros_like(after) if before is None else before
+        return ids, torch.where(ids != parent_id, after, stays)
+
+
+def _block_length(logits: Tensor) -> int:
+    """Return how many pixels to decide at once, for logits (C, h, w)."""
+    if logits.device.type == 'cpu':
+        # What is computed in between then stays in the cache: three times as fast.
+        return max(1, _CPU_BLOCK_VALUES // len(logits))
+    return 1 << 30
+
+
+def _choice(
+    classifier: Classifier, supervised: Collection[str], reported: Collection[int]
+) -> Choice | None:
+    indices = [i for i, node in enumerate(classifier.nodes) if node.name in supervised]
+    if not indices:
+        return None
+    nodes = [classifier.nodes[i] for i in indices]
+    return Choice(
+        name=classifier.name,
+        parent_id=None if classifier.parent is None else classifier.parent.id,
+        depth=classifier.depth,
+        logit_indices=(*indices, len(classifier.nodes)),
+        node_ids=(*(node.id for node in nodes), UNLABELLED),
+        reported=(*(node.id in reported for node in nodes), False),
+    )
+
+
+def _reported_ids(hierarchy: Hierarchy, options: DecisionOptions) -> set[int]:
+    def below(names: tuple[str, ...], option: str) -> set[int]:
+        nodes = []
+        for name in names:
+            try:
+                nodes.append(hierarchy.node(name))
+            except HierSegError as error:
+                raise HierSegError(f'{option}: {error}') from error
+        return {node.id for named in nodes for node in hierarchy.subtree(named)}
+
+    forbidden = below(options.forbidden_classes, 'forbidden_classes')
+    if options.allowed_classes:
+        allowed = below(options.allowed_classes, 'allowed_classes')
+        # A class can only be reached through its ancestors.
+        for name in options.allowed_classes:
+            allowed.update(node.id for node in hierarchy.path(hierarchy.node(name)))
+    else:
+        allowed = {node.id for node in hierarchy.nodes}
+    return allowed - forbidden

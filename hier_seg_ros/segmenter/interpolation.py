@@ -1,0 +1,72 @@
+# Copyright 2026 The hier_seg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Bilinear upsampling of logits to an image: everywhere, in some rows, or at chosen pixels.
+
+All three give the same values: the decision works through the root in blocks of rows, computes a
+child classifier only where its parent fired, and the loss computes logits only where there is a
+target.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Grid:
+    """How the pixels of an image lie on a grid of logits.
+
+    ``height`` and ``width`` are the image's, in pixels; ``scale_y`` and ``scale_x`` how many of its
+    pixels lie between two positions of the grid. Pixel centres are aligned (what PyTorch calls
+    ``align_corners=False``). The grid may reach beyond the image, as it does after padding.
+    """
+
+    height: int
+    width: int
+    scale_y: float
+    scale_x: float
+
+
+def upsample(logits: Tensor, grid: Grid) -> Tensor:
+    """Return `logits` (N, C, h, w) at every pixel of the image: (N, C, height, width)."""
+    return torch.ops.aten.upsample_bilinear2d(
+        logits, [grid.height, grid.width], False, grid.scale_y, grid.scale_x
+    )
+
+
+def upsample_rows(logits: Tensor, grid: Grid, first: int, last: int) -> Tensor:
+    """Return `logits` (C, h, w) of one image in rows `first` to `last` - 1: (C, rows, width)."""
+    rows = torch.arange(first, last, device=logits.device)
+    top, bottom, weight = _neighbours(rows, grid.scale_y, logits.shape[1])
+    mixed = torch.lerp(logits[:, top], logits[:, bottom], weight[None, :, None].to(logits.dtype))
+    return torch.ops.aten.upsample_bilinear2d(
+        mixed[None], [last - first, grid.width], False, 1.0, grid.scale_x
+    )[0]
+
+
+def upsample_at(logits: Tensor, pixels: Tensor, grid: Grid) -> Tensor:
+    """Return `logits` (C, h, w) of one image at `pixels` only: (P, C).
+
+    `pixels` (P,) int64 are positions in the flattened image, ``row * width + column``.
+    """
+    channels, height, width = logits.shape
+    rows = torch.div(pixels, grid.width, rounding_mode='floor')
+    top, bottom, weight_y = _neighbours(rows, grid.scale_y, height)
+    left, right, weight_x = _neighbours(pixels - rows * grid.width, grid.scale_x, width)
+    # One row a position: each neighbour is then read as one run of memory.
+    table = logits.permute(1, 2, 0).reshape(height * width, channels)
+    weight_y, weight_x = weight_y[:, None].to(logits.dtype), weight_x[:, None].to(logits.dtype)
+    upper = torch.lerp(table[top * width + left], table[top * width + right], weight_x)
+    lower = torch.lerp(table[bottom * width + left], table[bottom * width + right], weight_x)
+    return torch.lerp(upper, lower, weight_y)
+
+
+def _neighbours(pixels: Tensor, scale: float, size: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the two grid positions around each pixel and the weight of the second."""
+    position = ((pixels.to(torch.float32) + 0.5) * (1.0 / scale) - 0.5).clamp(min=0.0)
+    first = position.to(torch.int64).clamp(max=size - 1)
+    second = (first + 1).clamp(max=size - 1)
+    return first, second, position - first

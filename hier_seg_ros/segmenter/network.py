@@ -1,0 +1,279 @@
+# Copyright 2026 The hier_seg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The network: a backbone, features shared by all classifiers, one branch a classifier.
+
+The same class is trained and run. Two published shapes of it differ only in their options:
+
+- the paper's (Meletis & Dubbelman, IV 2018): ResNet-50 at output stride 8, a 1x1 convolution to 256
+  shared channels, a bottleneck block and a learned x2 upsampling a classifier;
+- the light one: EfficientNet-Lite0, whose features at strides 4 to 32 are fused top-down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import timm
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.hierarchy import Hierarchy
+
+
+@dataclass(frozen=True)
+class NetworkOptions:
+    """The shape of a network; ``model.yaml`` stores it under ``network``.
+
+    Attributes
+    ----------
+    backbone : name of a timm model that can return features
+    backbone_options : further keyword arguments of ``timm.create_model``, such as ``output_stride``
+    fused_strides : strides of the backbone features that are fused, finest first; the shared
+        features have the first one's. A single stride means no fusion, only a projection.
+    shared_channels : channels of the shared features
+    branch_channels : inner channels of a branch's bottleneck block
+    image_pooling : add the average over the whole image to the coarsest features
+    learned_upsampling : a learned x2 transposed convolution after each classifier
+    """
+
+    backbone: str
+    backbone_options: Mapping[str, Any]
+    fused_strides: tuple[int, ...]
+    shared_channels: int
+    branch_channels: int
+    image_pooling: bool
+    learned_upsampling: bool
+
+
+PAPER = NetworkOptions(
+    backbone='resnet50',
+    backbone_options={'output_stride': 8},
+    fused_strides=(8,),
+    shared_channels=256,
+    branch_channels=64,
+    image_pooling=False,
+    learned_upsampling=True,
+)
+
+LIGHT = NetworkOptions(
+    backbone='tf_efficientnet_lite0',
+    backbone_options={},
+    fused_strides=(4, 8, 16, 32),
+    shared_channels=128,
+    branch_channels=32,
+    image_pooling=True,
+    learned_upsampling=True,
+)
+
+
+class HierarchicalNetwork(nn.Module):
+    """Logits of every classifier of a tree.
+
+    ``classifiers`` gives each classifier's number of logits, "unlabelled" included.
+    """
+
+    def __init__(self, options: NetworkOptions, classifiers: Mapping[str, int]) -> None:
+        """Build the network with random weights; HierSegError if timm lacks the backbone."""
+        super().__init__()
+        self.options = options
+        self.backbone, channels = _build_backbone(options)
+        self.pyramid = FeaturePyramid(channels, options.shared_channels, options.image_pooling)
+        # A module's name may hold no dot, and a class name may: branches go by position.
+        self._position = {name: str(index) for index, name in enumerate(classifiers)}
+        self.branches = nn.ModuleDict(
+            {
+                self._position[name]: Branch(
+                    options.shared_channels,
+                    options.branch_channels,
+                    logits,
+                    options.learned_upsampling,
+                )
+                for name, logits in classifiers.items()
+            }
+        )
+
+    @property
+    def stride(self) -> int:
+        """Pixels of the input for each position of the logits, in either direction."""
+        upsampling = 2 if self.options.learned_upsampling else 1
+        return self.options.fused_strides[0] // upsampling
+
+    @property
+    def size_multiple(self) -> int:
+        """Height and width of the input must be multiples of this."""
+        return 32
+
+    def features(self, images: Tensor) -> Tensor:
+        """Return the shared features (N, C, h, w) of normalised ``images`` (N, 3, H, W)."""
+        height, width = images.shape[-2:]
+        if height % self.size_multiple or width % self.size_multiple:
+            multiple = self.size_multiple
+            raise ValueError(
+                f'the input is {width}x{height}; both must be multiples of {multiple}, for example '
+                f'{-(-width // multiple) * multiple}x{-(-height // multiple) * multiple}'
+            )
+        return self.pyramid(self.backbone(images))
+
+    def logits(self, features: Tensor, classifier: str) -> Tensor:
+        """Return one classifier's logits (N, classes + 1, H / stride, W / stride)."""
+        return self.branches[self._position[classifier]](features)
+
+    def forward(
+        self, images: Tensor, classifiers: Iterable[str] | None = None
+    ) -> dict[str, Tensor]:
+        """Return the logits of `classifiers` (all by default) by classifier name."""
+        features = self.features(images)
+        names = self._position if classifiers is None else classifiers
+        return {name: self.logits(features, name) for name in names}
+
+
+class FeaturePyramid(nn.Module):
+    """Features of several strides, projected to one width and summed from coarse to fine."""
+
+    def __init__(self, channels: list[int], width: int, image_pooling: bool) -> None:
+        """Take the channels of each stride, finest first."""
+        super().__init__()
+        self.projections = nn.ModuleList(_convolution(count, width, 1) for count in channels)
+        self.image_pooling = _convolution(channels[-1], width, 1) if image_pooling else None
+        self.refinements = nn.ModuleList(_separable(width) for _ in channels[1:])
+
+    def forward(self, features: list[Tensor]) -> Tensor:
+        """Return (N, width, h, w) at the finest stride of `features` (finest first)."""
+        fused = self.projections[-1](features[-1])
+        if self.image_pooling is not None:
+            # Fixed-size crops train it and whole images run it: only the average is comparable.
+            fused = fused + self.image_pooling(features[-1].mean((2, 3), keepdim=True))
+        finer = zip(
+            reversed(features[:-1]),
+            reversed(self.projections[:-1]),
+            self.refinements,
+            strict=True,
+        )
+        for feature, project, refine in finer:
+            size = feature.shape[-2:]
+            coarse = functional.interpolate(fused, size, mode='bilinear', align_corners=False)
+            fused = refine(coarse + project(feature))
+        return fused
+
+
+class Branch(nn.Module):
+    """One classifier: a bottleneck block, a 1x1 classifier and, if wanted, a learned x2."""
+
+    def __init__(self, width: int, inner: int, logits: int, learned_upsampling: bool) -> None:
+        """Build a branch from `width` shared channels to `logits` logits."""
+        super().__init__()
+        self.bottleneck = nn.Sequential(
+            _convolution(width, inner, 1),
+            _convolution(inner, inner, 3),
+            nn.Conv2d(inner, width, 1, bias=False),
+            nn.BatchNorm2d(width),
+        )
+        self.classifier = nn.Conv2d(width, logits, 1)
+        self.upsampling = _bilinear_transposed_convolution(logits) if learned_upsampling else None
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the logits of shared features (N, width, h, w)."""
+        logits = self.classifier(functional.relu(features + self.bottleneck(features)))
+        return logits if self.upsampling is None else self.upsampling(logits)
+
+
+def build_network(options: NetworkOptions, hierarchy: Hierarchy) -> HierarchicalNetwork:
+    """Return an untrained network with one branch for each classifier of `hierarchy`."""
+    return HierarchicalNetwork(options, classifier_sizes(hierarchy))
+
+
+def classifier_sizes(hierarchy: Hierarchy) -> dict[str, int]:
+    """Return each classifier's number of logits: its classes and "unlabelled"."""
+    return {classifier.name: len(classifier.nodes) + 1 for classifier in hierarchy.classifiers}
+
+
+def parameter_count(network: nn.Module) -> int:
+    """Return the number of learned values."""
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+@torch.no_grad()
+def fold_batch_norm(module: nn.Module) -> None:
+    """Merge every batch normalisation into the convolution before it, in place, for inference.
+
+    Relies on children being registered in the order in which they run, which holds for the blocks
+    here and for timm's; a test compares the outputs for each backbone.
+    """
+    previous: nn.Module | None = None
+    for name, child in list(module.named_children()):
+        if isinstance(child, nn.BatchNorm2d):
+            if isinstance(previous, nn.Conv2d) and previous.out_channels == child.num_features:
+                _fold_into(previous, child)
+                # timm's normalisation carries the activation that follows it.
+                setattr(module, name, getattr(child, 'act', nn.Identity()))
+        else:
+            fold_batch_norm(child)
+        previous = child
+
+
+def _fold_into(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
+    mean, variance = norm.running_mean, norm.running_var
+    assert mean is not None and variance is not None
+    scale = norm.weight / torch.sqrt(variance + norm.eps)
+    bias = torch.zeros_like(mean) if convolution.bias is None else convolution.bias
+    convolution.weight.mul_(scale.reshape(-1, 1, 1, 1))
+    convolution.bias = nn.Parameter((bias - mean) * scale + norm.bias)
+
+
+def _build_backbone(options: NetworkOptions) -> tuple[nn.Module, list[int]]:
+    arguments = dict(options.backbone_options)
+    if not timm.is_model(options.backbone):
+        raise HierSegError(
+            f'backbone {options.backbone!r}: timm {timm.__version__} has no such model; '
+            f'see timm.list_models()'
+        )
+    probe = timm.create_model(options.backbone, features_only=True, pretrained=False, **arguments)
+    reductions = probe.feature_info.reduction()
+    indices = []
+    for stride in options.fused_strides:
+        if stride not in reductions:
+            raise HierSegError(
+                f'backbone {options.backbone!r}: has features of strides {reductions}, '
+                f'none of stride {stride}; correct fused_strides'
+            )
+        # Dilation gives several stages the same stride: the deepest one is meant.
+        indices.append(len(reductions) - 1 - reductions[::-1].index(stride))
+    backbone = timm.create_model(
+        options.backbone, features_only=True, pretrained=False, out_indices=indices, **arguments
+    )
+    return backbone, backbone.feature_info.channels()
+
+
+def _convolution(channels_in: int, channels_out: int, kernel: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(channels_in, channels_out, kernel, padding=kernel // 2, bias=False),
+        nn.BatchNorm2d(channels_out),
+        nn.ReLU(inplace=True),
+    )
+
+
+def _separable(channels: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False),
+        nn.BatchNorm2d(channels),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(channels, channels, 1, bias=False),
+        nn.BatchNorm2d(channels),
+        nn.ReLU(inplace=True),
+    )
+
+
+def _bilinear_transposed_convolution(channels: int) -> nn.ConvTranspose2d:
+    """Return a x2 upsampling (kernel 4, stride 2) that starts out as the bilinear one."""
+    upsampling = nn.ConvTranspose2d(channels, channels, 4, stride=2, padding=1)
+    kernel = torch.tensor([0.25, 0.75, 0.75, 0.25])
+    with torch.no_grad():
+        upsampling.weight.zero_()
+        upsampling.weight[range(channels), range(channels)] = kernel[:, None] * kernel[None, :]
+        assert upsampling.bias is not None
+        upsampling.bias.zero_()
+    return upsampling

@@ -1,0 +1,83 @@
+# Copyright 2026 The hier_seg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Scores of label images: pixel accuracy and IoU by class.
+
+A label image is H×W uint8; 255 (void) means unlabelled in the ground truth and no decision in a
+prediction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hier_seg_ros.hierarchy import UNLABELLED
+
+Rule = Literal['paper', 'cityscapes']
+RULES: tuple[Rule, ...] = ('paper', 'cityscapes')
+
+LabelImage = NDArray[np.uint8]
+
+
+def confusion_matrix(truth: LabelImage, prediction: LabelImage) -> NDArray[np.int64]:
+    """Count pixels by ground truth (row) and prediction (column).
+
+    Takes two label images of the same shape; returns (256, 256) int64, whose last row and column
+    are void. The matrices of several images add up to that of the data set.
+    """
+    if truth.shape != prediction.shape:
+        raise ValueError(f'truth is {truth.shape}, prediction {prediction.shape}')
+    pairs = truth.astype(np.int64).ravel() * 256 + prediction.ravel()
+    return np.bincount(pairs, minlength=256 * 256).reshape(256, 256)
+
+
+@dataclass(frozen=True)
+class ClassScores:
+    """Scores of the classes that occur in the ground truth.
+
+    ``classes``, ``accuracy`` and ``iou`` are (C,), the latter two in 0-1; ``pixels`` (C,) counts
+    the pixels that were scored. The means are NaN if there is no class.
+    """
+
+    classes: NDArray[np.int64]
+    pixels: NDArray[np.int64]
+    accuracy: NDArray[np.float64]
+    iou: NDArray[np.float64]
+
+    @property
+    def mean_accuracy(self) -> float:
+        """Mean pixel accuracy (mPA), 0-1."""
+        return float(self.accuracy.mean()) if self.accuracy.size else float('nan')
+
+    @property
+    def mean_iou(self) -> float:
+        """Mean intersection over union (mIoU), 0-1."""
+        return float(self.iou.mean()) if self.iou.size else float('nan')
+
+
+def class_scores(matrix: NDArray[np.int64], rule: Rule) -> ClassScores:
+    """Return the scores by class of a whole data set's confusion matrix, (256, 256) int64.
+
+    Accuracy is TP / (TP + FN), IoU is TP / (TP + FP + FN). Unlabelled ground truth never counts.
+    Rule 'paper' drops the void column as well, so that a prediction of void costs nothing; rule
+    'cityscapes' counts it as FN. Classes without a pixel of ground truth are left out; one of
+    which every pixel was predicted void scores 0 under both rules.
+    """
+    counts = matrix.copy()
+    counts[UNLABELLED, :] = 0
+    classes = np.flatnonzero(counts.sum(axis=1))
+    if rule == 'paper':
+        counts[:, UNLABELLED] = 0
+    right = np.diagonal(counts)
+    rows = counts.sum(axis=1)
+    union = rows + counts.sum(axis=0) - right
+    return ClassScores(
+        classes=classes,
+        pixels=rows[classes],
+        # Without a pixel that counts there is none that is right either: 0 / 1.
+        accuracy=right[classes] / np.maximum(rows[classes], 1),
+        iou=right[classes] / np.maximum(union[classes], 1),
+    )

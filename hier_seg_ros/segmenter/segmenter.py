@@ -1,0 +1,273 @@
+# Copyright 2026 The hier_seg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Images in, label maps out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.hierarchy import Hierarchy
+from hier_seg_ros.segmenter.decision import DecisionOptions, DecisionRule
+from hier_seg_ros.segmenter.interpolation import Grid
+from hier_seg_ros.segmenter.model_folder import InputOptions, ModelDescription, read_model_folder
+from hier_seg_ros.segmenter.network import HierarchicalNetwork, fold_batch_norm
+
+Labels = NDArray[np.uint8]
+
+
+class SegmentationResult:
+    """The decision for one image, every map (H, W) uint8 of the image's size.
+
+    Attributes
+    ----------
+    hierarchy : the tree whose ids the maps hold
+    finest : ids of the deepest decided nodes, 255 where nothing was decided
+    """
+
+    def __init__(self, hierarchy: Hierarchy, finest: Labels, confidence: Labels | None) -> None:
+        """Keep the maps; the others are looked up from `finest` when they are asked for."""
+        self.hierarchy = hierarchy
+        self.finest = finest
+        self._confidence = confidence
+
+    def level(self, level: int) -> Labels:
+        """Return ids of the deepest decisions of depth <= `level`; 255 is unlabelled.
+
+        Levels below the tree's last one are the same as its last; HierSegError below 1.
+        """
+        if level < 1:
+            raise HierSegError(f'level {level}: levels begin at 1')
+        table = self.hierarchy.level_of_id[min(level, self.hierarchy.depth) - 1]
+        return table.take(self.finest)
+
+    @property
+    def traffic_signs(self) -> Labels:
+        """Traffic-sign ids, 255 everywhere else."""
+        return self.hierarchy.traffic_sign_of_id.take(self.finest)
+
+    @property
+    def categories(self) -> Labels:
+        """Indices into ``hierarchy.categories``."""
+        return self.hierarchy.category_of_id.take(self.finest)
+
+    @property
+    def confidence(self) -> Labels:
+        """255 x the product of the softmax values on the decided path; 0 where unlabelled.
+
+        HierSegError if ``segment`` was called with ``confidence=False``.
+        """
+        if self._confidence is None:
+            raise HierSegError('confidence: was not computed; call segment(confidence=True)')
+        return self._confidence
+
+
+class Segmenter:
+    """A model folder, ready to run.
+
+    Attributes
+    ----------
+    hierarchy : the label tree
+    device : where the network runs
+    name : the model's name
+    model_folder : where it was read from
+    supervised : names of the nodes that training supervised; no other can be decided
+    description : all that ``model.yaml`` says
+    """
+
+    def __init__(
+        self,
+        description: ModelDescription,
+        hierarchy: Hierarchy,
+        network: HierarchicalNetwork,
+        *,
+        model_folder: Path = Path(),
+        device: str = 'auto',
+        decision_options: DecisionOptions | None = None,
+        input_long_side: int | None = None,
+    ) -> None:
+        """Take over `network` (it is changed for inference); ``load`` reads one from a folder."""
+        self.description = description
+        self.hierarchy = hierarchy
+        self.name = description.name
+        self.model_folder = model_folder
+        self.supervised = frozenset(description.supervised)
+        self.device = resolve_device(device)
+        self.input = _input_options(description.input, input_long_side)
+        self.set_decision_options(decision_options or DecisionOptions())
+        fold_batch_norm(network.eval())
+        self._network = network.requires_grad_(False)
+        self._network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        mean = torch.tensor(self.input.mean, device=self.device)
+        deviation = torch.tensor(self.input.standard_deviation, device=self.device)
+        self._scale = (1.0 / (255.0 * deviation)).reshape(1, 3, 1, 1)
+        self._shift = (-mean / deviation).reshape(1, 3, 1, 1)
+
+    @classmethod
+    def load(
+        cls,
+        model_folder: str | Path,
+        device: str = 'auto',
+        decision_options: DecisionOptions | None = None,
+        input_long_side: int | None = None,
+    ) -> Segmenter:
+        """Read and check a model folder and put it on a device.
+
+        `device` is 'auto' (CUDA if there is any), 'cpu', 'cuda' or 'cuda:N'. Images whose longer
+        side exceeds `input_long_side` pixels are scaled down to it before the network (None: the
+        model's own limit). Raises HierSegError, in one line, for anything wrong with the folder,
+        the device or the options.
+        """
+        description, hierarchy, network = read_model_folder(model_folder)
+        return cls(
+            description,
+            hierarchy,
+            network,
+            model_folder=Path(model_folder),
+            device=device,
+            decision_options=decision_options,
+            input_long_side=input_long_side,
+        )
+
+    @property
+    def decision_options(self) -> DecisionOptions:
+        """The options in force."""
+        return self._rule.options
+
+    def set_decision_options(self, options: DecisionOptions) -> None:
+        """Change what may be decided, from the next ``segment`` on.
+
+        Raises HierSegError, and changes nothing, if an option is wrong.
+        """
+        self._rule = DecisionRule(self.hierarchy, self.supervised, options)
+
+    def segment(
+        self,
+        images: Sequence[NDArray[np.uint8]],
+        *,
+        confidence: bool = True,
+        max_level: int | None = None,
+    ) -> list[SegmentationResult]:
+        """Segment images (H, W, 3) uint8 RGB, whose sizes may differ; one result an image.
+
+        Without `confidence` no softmax is computed; classifiers deeper than `max_level` are not
+        asked. Images that have the same size run as one batch. Raises HierSegError for an array
+        that is no such image.
+        """
+        for index, image in enumerate(images):
+            _check_image(image, index)
+        # Read once: set_decision_options may be called from another thread meanwhile.
+        rule = self._rule
+        max_level = self.hierarchy.depth if max_level is None else max_level
+        results: dict[int, SegmentationResult] = {}
+        by_shape: dict[tuple[int, ...], list[int]] = {}
+        for index, image in enumerate(images):
+            by_shape.setdefault(image.shape, []).append(index)
+        # TF32 convolutions would make CUDA differ from the CPU in more than rounding.
+        with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
+            for indices in by_shape.values():
+                batch = [images[index] for index in indices]
+                decided = self._segment_batch(rule, batch, confidence, max_level)
+                results.update(zip(indices, decided, strict=True))
+        return [results[index] for index in range(len(images))]
+
+    def _segment_batch(
+        self,
+        rule: DecisionRule,
+        images: list[NDArray[np.uint8]],
+        confidence: bool,
+        max_level: int,
+    ) -> list[SegmentationResult]:
+        inputs, grid = self._prepare(images)
+        features = self._network.features(inputs)
+        batch_logits: dict[str, Tensor] = {}
+        results = []
+        for index in range(len(images)):
+
+            def logits_of(classifier: str, index: int = index) -> Tensor:
+                if classifier not in batch_logits:
+                    batch_logits[classifier] = self._network.logits(features, classifier)
+                return batch_logits[classifier][index]
+
+            ids, probability = rule.decide(
+                logits_of, grid, confidence=confidence, max_level=max_level
+            )
+            scaled = None
+            if probability is not None:
+                scaled = (probability * 255.0).round_().to(torch.uint8).cpu().numpy()
+            results.append(SegmentationResult(self.hierarchy, ids.cpu().numpy(), scaled))
+        return results
+
+    def _prepare(self, images: list[NDArray[np.uint8]]) -> tuple[Tensor, Grid]:
+        """Return the network's input (N, 3, h, w) and how the images lie on its logits."""
+        stacked = torch.from_numpy(np.stack([np.ascontiguousarray(image) for image in images]))
+        inputs = stacked.to(self.device).permute(0, 3, 1, 2).float()
+        height, width = inputs.shape[-2:]
+        scaled_height, scaled_width = scaled_size(height, width, self.input.long_side)
+        if (scaled_height, scaled_width) != (height, width):
+            inputs = functional.interpolate(
+                inputs,
+                (scaled_height, scaled_width),
+                mode='bilinear',
+                align_corners=False,
+                antialias=True,
+            )
+        inputs = inputs * self._scale + self._shift
+        multiple = self._network.size_multiple
+        padding = (0, -scaled_width % multiple, 0, -scaled_height % multiple)
+        if any(padding):
+            inputs = functional.pad(inputs, padding, mode='replicate')
+        stride = self._network.stride
+        grid = Grid(height, width, stride * height / scaled_height, stride * width / scaled_width)
+        return inputs.contiguous(memory_format=torch.channels_last), grid
+
+
+def resolve_device(device: str) -> torch.device:
+    """Return the device for 'auto', 'cpu', 'cuda' or 'cuda:N'; HierSegError if it is not there."""
+    if device == 'auto':
+        return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
+    name, _, index = device.partition(':')
+    if name not in ('cpu', 'cuda') or (index and (name == 'cpu' or not index.isdecimal())):
+        raise HierSegError(f'device {device!r}: is none of auto, cpu, cuda, cuda:N')
+    if name == 'cuda':
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if int(index or 0) >= count:
+            raise HierSegError(
+                f'device {device!r}: PyTorch sees {count} CUDA devices here; use cpu or auto, or '
+                f'check the NVIDIA driver'
+            )
+    return torch.device(device)
+
+
+def scaled_size(height: int, width: int, long_side: int) -> tuple[int, int]:
+    """Return height and width, scaled down with kept aspect ratio to `long_side` if longer."""
+    longer = max(height, width)
+    if longer <= long_side:
+        return height, width
+    scale = long_side / longer
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def _input_options(options: InputOptions, input_long_side: int | None) -> InputOptions:
+    if input_long_side is None:
+        return options
+    if input_long_side < 32:
+        raise HierSegError(
+            f'input_long_side: {input_long_side} is too small; choose at least 32 pixels'
+        )
+    return InputOptions(input_long_side, options.mean, options.standard_deviation)
+
+
+def _check_image(image: NDArray[np.uint8], index: int) -> None:
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
+        kind = getattr(image, 'dtype', type(image).__name__)
+        raise HierSegError(f'image {index}: is {kind}; give an uint8 NumPy array')
+    if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+        raise HierSegError(f'image {index}: has shape {image.shape}; give height x width x 3, RGB')

@@ -1,0 +1,171 @@
+# Copyright 2026 The hier_seg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""From a checkpoint to a model folder, with its model card."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.hierarchy import Hierarchy
+from hier_seg_ros.segmenter.model_folder import ModelDescription, write_model_folder
+from hier_seg_ros.segmenter.network import HierarchicalNetwork, build_network, parameter_count
+from hier_seg_ros.segmenter.segmenter import Segmenter
+from hier_seg_trainer.configuration import Experiment, as_plain
+from hier_seg_trainer.datasets.gtsrb import Gtsrb
+from hier_seg_trainer.datasets.samples import StreetDataset
+from hier_seg_trainer.evaluation import class_lines, evaluate_dataset, summary
+from hier_seg_trainer.loss import supervised_nodes
+from hier_seg_trainer.training import CHECKPOINT, load_hierarchy, open_dataset, read_checkpoint
+
+_CARD = """# {name}
+
+{architecture}
+
+- **Trained on**: {data}. Initial weights: {initial_weights}. {iterations} iterations.
+- **Licences**: the code and these weights are Apache-2.0; the data has terms of its own:
+{licences}
+- **Decides** {decided} of the tree's {nodes} nodes. The others were never supervised by any of the
+  data sets and are never decided: {undecided}.
+- **Input**: any size; images whose longer side exceeds {long_side} pixels are scaled down to it.
+{notes}
+## Scores
+
+{scores}"""
+
+_SCORES = """### {name}, {split} split, {images} images
+
+    hier-seg evaluate models/{model} --format {format} --path DATA/{path} --split {split}
+
+| measure | value |
+|---|---|
+{numbers}
+
+```
+{lines}
+```
+"""
+
+
+def evaluate_and_export(
+    experiment: Experiment,
+    data: Path,
+    run_folder: Path,
+    model_folder: Path,
+    device: str,
+    notes: str,
+) -> None:
+    """Score the averaged weights of the last checkpoint and write them as a model folder.
+
+    The scores are those on the validation split of each data set; `notes` is Markdown for the
+    model card. Raises HierSegError if there is no checkpoint or it does not fit.
+    """
+    hierarchy = load_hierarchy(experiment.hierarchy)
+    datasets = [
+        open_dataset(entry.format, data / entry.path, entry.split, hierarchy)
+        for entry in experiment.data
+    ]
+    checkpoint = run_folder / CHECKPOINT
+    if not checkpoint.is_file():
+        raise HierSegError(f'{checkpoint}: is missing; train first, or give the right run folder')
+    content = read_checkpoint(checkpoint)
+
+    def averaged_network() -> HierarchicalNetwork:
+        network = build_network(experiment.network_options, hierarchy)
+        try:
+            network.load_state_dict(content['average'])
+        except (KeyError, RuntimeError) as error:
+            raise HierSegError(
+                f'{checkpoint}: does not fit the experiment {experiment.name!r}; give the file '
+                f'that it was trained with'
+            ) from error
+        return network
+
+    network = averaged_network()
+    description = ModelDescription(
+        name=experiment.name,
+        network=experiment.network_options,
+        input=experiment.input,
+        supervised=supervised_nodes(
+            hierarchy, frozenset().union(*(dataset.node_names for dataset in datasets))
+        ),
+        training={
+            'data': [
+                {'name': dataset.name, 'split': entry.split, 'images': len(dataset)}
+                for dataset, entry in zip(datasets, experiment.data, strict=True)
+            ],
+            'initial_weights': content['initial_weights'],
+            'iterations': content['iteration'],
+            'parameters': parameter_count(network),
+            'torch': str(torch.__version__),
+            'experiment': as_plain(experiment),
+        },
+    )
+    # The segmenter folds the normalisation into the weights it is given.
+    segmenter = Segmenter(description, hierarchy, averaged_network(), device=device)
+    scores: dict[str, Any] = {}
+    sections = []
+    for entry in experiment.data:
+        validation = open_dataset(entry.format, data / entry.path, 'val', hierarchy)
+        measured = evaluate_dataset(segmenter, validation, progress=True)
+        numbers = summary(measured)
+        scores[f'{validation.name}_val'] = {'images': measured.images, **numbers}
+        sections.append(
+            _SCORES.format(
+                name=validation.title,
+                split='val',
+                images=measured.images,
+                model=experiment.name,
+                format=entry.format,
+                path=entry.path,
+                numbers='\n'.join(f'| {name} | {value:.4f} |' for name, value in numbers.items()),
+                lines='\n'.join(class_lines(measured, hierarchy)),
+            )
+        )
+    described = replace(description, scores=scores)
+    licences = {dataset.title: dataset.licence for dataset in datasets}
+    if any(entry.pasted_signs for entry in experiment.data):
+        licences[f'{Gtsrb.title} (signs pasted into the images)'] = Gtsrb.licence
+    card = _model_card(described, hierarchy, datasets, licences, sections, notes)
+    write_model_folder(model_folder, described, hierarchy, network, card)
+
+
+def _model_card(
+    description: ModelDescription,
+    hierarchy: Hierarchy,
+    datasets: Sequence[StreetDataset],
+    licences: Mapping[str, str],
+    sections: Sequence[str],
+    notes: str,
+) -> str:
+    training = description.training
+    undecided = [n.readable_name for n in hierarchy.nodes if n.name not in description.supervised]
+    options = description.network
+    shape = (
+        f'Backbone {options.backbone}, features of strides '
+        f'{", ".join(map(str, options.fused_strides))} in {options.shared_channels} channels, a '
+        f'branch a classifier; {training["parameters"] / 1e6:.2f} M parameters. '
+        f'Tree: {hierarchy.name}.'
+    )
+    return _CARD.format(
+        name=description.name,
+        architecture=shape,
+        data=', '.join(
+            f'{dataset.title} ({entry["split"]}, {entry["images"]} images)'
+            for dataset, entry in zip(datasets, training['data'], strict=True)
+        ),
+        initial_weights=training['initial_weights'],
+        iterations=training['iterations'],
+        licences='\n'.join(f'  - {title}: {licence}' for title, licence in licences.items()),
+        decided=len(description.supervised),
+        nodes=len(hierarchy.nodes),
+        undecided=', '.join(undecided) or 'none',
+        long_side=description.input.long_side,
+        notes=f'\n{notes.strip()}\n' if notes.strip() else '',
+        scores='\n'.join(sections),
+    )

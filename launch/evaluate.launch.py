@@ -1,0 +1,120 @@
+# Copyright 2026 The hier_seg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Replay a bag through the node, frame by frame, and evaluate what it answers."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
+from launch.actions import (
+    DeclareLaunchArgument,
+    ExecuteProcess,
+    OpaqueFunction,
+    RegisterEventHandler,
+    Shutdown,
+)
+from launch.event_handlers import OnProcessExit
+from launch.events.process import ProcessExited
+from launch_ros.actions import Node
+from launch_ros.substitutions import ExecutableInPackage
+
+from hier_seg_ros.hierarchy import Hierarchy
+from hier_seg_ros.resources import find_model, share_folder
+
+PACKAGE = 'hier_seg_ros'
+
+# Name, default (None: must be given), description.
+ARGUMENTS = (
+    ('bag', None, 'rosbag2 folder or .mcap file with images'),
+    (
+        'image_topic',
+        '/camera/image_raw',
+        "The bag's images (a base name: those on /compressed are decompressed)",
+    ),
+    ('model', 'street_lite0', 'Name of an installed model or path of a model folder'),
+    ('device', 'auto', 'auto, cpu, cuda or cuda:N'),
+    ('out', 'out/evaluation', 'Folder for scores, pictures and report'),
+    (
+        'params_file',
+        str(share_folder() / 'config' / 'segmenter.yaml'),
+        'Parameter file of the node',
+    ),
+    (
+        'dds_profile',
+        'auto',
+        'Fast DDS profile: auto for one made for large images, none, or the path of a file',
+    ),
+)
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Declare the arguments; the actions are made once their values are known."""
+    return LaunchDescription(
+        [
+            *(
+                DeclareLaunchArgument(name, default_value=default, description=description)
+                for name, default, description in ARGUMENTS
+            ),
+            OpaqueFunction(function=_start),
+        ]
+    )
+
+
+def _start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    values = {name: context.launch_configurations[name] for name, _, _ in ARGUMENTS}
+    model = str(find_model(values['model']).resolve())
+    out = Path(values['out'])
+    recorded = out.with_name(f'{out.name}_predictions')
+    levels = range(1, Hierarchy.load(Path(model) / 'hierarchy.yaml').depth + 1)
+    labels = (*(f'level_{level}' for level in levels), 'traffic_signs', 'categories')
+    topics = ['overlay', 'color', 'confidence', *(f'{name}/labels' for name in labels)]
+
+    node = Node(
+        package=PACKAGE,
+        executable='segmenter_node',
+        name='segmenter',
+        parameters=[values['params_file'], {'model': model, 'device': values['device']}],
+        remappings=[('image', values['image_topic'].removesuffix('/compressed'))],
+        arguments=['--dds-profile', values['dds_profile']],
+        output='screen',
+        on_exit=Shutdown(reason='the node has ended'),
+    )
+    replay = Node(
+        package=PACKAGE,
+        executable='replay_bag',
+        arguments=[
+            *(values['bag'], '--decompress', '--lockstep', '/segmenter/overlay'),
+            *('--record', str(recorded), '--overwrite', '--record-topics'),
+            *(f'/segmenter/{topic}' for topic in topics),
+            *('--dds-profile', values['dds_profile']),
+        ],
+        output='screen',
+    )
+    evaluate = ExecuteProcess(
+        cmd=[
+            *(ExecutableInPackage('evaluate_bag', PACKAGE), values['bag']),
+            *('--predictions', str(recorded), '--model', model, '--out', str(out)),
+        ],
+        output='screen',
+    )
+    return [
+        node,
+        replay,
+        RegisterEventHandler(
+            OnProcessExit(target_action=replay, on_exit=_next(evaluate, 'replay_bag has failed'))
+        ),
+        RegisterEventHandler(
+            OnProcessExit(target_action=evaluate, on_exit=Shutdown(reason='the evaluation is done'))
+        ),
+    ]
+
+
+def _next(
+    action: LaunchDescriptionEntity, reason: str
+) -> Callable[[ProcessExited, LaunchContext], LaunchDescriptionEntity]:
+    """Return what goes on with an action after a process has succeeded, and ends otherwise."""
+
+    def go_on(event: ProcessExited, context: LaunchContext) -> LaunchDescriptionEntity:
+        return action if event.returncode == 0 else Shutdown(reason=reason)
+
+    return go_on

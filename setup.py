@@ -1,0 +1,79 @@
+# Copyright 2026 The hier_seg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Build of the ROS 2 package, for colcon (ament_python) and for pip alike."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+NAME = 'hier_seg_ros'
+VERSION = '0.1.0'
+
+
+def share_files(*folders: str) -> list[tuple[str, list[str]]]:
+    """List every file below `folders`, keyed by its place in share/hier_seg_ros."""
+    files_of_folder: dict[Path, list[str]] = {}
+    for folder in folders:
+        for path in sorted(Path(folder).rglob('*')):
+            if path.is_file() and '__pycache__' not in path.parts:
+                files_of_folder.setdefault(path.parent, []).append(path.as_posix())
+    return [
+        (f'share/{NAME}/{folder.as_posix()}', files) for folder, files in files_of_folder.items()
+    ]
+
+
+setup(
+    name=NAME,
+    version=VERSION,
+    description='Hierarchical semantic segmentation of street scenes for ROS 2',
+    author='The hier_seg_ros authors',
+    author_email='hier-seg-ros@example.org',
+    maintainer='The hier_seg_ros authors',
+    maintainer_email='hier-seg-ros@example.org',
+    license='Apache-2.0',
+    python_requires='>=3.10',
+    packages=find_packages(include=[NAME, f'{NAME}.*']),
+    package_data={NAME: ['py.typed'], f'{NAME}.evaluation': ['templates/*']},
+    data_files=[
+        ('share/ament_index/resource_index/packages', [f'resource/{NAME}']),
+        (f'share/{NAME}', ['package.xml']),
+        *share_files('config', 'demo/street', 'launch', 'models'),
+    ],
+    zip_safe=False,
+    install_requires=[
+        'backports.zstd>=1.0; python_version < "3.14"',
+        'Jinja2>=3.0',
+        'numpy>=1.26',
+        'Pillow>=9.4',
+        'PyYAML>=6.0',
+        'rosbags>=0.11',
+        'safetensors>=0.4',
+        'scipy>=1.8',
+        'timm>=1.0',
+        'torch>=2.4',
+        'tqdm>=4.60',
+    ],
+    extras_require={
+        # ROS 2 Jazzy for machines without ROS: rclpy, Fast DDS and the messages as wheels.
+        'ros': [
+            'ros-diagnostic-msgs==5.3.6',
+            'ros-rclpy==7.1.6',
+            'ros-rmw-fastrtps-cpp==8.4.3',
+            'ros-sensor-msgs==5.3.6',
+            'ros-std-srvs==5.3.6',
+        ],
+        'video': ['opencv-python-headless>=4.6'],
+        'test': ['opencv-python-headless>=4.6', 'pytest>=7.4'],
+        # Pinned: another version of a formatter or a type checker has other opinions.
+        'lint': ['mypy==2.4.1', 'ruff==0.17.6', 'types-PyYAML', 'types-tqdm'],
+    },
+    entry_points={
+        'console_scripts': [
+            'benchmark = hier_seg_ros.segmenter.benchmark:main',
+            'evaluate_bag = hier_seg_ros.evaluation.evaluate_bag:main',
+            'replay_bag = hier_seg_ros.ros.replay_bag:main',
+            'segment_images = hier_seg_ros.segmenter.segment_images:main',
+            'segmenter_node = hier_seg_ros.ros.segmenter_node:main',
+        ],
+    },
+)

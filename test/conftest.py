@@ -1,0 +1,70 @@
+# Copyright 2026 The hier_seg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures that several test modules share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from hier_seg_ros.hierarchy import Hierarchy
+from hier_seg_ros.segmenter.model_folder import (
+    InputOptions,
+    ModelDescription,
+    write_model_folder,
+)
+from hier_seg_ros.segmenter.network import NetworkOptions, build_network
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+# A network that builds and runs in milliseconds.
+TINY = NetworkOptions(
+    backbone='test_efficientnet',
+    backbone_options={},
+    fused_strides=(8, 16),
+    shared_channels=8,
+    branch_channels=4,
+    image_pooling=True,
+    learned_upsampling=True,
+)
+
+
+@pytest.fixture(scope='session')
+def street_tree() -> Hierarchy:
+    """Return the default tree."""
+    return Hierarchy.load(REPOSITORY / 'config' / 'hierarchies' / 'street_108.yaml')
+
+
+def write_untrained_model(
+    folder: Path, hierarchy: Hierarchy, *, supervised: tuple[str, ...] | None = None
+) -> Path:
+    """Write a model folder with a tiny network of random weights; it predicts noise."""
+    torch.manual_seed(1)
+    network = build_network(TINY, hierarchy)
+    description = ModelDescription(
+        name='untrained',
+        network=TINY,
+        input=InputOptions(256, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+        supervised=supervised or tuple(node.name for node in hierarchy.nodes),
+    )
+    write_model_folder(folder, description, hierarchy, network, '# An untrained model\n')
+    return folder
+
+
+@pytest.fixture(scope='session')
+def untrained_model(tmp_path_factory: pytest.TempPathFactory, street_tree: Hierarchy) -> Path:
+    """Return a loadable model folder of the default tree that predicts noise."""
+    return write_untrained_model(tmp_path_factory.mktemp('models') / 'untrained', street_tree)
+
+
+@pytest.fixture(scope='session')
+def shared_data() -> Path:
+    """Return the folder of real street images; skip where it is absent."""
+    default = REPOSITORY.parent / 'shared' / 'data'
+    folder = Path(os.environ.get('HIER_SEG_DATA', default))
+    if not folder.is_dir():
+        pytest.skip(f'the real images are not here ({folder}; set HIER_SEG_DATA)')
+    return folder

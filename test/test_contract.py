@@ -1,0 +1,198 @@
+# Copyright 2026 The hier_seg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The rules that hold for all source files, and the names that others rely on."""
+
+import ast
+import importlib
+import importlib.metadata
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import hier_seg_ros
+
+ROOT = Path(__file__).resolve().parent.parent
+ROS = {
+    'ament_index_python', 'builtin_interfaces', 'cv_bridge', 'diagnostic_msgs', 'launch',
+    'launch_ros', 'lifecycle_msgs', 'rcl_interfaces', 'rclpy', 'rosgraph_msgs', 'sensor_msgs',
+    'std_msgs', 'std_srvs', 'vision_msgs',
+}  # fmt: skip
+TORCH = {'timm', 'torch', 'torchvision', 'safetensors'}
+ROOMS = {f'hier_seg_ros.{room}' for room in ('hierarchy', 'segmenter', 'ros', 'evaluation')} | {
+    'hier_seg_trainer'
+}
+# What the modules of each room must not import; a room is a module or a package with all below it.
+FORBIDDEN = {
+    'hier_seg_ros.errors': ROS | TORCH | ROOMS,
+    'hier_seg_ros.resources': (ROS - {'ament_index_python'}) | TORCH | ROOMS,
+    'hier_seg_ros.hierarchy': ROS | TORCH | (ROOMS - {'hier_seg_ros.hierarchy'}),
+    'hier_seg_ros.segmenter': ROS | {
+        'hier_seg_ros.ros', 'hier_seg_ros.evaluation', 'hier_seg_trainer',
+    },
+    'hier_seg_ros.evaluation': ROS | {'hier_seg_ros.ros', 'hier_seg_trainer'},
+    'hier_seg_ros.ros': {'hier_seg_ros.evaluation', 'hier_seg_trainer'},
+    'hier_seg_trainer': ROS | {'hier_seg_ros.ros', 'hier_seg_ros.evaluation'},
+}  # fmt: skip
+# They run what a file says, or reach out to the network.
+UNSAFE = {
+    'cloudpickle', 'dill', 'ftplib', 'http', 'httpx', 'huggingface_hub', 'joblib', 'marshal',
+    'pickle', 'requests', 'shelve', 'urllib',
+}  # fmt: skip
+COMMANDS = {'segmenter_node', 'replay_bag', 'evaluate_bag', 'segment_images', 'benchmark'}
+HEADER = ['# Copyright 2026 The hier_seg_ros authors', '# SPDX-License-Identifier: Apache-2.0']
+
+
+def python_files() -> list[Path]:
+    folders = ('hier_seg_ros', 'hier_seg_trainer', 'benchmarks', 'demo', 'docs', 'launch', 'test')
+    files = [path for folder in folders for path in sorted((ROOT / folder).rglob('*.py'))]
+    return [ROOT / 'setup.py', *(path for path in files if 'build' not in path.parts)]
+
+
+def modules() -> dict[str, Path]:
+    """Return the file of each module of the two packages, by the module's name."""
+    found = {}
+    for top, name in ((ROOT, 'hier_seg_ros'), (ROOT / 'hier_seg_trainer/src', 'hier_seg_trainer')):
+        for path in sorted((top / name).rglob('*.py')):
+            parts = path.relative_to(top).with_suffix('').parts
+            found['.'.join(parts[:-1] if parts[-1] == '__init__' else parts)] = path
+    return found
+
+
+def parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding='utf-8'), str(path), feature_version=(3, 10))
+
+
+def imported_names(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the line and the full name of everything that a file imports, wherever it does so."""
+    for node in ast.walk(parse(path)):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, alias.name
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f'{path}:{node.lineno}: relative import'
+            for alias in node.names:
+                yield node.lineno, f'{node.module}.{alias.name}'
+
+
+def is_within(name: str, packages: set[str]) -> bool:
+    return any(name == package or name.startswith(f'{package}.') for package in packages)
+
+
+def dotted_name(node: ast.expr) -> str:
+    return ast.unparse(node) if isinstance(node, ast.Attribute | ast.Name) else ''
+
+
+def test_every_room_has_modules():
+    assert not [room for room in FORBIDDEN if not any(is_within(m, {room}) for m in modules())]
+
+
+@pytest.mark.parametrize('room', FORBIDDEN)
+def test_imports_point_one_way(room):
+    wrong = [
+        f'{path.relative_to(ROOT)}:{line}: {name}'
+        for module, path in modules().items()
+        if is_within(module, {room})
+        for line, name in imported_names(path)
+        if is_within(name, FORBIDDEN[room])
+    ]
+    assert not wrong
+
+
+@pytest.mark.parametrize('path', python_files(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_source_file(path):
+    lines = path.read_text(encoding='utf-8').splitlines()
+    first = 1 if lines[0].startswith('#!') else 0
+    assert lines[first : first + 2] == HEADER
+    if path != Path(__file__):
+        assert not [name for _, name in imported_names(path) if is_within(name, UNSAFE)]
+    for node in ast.walk(parse(path)):
+        if not isinstance(node, ast.Call):
+            continue
+        name = dotted_name(node.func)
+        where = f'{path.relative_to(ROOT)}:{node.lineno}: {name}'
+        assert name not in {'eval', 'exec', 'os.system', 'torch.hub.load'}, where
+        assert name not in {'yaml.load', 'yaml.unsafe_load', 'yaml.full_load'}, where
+        keywords = {keyword.arg: keyword.value for keyword in node.keywords}
+        if name == 'torch.load':
+            assert ast.unparse(keywords['weights_only']) == 'True', where
+        if name in {'np.load', 'numpy.load'}:
+            assert 'allow_pickle' not in keywords, where
+
+
+@pytest.mark.parametrize(
+    'module', ['hier_seg_ros', 'hier_seg_ros.errors', 'hier_seg_ros.hierarchy']
+)
+def test_import_loads_neither_torch_nor_ros(module):
+    code = f'import sys, {module}; print(*sorted({ROS | TORCH!r} & set(sys.modules)))'
+    assert run_python(code).stdout.split() == []
+
+
+@pytest.mark.parametrize('room', ['hier_seg_ros.segmenter', 'hier_seg_ros.evaluation'])
+def test_room_imports_without_ros(room):
+    names = [name for name in modules() if is_within(name, {room})]
+    # A module that is None in sys.modules cannot be imported.
+    code = (
+        'import importlib, sys\n'
+        f'sys.modules.update(dict.fromkeys({sorted(ROS)!r}))\n'
+        f'for name in {names!r}: importlib.import_module(name)'
+    )
+    run_python(code)
+
+
+def test_entry_points_are_the_contract():
+    names = {entry.name for entry in entry_points('hier_seg_ros')}
+    assert names == COMMANDS
+
+
+@pytest.mark.parametrize('name', [*sorted(COMMANDS), 'hier-seg'])
+def test_command_has_help(name):
+    distribution = 'hier_seg_trainer' if name == 'hier-seg' else 'hier_seg_ros'
+    entry = next(entry for entry in entry_points(distribution) if entry.name == name)
+    if entry.module.startswith('hier_seg_ros.ros'):
+        pytest.importorskip('rclpy', reason='needs ROS 2')
+    code = f'import sys; from {entry.module} import {entry.attr} as main; sys.exit(main())'
+    result = run_python(code, '--help')
+    assert 'usage:' in result.stdout
+    assert result.stderr == ''
+
+
+def test_versions_agree():
+    text = (ROOT / 'setup.py').read_text()
+    version = ElementTree.parse(ROOT / 'package.xml').findtext('version')
+    assert f"VERSION = '{version}'" in text
+    assert hier_seg_ros.__version__ == version
+
+
+def test_package_xml_names_every_ros_import():
+    """Apart from what is used only where it is installed."""
+    imported = {
+        name.split('.')[0]
+        for module, path in modules().items()
+        if is_within(module, {'hier_seg_ros.ros'})
+        for _, name in imported_names(path)
+    }
+    for path in sorted((ROOT / 'launch').glob('*.py')):
+        imported |= {name.split('.')[0] for _, name in imported_names(path)}
+    root = ElementTree.parse(ROOT / 'package.xml').getroot()
+    declared = {element.text for element in root.iter('exec_depend')}
+    assert (imported & ROS) - {'cv_bridge', 'vision_msgs'} <= declared
+
+
+def entry_points(distribution: str) -> list[importlib.metadata.EntryPoint]:
+    try:
+        found = importlib.metadata.distribution(distribution).entry_points
+    except importlib.metadata.PackageNotFoundError:
+        pytest.skip(f'{distribution} is not installed; run make setup')
+    return [entry for entry in found if entry.group == 'console_scripts']
+
+
+def run_python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    result = subprocess.run(
+        [sys.executable, '-c', code, *arguments], capture_output=True, text=True, timeout=300
+    )
+    assert result.returncode == 0, result.stderr
+    return result
