@@ -63,7 +63,7 @@ setup(
             'ros-std-srvs==5.3.6',
         ],
         'video': ['opencv-python-headless>=4.6'],
-        'test': ['opencv-python-headless>=4.6', 'pytest>=7.4'],
+        'test': ['mcap>=1.1', 'opencv-python-headless>=4.6', 'pytest>=7.4'],
         # Pinned: another version of a formatter or a type checker has other opinions.
         'lint': ['mypy==2.4.1', 'ruff==0.17.6', 'types-PyYAML', 'types-tqdm'],
     },

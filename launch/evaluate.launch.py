@@ -39,6 +39,7 @@ ARGUMENTS = (
         str(share_folder() / 'config' / 'segmenter.yaml'),
         'Parameter file of the node',
     ),
+    ('timeout', '300', 'Seconds to wait for the node to start, and for each of its answers'),
     (
         'dds_profile',
         'auto',
@@ -84,6 +85,7 @@ def _start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         executable='replay_bag',
         arguments=[
             *(values['bag'], '--decompress', '--lockstep', '/segmenter/overlay'),
+            *('--timeout', values['timeout']),
             *('--record', str(recorded), '--overwrite', '--record-topics'),
             *(f'/segmenter/{topic}' for topic in topics),
             *('--dds-profile', values['dds_profile']),

@@ -20,7 +20,6 @@ from hier_seg_ros.segmenter.network import NetworkOptions, build_network
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
-# A network that builds and runs in milliseconds.
 TINY = NetworkOptions(
     backbone='test_efficientnet',
     backbone_options={},
@@ -30,6 +29,12 @@ TINY = NetworkOptions(
     image_pooling=True,
     learned_upsampling=True,
 )
+
+
+@pytest.fixture(scope='session')
+def tiny_network_options() -> NetworkOptions:
+    """Return the shape of a network that builds and runs in milliseconds."""
+    return TINY
 
 
 @pytest.fixture(scope='session')

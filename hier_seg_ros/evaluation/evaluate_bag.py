@@ -32,7 +32,7 @@ from hier_seg_ros.evaluation.predictions import (
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.resources import find_model
 from hier_seg_ros.segmenter import DecisionOptions, Segmenter
-from hier_seg_ros.segmenter.decision import VOID_DECISIONS
+from hier_seg_ros.segmenter.decision_options import VOID_DECISIONS
 
 DEFAULT_MODEL = 'street_lite0'
 REJECTED_SHOWN = 5  # lines about images that make no sense

@@ -40,8 +40,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except _InterruptedReplayError:
         print(f'{COMMAND}: stopped before the end', file=sys.stderr)
         return EXIT_INTERRUPTED
-    finally:
-        stop.ignore_signals()
 
 
 def _parser() -> argparse.ArgumentParser:

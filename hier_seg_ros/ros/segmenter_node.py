@@ -3,10 +3,10 @@
 """The command `segmenter_node`: runs the lifecycle node, by itself with autostart."""
 
 import argparse
+import os
 import sys
 import threading
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.ros.stop_request import StopRequest
@@ -17,21 +17,24 @@ if TYPE_CHECKING:
 COMMAND = 'segmenter_node'
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the node until SIGINT or SIGTERM; return the exit code.
+def main() -> NoReturn:
+    """Run the node until SIGINT or SIGTERM, and end the process.
 
-    0 after a signal; 1 where the node cannot start (with autostart also where it cannot configure
-    or activate) or a bug has ended one of its threads.
+    The exit code is 0 after a signal; 1 where the node cannot start (with autostart also where it
+    cannot configure or activate) or a bug has ended one of its threads.
     """
     # Before the imports, which take seconds: a signal must not end in a traceback.
     stop = StopRequest()
     try:
-        return _run(list(sys.argv if arguments is None else [COMMAND, *arguments]), stop)
+        code = _run(sys.argv, stop)
     except HierSegError as error:
         print(f'{COMMAND}: {error}', file=sys.stderr)
-        return 1
-    finally:
-        stop.ignore_signals()
+        code = 1
+    # All is closed. Letting Python take torch apart needs seconds of a busy processor, in which
+    # launch loses patience and kills the process.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _run(arguments: list[str], stop: StopRequest) -> int:
@@ -104,4 +107,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    main()

@@ -36,15 +36,6 @@ class StopRequest:
         readable, _, _ = select.select([self._read_end], [], [], timeout)
         return bool(readable)
 
-    def ignore_signals(self) -> None:
-        """Ignore both signals from now on, as the process is ending.
-
-        Taking Python and torch down can take seconds on a busy machine, during which Python has
-        no handlers any more, and an impatient second signal would spoil the exit code.
-        """
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-
     def _handle(self, signal_number: int, frame: FrameType | None) -> None:
         self.signalled = True
         self.set()

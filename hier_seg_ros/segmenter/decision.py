@@ -17,48 +17,23 @@ from torch import Tensor
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import UNLABELLED, Classifier, Hierarchy
+from hier_seg_ros.segmenter.decision_options import VOID_DECISIONS, DecisionOptions
 from hier_seg_ros.segmenter.interpolation import Grid, upsample_at, upsample_rows
 
-VOID_DECISIONS = ('keep', 'replace')
-
 _CPU_BLOCK_VALUES = 1 << 18
-
-
-@dataclass(frozen=True)
-class DecisionOptions:
-    """What may be decided.
-
-    Attributes
-    ----------
-    void_decisions : what happens where "unlabelled" has the largest logit: ``'keep'`` leaves the
-        pixel at its parent (at level 1: unlabelled), ``'replace'`` takes the runner-up
-    min_confidence : in [0, 1]; a decision whose confidence (the product of the softmax values on
-        the path down to it) is below stops at its parent (at level 1: unlabelled)
-    allowed_classes : names of the only classes that may be reported, with what lies below them;
-        empty: all
-    forbidden_classes : names of classes that are not reported, nor what lies below them
-
-    A pixel decided for a class that may not be reported stays at its parent (at level 1:
-    unlabelled); no other class takes its place, so nothing is reported that was not decided.
-    """
-
-    void_decisions: str = 'keep'
-    min_confidence: float = 0.0
-    allowed_classes: tuple[str, ...] = ()
-    forbidden_classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Choice:
     """A classifier as the decision uses it: only the classes that training supervised.
 
-    ``logit_indices`` are the positions of those and, last, of "unlabelled" among the classifier's
-    logits; ``node_ids`` the ids of those nodes and, last, 255; ``reported`` which of them may be
-    reported.
+    ``parent_id`` is the id of the node that it refines, 255 for the root. ``logit_indices`` are the
+    positions of the supervised classes and, last, of "unlabelled" among the classifier's logits;
+    ``node_ids`` the ids of those classes and, last, 255; ``reported`` which may be reported.
     """
 
     name: str
-    parent_id: int | None
+    parent_id: int
     depth: int
     logit_indices: tuple[int, ...]
     node_ids: tuple[int, ...]
@@ -88,6 +63,10 @@ class DecisionRule:
             for classifier in hierarchy.classifiers
             if (choice := _choice(classifier, supervised, reported)) is not None
         )
+        if not self.choices or self.choices[0].parent_id != UNLABELLED:
+            raise HierSegError(
+                'the model: training supervised no class of the root classifier; train one'
+            )
 
     def decide(
         self,
@@ -104,18 +83,14 @@ class DecisionRule:
         nothing was decided, and, if `confidence` is asked for, the product of the softmax values
         on the decided path (height, width) float32, 0 where nothing was decided.
         """
-        finest: Tensor | None = None
-        path_confidence: Tensor | None = None
         with_softmax = confidence or self.options.min_confidence > 0.0
-        for choice in self.choices:
+        root, *others = self.choices
+        logits = self._select(logits_of(root.name), root)
+        finest, path_confidence = self._decide_root(logits, root, grid, with_softmax)
+        for choice in others:
             if choice.depth > max_level:
                 break
-            if choice.parent_id is None:
-                logits = self._select(logits_of(choice.name), choice)
-                finest, path_confidence = self._decide_root(logits, choice, grid, with_softmax)
-                continue
-            assert finest is not None
-            pixels = torch.nonzero(finest == choice.parent_id).flatten()
+            pixels = torch.nonzero(finest.eq(choice.parent_id)).flatten()
             if len(pixels) == 0:
                 continue
             logits = self._select(logits_of(choice.name), choice)
@@ -126,10 +101,6 @@ class DecisionRule:
                 finest[part] = ids
                 if path_confidence is not None and after is not None:
                     path_confidence[part] = after
-        if finest is None:
-            raise HierSegError(
-                'the model: training supervised no class of the root classifier; train one'
-            )
         shape = (grid.height, grid.width)
         if not confidence or path_confidence is None:
             return finest.reshape(shape), None
@@ -169,7 +140,7 @@ class DecisionRule:
         node ids, the parent's where nothing was decided, and the new confidence of the path.
         """
         device = logits.device
-        parent_id = UNLABELLED if choice.parent_id is None else choice.parent_id
+        parent_id = choice.parent_id
         if self.options.void_decisions == 'replace':
             value, winner = logits.narrow(axis, 0, logits.shape[axis] - 1).max(axis)
         else:
@@ -207,7 +178,7 @@ def _choice(
     nodes = [classifier.nodes[i] for i in indices]
     return Choice(
         name=classifier.name,
-        parent_id=None if classifier.parent is None else classifier.parent.id,
+        parent_id=UNLABELLED if classifier.parent is None else classifier.parent.id,
         depth=classifier.depth,
         logit_indices=(*indices, len(classifier.nodes)),
         node_ids=(*(node.id for node in nodes), UNLABELLED),

@@ -20,7 +20,7 @@ from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
 from hier_seg_ros.resources import find_model
 from hier_seg_ros.segmenter import DecisionOptions, SegmentationResult, Segmenter
-from hier_seg_ros.segmenter.decision import VOID_DECISIONS
+from hier_seg_ros.segmenter.decision_options import VOID_DECISIONS
 from hier_seg_ros.segmenter.drawing import overlay
 from hier_seg_ros.segmenter.images import read_image, write_png
 

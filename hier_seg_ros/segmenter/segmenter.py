@@ -15,7 +15,8 @@ from torch.nn import functional
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import Hierarchy
-from hier_seg_ros.segmenter.decision import DecisionOptions, DecisionRule
+from hier_seg_ros.segmenter.decision import DecisionRule
+from hier_seg_ros.segmenter.decision_options import DecisionOptions
 from hier_seg_ros.segmenter.interpolation import Grid
 from hier_seg_ros.segmenter.model_folder import InputOptions, ModelDescription, read_model_folder
 from hier_seg_ros.segmenter.network import HierarchicalNetwork, fold_batch_norm

@@ -166,18 +166,21 @@ def draw_boxes(
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_], NDArray[np.bool_]]:
     """Draw boxes into maps (height, width).
 
-    Returns the boxes' node ids (255 outside; a later box wins), whether a pixel lies inside a
-    box's outline, and whether it lies far from all boxes: outside each of them grown by half of
-    its long edge on every side.
+    Returns the boxes' node ids (255 outside; a later box wins), whether a pixel lies inside the
+    outline of the box that it got its id from, and whether it lies far from all boxes: outside
+    each of them grown by half of its long edge on every side.
     """
     labels = np.full((height, width), UNLABELLED, np.uint8)
-    shapes = Image.new('L', (width, height), 0)
+    shapes = np.zeros((height, width), bool)
     far = np.ones((height, width), bool)
     for box in boxes:
-        labels[_slices(box, 0.0)] = box.node_id
-        draw_outline(shapes, box, 1)
+        inside = _slices(box, 0.0)
+        outline = Image.new('L', (width, height), 0)
+        draw_outline(outline, box, 1)
+        labels[inside] = box.node_id
+        shapes[inside] = np.asarray(outline)[inside]
         far[_slices(box, box.long_edge / 2)] = False
-    return labels, np.array(shapes, bool), far
+    return labels, shapes, far
 
 
 def _slices(box: Box, margin: float) -> tuple[slice, slice]:

@@ -66,7 +66,10 @@ def _evaluate(options: argparse.Namespace) -> None:
             'images': scores.images,
             **numbers,
         }
-        options.json.write_text(json.dumps(content, indent=2) + '\n', encoding='utf-8')
+        try:
+            options.json.write_text(json.dumps(content, indent=2) + '\n', encoding='utf-8')
+        except OSError as error:
+            raise HierSegError(f'{options.json}: cannot be written ({error.strerror})') from error
 
 
 def _export(options: argparse.Namespace) -> None:
@@ -93,7 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_experiment(train_parser)
     train_parser.add_argument(
-        '--workers', type=int, default=1, help='processes that prepare batches (default 1)'
+        '--workers', type=_count, default=1, help='processes that prepare batches (default 1)'
     )
     train_parser.set_defaults(run_command=_train)
 
@@ -120,6 +123,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     export.set_defaults(run_command=_export)
     return parser
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise ValueError(text)
+    return value
 
 
 def _add_experiment(parser: argparse.ArgumentParser) -> None:

@@ -132,18 +132,33 @@ def load_experiment(path: str | Path) -> Experiment:
     _choice(path, 'schedule.name', experiment.schedule.name, ('step', 'cosine'))
     _choice(path, 'initial_weights', experiment.initial_weights, ('imagenet', 'random'))
     for edge in experiment.crop:
-        if edge % 32:
+        if edge < 32 or edge % 32:
             raise HierSegError(f'{path}: crop: {edge} is no multiple of 32; choose one')
     for key in ('iterations', 'evaluate_every', 'checkpoint_every'):
         if getattr(experiment, key) < 1:
             raise HierSegError(f'{path}: {key}: must be at least 1')
     if not experiment.data:
         raise HierSegError(f'{path}: data: lists no data set; add one')
+    if not experiment.loss.level_weights:
+        raise HierSegError(f'{path}: loss.level_weights: is empty; give a weight for level 1')
+    if experiment.seed < 0:
+        raise HierSegError(f'{path}: seed: must be at least 0')
+    if experiment.input.long_side < 32:
+        raise HierSegError(f'{path}: input.long_side: must be at least 32 pixels')
+    if min(experiment.input.standard_deviation) <= 0:
+        raise HierSegError(f'{path}: input.standard_deviation: must be positive')
     for entry in experiment.data:
         if not 0 < entry.scale[0] <= entry.scale[1]:
             raise HierSegError(f'{path}: data: scale {entry.scale} is no range of factors')
         if entry.images_per_batch < 1:
             raise HierSegError(f'{path}: data: images_per_batch must be at least 1')
+        if entry.paste.count < 0 or not 0 < entry.paste.size[0] <= entry.paste.size[1]:
+            raise HierSegError(
+                f'{path}: data: paste: count must be at least 0 and size a range of pixels'
+            )
+    # Batch normalisation has nothing to normalise by in the average of a single image.
+    if sum(entry.images_per_batch for entry in experiment.data) < 2:
+        raise HierSegError(f'{path}: data: a batch needs at least 2 images; raise images_per_batch')
     return experiment
 
 

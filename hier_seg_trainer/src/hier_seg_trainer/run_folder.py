@@ -45,7 +45,7 @@ def record_run(folder: Path, experiment: Experiment, command: list[str]) -> None
     versions = {
         'command': command,
         'python': platform.python_version(),
-        'torch': torch.__version__,
+        'torch': str(torch.__version__),
         'timm': timm.__version__,
         'numpy': np.__version__,
     }

@@ -36,8 +36,8 @@ OUTLINES: dict[str, tuple[tuple[float, float], ...] | None] = {
 def draw_outline(mask: Image.Image, box: Box, value: int) -> None:
     """Fill the outline of `box` in `mask` (one 8-bit channel) with `value`."""
     drawer = ImageDraw.Draw(mask)
-    # PIL counts the last row and column in.
-    right, bottom = box.right - 1, box.bottom - 1
+    # PIL counts the last row and column in; a box that was scaled down may be smaller than a pixel.
+    right, bottom = max(box.left, box.right - 1), max(box.top, box.bottom - 1)
     corners = OUTLINES[box.shape]
     if corners is None:
         drawer.ellipse((box.left, box.top, right, bottom), fill=value)

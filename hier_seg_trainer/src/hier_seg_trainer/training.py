@@ -11,10 +11,13 @@ import os
 import random
 import signal
 import threading
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -122,7 +125,11 @@ def train(experiment: Experiment, data: Path, run_folder: Path, device: str, wor
     )
     writer = SummaryWriter(str(run_folder / 'tensorboard'), purge_step=run.iteration)
     progress = tqdm(
-        loader, initial=run.iteration, total=experiment.iterations, unit='iteration', smoothing=0.05
+        _read(loader),
+        initial=run.iteration,
+        total=experiment.iterations,
+        unit='iteration',
+        smoothing=0.05,
     )
     with writer, _stop_signals() as stop:
         for batch in progress:
@@ -153,6 +160,16 @@ def train(experiment: Experiment, data: Path, run_folder: Path, device: str, wor
                     for name, value in scores.items():
                         writer.add_scalar(f'{dataset.name}/{name}', value, run.iteration)
     return run
+
+
+def _read(loader: DataLoader[Batch]) -> Iterator[Batch]:
+    """Yield the batches; what is wrong with a file comes in one line, whoever read it."""
+    try:
+        yield from loader
+    except HierSegError as error:
+        # A data loader puts the traceback of its worker process before the message.
+        message = str(error).strip().splitlines()[-1]
+        raise HierSegError(message.split(f'{HierSegError.__name__}: ', 1)[-1]) from error
 
 
 @contextmanager
@@ -201,7 +218,9 @@ def train_iteration(
         losses = loss(logits_of, batch, grid, pseudo_labels)
     total = torch.stack(list(losses.values())).sum()
     run.optimizer.zero_grad(set_to_none=True)
-    total.backward()
+    # A batch that no classifier has a pixel in depends on no weight.
+    if total.requires_grad:
+        total.backward()
     if experiment.optimizer.gradient_clip > 0:
         nn.utils.clip_grad_norm_(run.network.parameters(), experiment.optimizer.gradient_clip)
     run.optimizer.step()
@@ -427,9 +446,23 @@ def load_checkpoint(run: Run, path: Path) -> None:
 def read_checkpoint(path: Path) -> Mapping[str, Any]:
     """Return a checkpoint's content, on the CPU; HierSegError if it cannot be read."""
     try:
+        # torch.load does not look at the checksums.
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+        if damaged is not None:
+            raise ValueError(f'its part {damaged} is damaged')
         content = torch.load(path, map_location='cpu', weights_only=True)
-    # What torch.load raises for a broken file depends on where it breaks.
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
+    # What torch.load raises for a file that is none depends on what it holds.
+    except (
+        OSError,
+        RuntimeError,
+        EOFError,
+        ValueError,
+        KeyError,
+        zipfile.BadZipFile,
+        zlib.error,
+        UnpicklingError,
+    ) as error:
         reason = ' '.join(str(error).split())[:200]
         raise HierSegError(
             f'{path}: is no checkpoint ({reason}); remove it to start anew'
@@ -440,7 +473,9 @@ def read_checkpoint(path: Path) -> Mapping[str, Any]:
 
 
 def _one_thread(_: int) -> None:
-    # Ctrl-C reaches the whole process group; the main process decides when to stop.
+    # Ctrl-C, and often SIGTERM, reach the whole process group; the main process decides when to
+    # stop, and a worker that died before would take the iteration with it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     # The cores are the network's.
     torch.set_num_threads(1)

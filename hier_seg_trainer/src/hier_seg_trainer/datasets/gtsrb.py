@@ -57,6 +57,8 @@ class Gtsrb:
                     raise HierSegError(
                         f'{path}: the row {row} cannot be used ({error!r})'
                     ) from error
+                if not image.is_file():
+                    raise HierSegError(f'{image}: is missing; {path.name} lists it')
                 region = (x1, y1, x2 + 1, y2 + 1)
                 crop = SignCrop(image, region, entry.node.id, entry.shape or 'rectangle')
                 by_node[entry.node.id].append(crop)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy, Node
+from hier_seg_trainer.shapes import OUTLINES
 
 FOLDER = Path(__file__).resolve().parent.parent / 'mappings'
 FORMAT = 1
@@ -55,6 +56,15 @@ class LabelMapping:
         except (OSError, yaml.YAMLError, TypeError, KeyError) as error:
             raise HierSegError(f'{path}: is no mapping file ({error!r}); correct it') from error
         values = [entry.value for entry in classes] + list(ignored)
+        for value in values:
+            if not isinstance(value, int) or not 0 <= value <= 255:
+                raise HierSegError(f'{path}: the value {value!r} is no number in 0-255; correct it')
+        for entry in classes:
+            if entry.shape is not None and entry.shape not in OUTLINES:
+                raise HierSegError(
+                    f'{path}: class {entry.name!r}: the shape {entry.shape!r} is not one of '
+                    f'{", ".join(OUTLINES)}'
+                )
         if len(set(values)) != len(values):
             raise HierSegError(f'{path}: a value is listed twice; each must occur once')
         return cls(path, tuple(classes), ignored)

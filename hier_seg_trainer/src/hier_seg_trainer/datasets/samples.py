@@ -92,7 +92,7 @@ def _open(path: Path, mode: str | None) -> Image.Image:
             image.load()
             return image if mode is None else image.convert(mode)
     # Pillow raises SyntaxError, ValueError or OSError, depending on how a file is broken.
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise HierSegError(
             f'{path}: cannot be read as an image ({error}); restore it or remove it'
         ) from error

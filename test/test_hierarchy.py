@@ -1,0 +1,223 @@
+# Copyright 2026 The hier_seg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The default tree against the counts of the reference, other trees, and broken files."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
+
+
+def small_tree() -> dict[str, Any]:
+    """Return a tree of three levels, as its YAML file would hold it."""
+    return {
+        'format': 1,
+        'name': 'small',
+        'nodes': [
+            {'id': 7, 'name': 'ground', 'color': [1, 2, 3], 'category': 'flat'},
+            {'id': 3, 'name': 'thing', 'color': [4, 5, 6], 'category': 'object'},
+            {'id': 0, 'name': 'sign', 'color': [7, 8, 9], 'parent': 'thing'},
+            {'id': 254, 'name': 'stop', 'color': [0, 0, 9], 'parent': 'sign', 'traffic_sign_id': 4},
+        ],
+    }
+
+
+def chain(depth: int) -> dict[str, Any]:
+    """Return a tree in which every node but the last has one child."""
+    nodes = [
+        {'id': i, 'name': f'n{i}', 'color': [i, i, i], 'parent': f'n{i - 1}' if i else None}
+        for i in range(depth)
+    ]
+    return {'format': 1, 'name': 'chain', 'nodes': nodes}
+
+
+def test_street_108_has_the_counts_of_the_paper(street_tree: Hierarchy) -> None:
+    assert len(street_tree.nodes) == 111
+    assert len(street_tree.classes) == 108
+    assert street_tree.depth == 3
+    sizes = [(c.depth, len(c.nodes)) for c in street_tree.classifiers]
+    assert sizes == [(1, 53), (2, 10), (2, 3), (2, 2), (3, 43)]
+    names = [c.parent.readable_name if c.parent else 'root' for c in street_tree.classifiers]
+    assert names == ['root', 'Driveable', 'Rider', 'Traffic Sign', 'Traffic Sign (Front)']
+    assert street_tree.categories == (
+        'animal', 'construction', 'human', 'marking', 'nature', 'object', 'void', 'unlabelled',
+    )  # fmt: skip
+
+
+def test_street_108_has_the_ids_of_the_paper(street_tree: Hierarchy) -> None:
+    assert sorted(node.id for node in street_tree.nodes) == list(range(111))
+    for name, node_id in {
+        'Bird': 0, 'Road': 13, 'Person': 19, 'Traffic Sign (Back)': 49, 'Ego Vehicle': 64,
+        'speed limit 20': 65, 'stop': 79, 'keep right': 103,
+        'Driveable': 108, 'Rider': 109, 'Traffic Sign': 110,
+    }.items():  # fmt: skip
+        assert street_tree.node(name).id == node_id, name
+    signs = [node for node in street_tree.nodes if node.traffic_sign_id is not None]
+    assert sorted(node.traffic_sign_id for node in signs) == list(range(43))  # type: ignore[type-var]
+    assert all(node.id == 65 + (node.traffic_sign_id or 0) for node in signs)
+
+
+@pytest.mark.parametrize(
+    ('name', 'color', 'category'),
+    [
+        ('construction--flat--road', (128, 64, 128), 'construction'),
+        ('nature--vegetation', (107, 142, 35), 'nature'),
+        ('object--vehicle--car', (0, 0, 142), 'object'),
+        ('marking--general', (255, 255, 255), 'marking'),
+        ('human--rider--bicyclist', (255, 0, 0), 'human'),
+        ('void--car-mount', (32, 32, 32), 'void'),
+    ],
+)
+def test_street_108_has_the_colours_and_categories_of_vistas(
+    street_tree: Hierarchy, name: str, color: tuple[int, int, int], category: str
+) -> None:
+    node = street_tree.node(name)
+    assert node.color == color
+    assert node.category == category
+    assert tuple(street_tree.colors[node.id]) == color
+    assert street_tree.categories[street_tree.category_of_id[node.id]] == category
+
+
+def test_signs_have_a_colour_each(street_tree: Hierarchy) -> None:
+    colors = {node.color for node in street_tree.nodes if node.traffic_sign_id is not None}
+    assert len(colors) == 43
+
+
+def test_tables_of_a_small_tree() -> None:
+    tree = Hierarchy(small_tree())
+    stop, unknown = 254, 100
+    assert [tree.level_of_id[k, stop] for k in range(3)] == [3, 0, 254]
+    assert [tree.level_of_id[k, 7] for k in range(3)] == [7, 7, 7]
+    assert (tree.level_of_id[:, [unknown, UNLABELLED]] == UNLABELLED).all()
+    assert tree.categories == ('flat', 'object', 'unlabelled')
+    assert tree.category_of_id[stop] == 1, 'a category is inherited'
+    assert tree.category_of_id[UNLABELLED] == 2
+    assert tree.traffic_sign_of_id[stop] == 4
+    assert (np.delete(tree.traffic_sign_of_id, stop) == UNLABELLED).all()
+    assert tuple(tree.colors[UNLABELLED]) == (0, 0, 0)
+    assert [node.name for node in tree.nodes_at_level(2)] == ['ground', 'thing', 'sign']
+    assert [node.name for node in tree.path(tree.node('stop'))] == ['thing', 'sign', 'stop']
+    assert {node.name for node in tree.subtree(tree.node('thing'))} == {'thing', 'sign', 'stop'}
+
+
+@pytest.mark.parametrize('depth', [1, 2, 5])
+def test_trees_of_any_depth(depth: int) -> None:
+    tree = Hierarchy(chain(depth))
+    assert tree.depth == depth
+    assert [c.depth for c in tree.classifiers] == list(range(1, depth + 1))
+    assert [int(tree.level_of_id[k, depth - 1]) for k in range(depth)] == list(range(depth))
+
+
+def test_save_and_load_give_the_same_tree(street_tree: Hierarchy, tmp_path: Path) -> None:
+    for tree in (street_tree, Hierarchy(small_tree())):
+        tree.save(tmp_path / 'tree.yaml')
+        assert Hierarchy.load(tmp_path / 'tree.yaml') == tree
+    assert street_tree != Hierarchy(small_tree())
+
+
+def test_the_order_of_the_file_is_the_order_of_the_logits() -> None:
+    data = small_tree()
+    data['nodes'].reverse()
+    assert [n.name for n in Hierarchy(data).classifiers[0].nodes] == ['thing', 'ground']
+
+
+def broken(**changes: Any) -> dict[str, Any]:
+    """Return the small tree with other values in its last node; None removes a key."""
+    data = small_tree()
+    node = data['nodes'][3]
+    node.update(changes)
+    data['nodes'][3] = {key: value for key, value in node.items() if value is not None}
+    return data
+
+
+@pytest.mark.parametrize(
+    ('data', 'node', 'rule'),
+    [
+        (broken(id=7), 'stop', "id 7 is also that of 'ground'"),
+        (broken(id=300), 'stop', 'id is 300; it must be a whole number in 0-254'),
+        (broken(id=255), 'stop', 'id is 255'),
+        (broken(id=-1), 'stop', 'id is -1'),
+        (broken(id=True), 'stop', 'id is True'),
+        (broken(id=None), 'stop', 'id is None'),
+        (broken(name='thing', readable_name='x'), 'thing', "the name 'thing' is also that of"),
+        (broken(readable_name='ground'), 'stop', "the name 'ground' is also that of 'ground'"),
+        (broken(parent='sing'), 'stop', "its parent 'sing' is unknown; did you mean 'sign'?"),
+        (broken(parent='stop'), 'stop', 'its parents form a cycle (stop -> stop)'),
+        (broken(color=None), 'stop', 'has no color; add color: [red, green, blue]'),
+        (broken(color=[1, 2]), 'stop', 'color is [1, 2]; it must be three numbers in 0-255'),
+        (broken(color=[1, 2, 256]), 'stop', 'it must be three numbers in 0-255'),
+        (broken(colour=[1, 2, 3]), 'stop', "unknown key 'colour'; did you mean 'color'?"),
+        (broken(traffic_sign_id=255), 'stop', 'traffic_sign_id is 255'),
+        (broken(superclass='yes'), 'stop', "superclass is 'yes'; write true or false"),
+        (broken(name=None), 'number 4', 'has no name'),
+        (broken(name='root'), 'root', 'is the name of the first classifier'),
+        (broken(name=5), '5', 'it must be a text'),
+        (broken() | {'categories': ['flat']}, 'thing', "category 'object' is not among"),
+    ],
+)
+def test_a_broken_tree_is_refused_naming_file_node_and_rule(
+    data: dict[str, Any], node: str, rule: str, tmp_path: Path
+) -> None:
+    path = tmp_path / 'broken.yaml'
+    path.write_text(yaml.safe_dump(data), encoding='utf-8')
+    with pytest.raises(HierSegError) as caught:
+        Hierarchy.load(path)
+    message = str(caught.value)
+    assert str(path) in message
+    assert node in message
+    assert rule in message
+    assert '\n' not in message
+
+
+def test_a_longer_cycle_is_named() -> None:
+    data = small_tree()
+    data['nodes'][1]['parent'] = 'stop'
+    with pytest.raises(HierSegError, match=re.escape('(thing -> stop -> sign -> thing)')):
+        Hierarchy(data)
+
+
+@pytest.mark.parametrize(
+    ('text', 'rule'),
+    [
+        ('nodes: [', 'is not valid YAML'),
+        ('- 1', 'is not a mapping'),
+        ('format: 2\nname: x\nnodes: []', 'this version reads format 1'),
+        ('format: 1\nname: x\nnodes: []', 'has no nodes'),
+        ('format: 1\nnodes: [{}]', 'has no name'),
+        ('format: 1\nname: x\nnode: []', "unknown key 'node'; did you mean"),
+        ('format: 1\nname: x\nnodes: [7]', 'node number 1: is not a mapping'),
+        ('!!python/object/apply:os.getcwd []', 'is not valid YAML'),
+    ],
+)
+def test_a_file_of_another_form_is_refused(text: str, rule: str, tmp_path: Path) -> None:
+    path = tmp_path / 'broken.yaml'
+    path.write_text(text, encoding='utf-8')
+    with pytest.raises(HierSegError) as caught:
+        Hierarchy.load(path)
+    assert rule in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(HierSegError, match=r'absent\.yaml: cannot be read'):
+        Hierarchy.load(tmp_path / 'absent.yaml')
+
+
+def test_an_unknown_class_is_answered_with_the_nearest(street_tree: Hierarchy) -> None:
+    with pytest.raises(HierSegError, match="no class 'Persn'; did you mean 'Person'"):
+        street_tree.node('Persn')
+    with pytest.raises(HierSegError, match='no class with id 200'):
+        street_tree.node_by_id(200)
+
+
+def test_tables_cannot_be_changed_by_accident(street_tree: Hierarchy) -> None:
+    with pytest.raises(ValueError, match='read-only'):
+        street_tree.colors[0] = 0
