@@ -107,8 +107,9 @@ def test_source_file(path):
     lines = path.read_text(encoding='utf-8').splitlines()
     first = 1 if lines[0].startswith('#!') else 0
     assert lines[first : first + 2] == HEADER
-    if path != Path(__file__):
-        assert not [name for _, name in imported_names(path) if is_within(name, UNSAFE)]
+    # What torch.load raises where weights_only=True refuses a file.
+    imported = {name for _, name in imported_names(path)} - {'pickle.UnpicklingError'}
+    assert not [name for name in imported if is_within(name, UNSAFE)]
     for node in ast.walk(parse(path)):
         if not isinstance(node, ast.Call):
             continue

@@ -364,7 +364,7 @@ def test_a_batch_without_signs_still_takes_some_negatives(monkeypatch: pytest.Mo
     slow = SlowLoss(tree, ('sky', 'road', 'sign'), options, box_nodes, {}, 5)
     fast = fast_loss(tree, ('sky', 'road', 'sign'), options, box_nodes)
     found, leaves = run(fast, logits, arrays)
-    assert float(found['far_from_boxes']) == pytest.approx(slow.negatives(logits, arrays, STRIDE))
+    assert found['far_from_boxes'].item() == pytest.approx(slow.negatives(logits, arrays, STRIDE))
     found['far_from_boxes'].backward()
     gradient = leaves['root'].grad
     assert gradient is not None
@@ -470,7 +470,7 @@ def test_a_batch_with_nothing_gives_exactly_zero(case: str, box_pixels: str) -> 
     loss = fast_loss(tree, supervised, options, box_nodes)
     nothing = np.full((4, *SIZE), UNLABELLED, np.uint8)
     losses, leaves = run(loss, random_logits(tree, 4, np.random.default_rng(0)), arrays, nothing)
-    assert {float(value) for value in losses.values()} == {0.0}
+    assert {value.item() for value in losses.values()} == {0.0}
     # Zeros among other losses do no harm to the gradients.
     total = torch.stack(list(losses.values())).sum() + leaves['root'].square().sum()
     total.backward()
@@ -484,9 +484,9 @@ def test_a_classifier_that_a_batch_lacks_gives_zero_and_others_do_not() -> None:
     supervised = supervised_nodes(tree, {*pixel_nodes, *box_nodes})
     logits = random_logits(tree, 4, np.random.default_rng(0))
     losses, _ = run(fast_loss(tree, supervised, LossOptions(), box_nodes), logits, arrays)
-    assert float(losses['root']) > 0
-    assert float(losses['sign']) > 0
-    assert {float(losses[name]) for name in ('road', 'front', 'angular')} == {0.0}
+    assert losses['root'].item() > 0
+    assert losses['sign'].item() > 0
+    assert {losses[name].item() for name in ('road', 'front', 'angular')} == {0.0}
 
 
 def test_supervised_nodes_hold_their_ancestors_in_the_order_of_the_tree() -> None:

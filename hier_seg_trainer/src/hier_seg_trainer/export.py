@@ -28,7 +28,7 @@ _CARD = """# {name}
 {architecture}
 
 - **Trained on**: {data}. Initial weights: {initial_weights}. {iterations} iterations.
-- **Licences**: the code and these weights are Apache-2.0; the data has terms of its own:
+- **Licences**: these weights are Apache-2.0 as far as the terms of the data allow, which are:
 {licences}
 - **Decides** {decided} of the tree's {nodes} nodes. The others were never supervised by any of the
   data sets and are never decided: {undecided}.

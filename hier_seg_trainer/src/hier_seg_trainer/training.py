@@ -475,7 +475,6 @@ def read_checkpoint(path: Path) -> Mapping[str, Any]:
 def _one_thread(_: int) -> None:
     # Ctrl-C, and often SIGTERM, reach the whole process group; the main process decides when to
     # stop, and a worker that died before would take the iteration with it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    os.setpgid(0, 0)
     # The cores are the network's.
     torch.set_num_threads(1)

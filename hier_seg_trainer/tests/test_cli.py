@@ -1,0 +1,271 @@
+# Copyright 2026 The hier_seg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The commands, from an experiment file to a model folder and its scores."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.hierarchy import Hierarchy
+from hier_seg_ros.segmenter.model_folder import read_model_folder
+from hier_seg_ros.segmenter.network import NetworkOptions, build_network
+from hier_seg_ros.segmenter.segmenter import Segmenter
+from hier_seg_trainer import configuration
+from hier_seg_trainer.cli import main
+from hier_seg_trainer.configuration import load_experiment
+from hier_seg_trainer.evaluation import evaluate_dataset, summary
+from hier_seg_trainer.export import evaluate_and_export
+from hier_seg_trainer.training import CHECKPOINT, open_dataset, read_checkpoint
+
+SUPERVISED = {'Sky', 'Building', 'Driveable', 'Rider', 'Traffic Sign', 'Traffic Sign (Front)'}
+
+
+@dataclass(frozen=True)
+class Trained:
+    experiment: Path
+    data: Path
+    run: Path
+
+    @property
+    def model(self) -> Path:
+        return self.run / 'model'
+
+    @property
+    def arguments(self) -> list[str]:
+        places = ['--data', str(self.data), '--run', str(self.run), '--device', 'cpu']
+        return [str(self.experiment), *places]
+
+
+@pytest.fixture(scope='module')
+def trained(
+    tmp_path_factory: pytest.TempPathFactory,
+    small_data: Path,
+    experiment_content: Callable[..., dict[str, Any]],
+) -> Iterator[Trained]:
+    """Return a finished run of the tiny network, by ``hier-seg train``."""
+    folder = tmp_path_factory.mktemp('cli')
+    tiny = NetworkOptions('test_efficientnet', {}, (8, 16), 8, 4, True, True)
+    experiment = folder / 'experiment.yaml'
+    experiment.write_text(yaml.safe_dump(experiment_content(iterations=3)), encoding='utf-8')
+    trained = Trained(experiment, small_data, folder / 'run')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(configuration.NETWORKS, 'light', tiny)
+        assert main(['train', *trained.arguments, '--workers', '0']) == 0
+        yield trained
+
+
+def images() -> list[np.ndarray]:
+    rng = np.random.default_rng(0)
+    return [rng.integers(0, 256, (size, 90, 3)).astype(np.uint8) for size in (64, 200)]
+
+
+# Train and export
+
+
+def test_training_leaves_all_that_tells_how_it_was_done(trained: Trained) -> None:
+    files = {path.name for path in trained.run.iterdir()}
+    assert files == {CHECKPOINT, 'experiment.yaml', 'model', 'tensorboard', 'versions.yaml'}
+    versions = yaml.safe_load((trained.run / 'versions.yaml').read_text(encoding='utf-8'))
+    assert versions['torch'] == str(torch.__version__)
+    assert versions['command'][0] == 'hier-seg'
+    kept = yaml.safe_load((trained.run / 'experiment.yaml').read_text(encoding='utf-8'))
+    assert configuration.parse(configuration.Experiment, kept, 'kept') == load_experiment(
+        trained.experiment
+    )
+
+
+def test_the_model_folder_holds_the_averaged_weights(trained: Trained, tree: Hierarchy) -> None:
+    description, hierarchy, network = read_model_folder(trained.model)
+    assert hierarchy == tree
+    assert description.name == 'small'
+    average = read_checkpoint(trained.run / CHECKPOINT)['average']
+    state = network.state_dict()
+    assert state.keys() == average.keys()
+    weights = {k for k in state if not k.endswith('num_batches_tracked')}
+    assert all(torch.equal(state[k], average[k]) for k in weights)
+    readable = {hierarchy.node(name).readable_name for name in description.supervised}
+    assert readable >= SUPERVISED
+    assert len(readable) == 11 + 1 + 43
+    assert 'Bird' not in readable
+
+
+def test_the_model_decides_as_the_network_that_it_came_from(
+    trained: Trained, tree: Hierarchy
+) -> None:
+    loaded = Segmenter.load(trained.model, 'cpu')
+    network = build_network(load_experiment(trained.experiment).network_options, tree)
+    network.load_state_dict(read_checkpoint(trained.run / CHECKPOINT)['average'])
+    direct = Segmenter(loaded.description, tree, network, device='cpu')
+    for one, other in zip(loaded.segment(images()), direct.segment(images()), strict=True):
+        assert np.array_equal(one.finest, other.finest)
+        assert np.array_equal(one.confidence, other.confidence)
+        assert len(np.unique(one.confidence)) > 1
+
+
+def test_the_model_card_names_data_licences_and_scores(trained: Trained, tree: Hierarchy) -> None:
+    card = (trained.model / 'README.md').read_text(encoding='utf-8')
+    assert card.startswith('# small\n')
+    assert 'CamVid (train, 4 images), GTSDB (train, 4 images)' in card
+    assert 'Initial weights: random. 3 iterations.' in card
+    assert 'CamVid: research use; cite Brostow et al.' in card
+    assert 'GTSDB: free for any purpose; cite Houben et al.' in card
+    assert 'GTSRB (signs pasted into the images): research use; cite Stallkamp et al.' in card
+    assert '**Decides** 55 of the tree' in card
+    undecided = next(line for line in card.splitlines() if 'never decided' in line)
+    assert 'Bird' in undecided
+    assert 'Sky' not in undecided
+    assert 'hier-seg evaluate models/small --format gtsdb --path DATA/gtsdb --split val' in card
+    # The scores on the card, in model.yaml and of the folder itself are the same.
+    segmenter = Segmenter.load(trained.model, 'cpu')
+    for name in ('camvid', 'gtsdb'):
+        dataset = open_dataset(name, trained.data / name, 'val', tree)
+        numbers = summary(evaluate_dataset(segmenter, dataset))
+        assert numbers
+        assert segmenter.description.scores[f'{name}_val'] == {'images': 2, **numbers}
+        for key, value in numbers.items():
+            assert f'| {key} | {value:.4f} |' in card
+
+
+def test_the_model_says_how_it_was_trained(trained: Trained) -> None:
+    training = Segmenter.load(trained.model, 'cpu').description.training
+    assert training['iterations'] == 3
+    assert training['initial_weights'] == 'random'
+    assert training['data'][0] == {'name': 'camvid', 'split': 'train', 'images': 4}
+    assert training['experiment']['optimizer']['learning_rate'] == 0.01
+    assert training['parameters'] > 1000
+
+
+def test_export_writes_the_model_again_with_notes(trained: Trained, tmp_path: Path) -> None:
+    notes = tmp_path / 'notes.md'
+    notes.write_text('It has never seen **snow**.\n', encoding='utf-8')
+    out = tmp_path / 'models' / 'mine'
+    arguments = ['export', *trained.arguments, '--out', str(out)]
+    for _ in range(2):
+        assert main([*arguments, '--notes', str(notes)]) == 0
+    card = (out / 'README.md').read_text(encoding='utf-8')
+    assert '\nIt has never seen **snow**.\n' in card
+    first = (trained.model / 'weights.safetensors').read_bytes()
+    assert (out / 'weights.safetensors').read_bytes() == first
+    assert [path.name for path in out.parent.iterdir()] == ['mine']
+
+
+def test_a_finished_run_only_exports_again(
+    trained: Trained, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (trained.run / CHECKPOINT).read_bytes()
+    assert main(['train', *trained.arguments, '--workers', '0']) == 0
+    assert (trained.run / CHECKPOINT).read_bytes() == before
+    assert f'the model is in {trained.model}' in capsys.readouterr().out
+
+
+def test_export_of_another_experiment_is_refused(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = NetworkOptions('test_efficientnet', {}, (8, 16), 16, 4, True, True)
+    monkeypatch.setitem(configuration.NETWORKS, 'light', other)
+    experiment = load_experiment(trained.experiment)
+    with pytest.raises(HierSegError, match=r"does not fit the experiment 'small'"):
+        evaluate_and_export(experiment, trained.data, trained.run, tmp_path / 'm', 'cpu', '')
+    assert not (tmp_path / 'm').exists()
+
+
+# Evaluate
+
+
+def test_evaluate_prints_and_writes_the_scores(
+    trained: Trained, tree: Hierarchy, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / 'scores.json'
+    arguments = ['evaluate', str(trained.model), '--format', 'camvid', '--split', 'train']
+    arguments += ['--path', str(trained.data / 'camvid'), '--device', 'cpu', '--json', str(path)]
+    assert main(arguments) == 0
+    written = json.loads(path.read_text(encoding='utf-8'))
+    dataset = open_dataset('camvid', trained.data / 'camvid', 'train', tree)
+    numbers = summary(evaluate_dataset(Segmenter.load(trained.model, 'cpu'), dataset))
+    expected = {'model': 'small', 'data': 'camvid', 'split': 'train', 'images': 4}
+    assert written == expected | numbers
+    printed = capsys.readouterr().out
+    assert 'Sky' in printed
+    for name, value in numbers.items():
+        assert f'{name:28} {value:.4f}' in printed
+
+
+# Errors
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'reason'),
+    [
+        ('train gone.yaml --data D --run R', 'gone.yaml: cannot be read'),
+        ('train E --data gone --run new --device cpu', 'gone/camvid/train: does not exist'),
+        ('train E --data D --run new --device cuda:99', "device 'cuda:99'"),
+        ('train O --data D --run R --device cpu', 'holds a run with other settings (seed)'),
+        ('evaluate gone --format camvid --path D/camvid', "model 'gone': neither a folder"),
+        ('evaluate M --format camvid --path gone --device cpu', 'gone/val: does not exist'),
+        ('evaluate M --format gtsdb --path D/gtsdb --split all', "no split 'all'"),
+        ('evaluate M --format gtsdb --path D/gtsdb --input-long-side 8', 'at least 32 pixels'),
+        (
+            'evaluate M --format gtsdb --path D/gtsdb --device cpu --json gone/s.json',
+            'gone/s.json: cannot be written',
+        ),
+        ('export E --data D --run new --out m', 'checkpoint.pt: is missing; train first'),
+        ('export E --data D --run R --out m --notes gone.md', 'gone.md: cannot be read'),
+        ('export E --data D --run R --out D --device cpu', 'exists and is no model folder'),
+    ],
+)
+def test_an_error_is_one_line_and_exit_code_one(
+    trained: Trained,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    experiment_content: Callable[..., dict[str, Any]],
+    arguments: str,
+    reason: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    other = tmp_path / 'other.yaml'
+    other.write_text(yaml.safe_dump(experiment_content(iterations=3, seed=4)), encoding='utf-8')
+    places = {
+        'E': trained.experiment,
+        'D': trained.data,
+        'R': trained.run,
+        'M': trained.model,
+        'O': other,
+    }
+    words = []
+    for word in arguments.split():
+        head, slash, rest = word.partition('/')
+        words.append(f'{places.get(head, head)}{slash}{rest}')
+    assert main(words) == 1
+    # Progress bars end in a carriage return.
+    error = capsys.readouterr().err.split('\r')[-1].split('image/s]')[-1].strip()
+    assert error.startswith(f'hier-seg {words[0]}: ')
+    assert reason in error
+    assert '\n' not in error
+
+
+@pytest.mark.parametrize(
+    'arguments',
+    [
+        '',
+        'learn',
+        'train E',
+        'evaluate M --format coco --path D',
+        'train E --data D --run R --workers -1',
+    ],
+)
+def test_wrong_usage_is_exit_code_two(arguments: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as raised:
+        main(arguments.split())
+    assert raised.value.code == 2
+    assert 'usage: hier-seg' in capsys.readouterr().err
