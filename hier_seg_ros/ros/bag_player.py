@@ -118,6 +118,8 @@ class BagPlayer:
         self._summary = PlaySummary()
         self._slowest_answer = 0.0
         self._answers = Answers([])
+        # What was played since the last image of lockstep: its CameraInfo, for one.
+        self._companions: list[tuple[Publisher, bytes | Image]] = []
         self._tracks = self._create_tracks()
         self._image_topic = self._find_image_topic() if options.lockstep is not None else None
         self._clock = node.create_publisher(Clock, CLOCK_TOPIC, 10) if options.clock else None
@@ -340,12 +342,15 @@ class BagPlayer:
                 return
         if message.topic == self._image_topic:
             self._publish_in_lockstep(track, message, data)
+            self._companions.clear()
             if recording is not None:
                 for topic, answer in self._answers.take():
                     if topic in self._options.record_topics:
                         recording.write(topic, message.time, answer)
         else:
             track.publisher.publish(data)
+            if self._image_topic is not None:
+                self._companions.append((track.publisher, data))
         self._summary.played += 1
 
     def _publish_in_lockstep(self, track: _Track, message: BagMessage, data: bytes | Image) -> None:
@@ -369,6 +374,9 @@ class BagPlayer:
                 return
             if now > resend:
                 self._summary.resent += 1
+                # A subscription that was matched a moment too late missed these as well.
+                for publisher, companion in self._companions:
+                    publisher.publish(companion)
                 track.publisher.publish(data)
                 resend = now + resend_after
         self._slowest_answer = max(self._slowest_answer, time.monotonic() - sent)

@@ -189,6 +189,23 @@ def test_unanswered_frames_are_counted_and_fail(bag, client, replay):
     assert f'1 of {FRAMES} frames were not answered within 8 s' in errors
 
 
+def test_an_image_is_sent_again_together_with_its_camera_info(bag, client, replay):
+    answers = client.node.create_publisher(Image, '/answers', 10)
+    infos = client.collect('/camera/camera_info', CameraInfo)
+
+    def answer_the_second_camera_info(message):
+        if sum(info.header == message.header for info in infos) > (message.header == header(0)):
+            answers.publish(Image(header=message.header))
+
+    client.node.create_subscription(
+        CompressedImage, '/camera/image_raw/compressed', answer_the_second_camera_info, 10
+    )
+    code, output, errors = replay(bag, '--lockstep', '/answers', '--timeout', 30)
+    assert code == 0, errors
+    assert f'{FRAMES} of {FRAMES} frames answered' in output
+    assert 'sent again' in output
+
+
 def test_an_interrupted_recording_leaves_nothing_behind(bag, client, tmp_path):
     client.node.create_publisher(Image, '/answers', 10)
     images = client.collect('/camera/image_raw/compressed', CompressedImage)
