@@ -164,8 +164,8 @@ class DecisionRule:
 def _block_length(logits: Tensor) -> int:
     """Return how many pixels to decide at once, for logits (C, h, w)."""
     if logits.device.type == 'cpu':
-        # What is computed in between then stays in the cache: 1.5 to 2.4 times as fast as all at once
-        # (1360x800, 55 and 111 supervised nodes, two cores).
+        # What is computed in between then stays in the cache: 1.5 to 2.4 times as fast as all at
+        # once (1360x800, 55 and 111 supervised nodes, two cores).
         return max(1, _CPU_BLOCK_VALUES // len(logits))
     return 1 << 30
 
