@@ -11,6 +11,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
 from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.segmenter.images import decode_image
 
 
 class InvalidFrameError(HierSegError):
@@ -131,9 +132,6 @@ def rgb_from_compressed_image(message: CompressedImage) -> np.ndarray:
         InvalidFrameError: the data is no JPEG or PNG image, or is damaged.
 
     """
-    # Late, so that playing a bag does without torch, which the segmenter's package brings along.
-    from hier_seg_ros.segmenter.images import decode_image
-
     check_compressed_image(message)
     try:
         return decode_image(bytes(message.data), 'compressed image')

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ import torch
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.segmenter.model_folder import ModelDescription, write_model_folder
-from hier_seg_ros.segmenter.network import HierarchicalNetwork, build_network, parameter_count
+from hier_seg_ros.segmenter.network import build_network, parameter_count
 from hier_seg_ros.segmenter.segmenter import Segmenter
 from hier_seg_trainer.configuration import Experiment, as_plain
 from hier_seg_trainer.datasets.gtsrb import Gtsrb
@@ -75,18 +76,14 @@ def evaluate_and_export(
         raise HierSegError(f'{checkpoint}: is missing; train first, or give the right run folder')
     content = read_checkpoint(checkpoint)
 
-    def averaged_network() -> HierarchicalNetwork:
-        network = build_network(experiment.network_options, hierarchy)
-        try:
-            network.load_state_dict(content['average'])
-        except (KeyError, RuntimeError) as error:
-            raise HierSegError(
-                f'{checkpoint}: does not fit the experiment {experiment.name!r}; give the file '
-                f'that it was trained with'
-            ) from error
-        return network
-
-    network = averaged_network()
+    network = build_network(experiment.network_options, hierarchy)
+    try:
+        network.load_state_dict(content['average'])
+    except (KeyError, RuntimeError) as error:
+        raise HierSegError(
+            f'{checkpoint}: does not fit the experiment {experiment.name!r}; give the file that it '
+            f'was trained with'
+        ) from error
     description = ModelDescription(
         name=experiment.name,
         network=experiment.network_options,
@@ -107,7 +104,7 @@ def evaluate_and_export(
         },
     )
     # The segmenter folds the normalisation into the weights it is given.
-    segmenter = Segmenter(description, hierarchy, averaged_network(), device=device)
+    segmenter = Segmenter(description, hierarchy, copy.deepcopy(network), device=device)
     scores: dict[str, Any] = {}
     sections = []
     for entry in experiment.data:
