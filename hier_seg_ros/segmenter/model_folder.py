@@ -90,7 +90,10 @@ def read_model_folder(
     description = _parse_description(content, folder / MODEL_FILE)
     _check_tree(content, description, hierarchy, folder)
     tensors = _read_weights(folder / WEIGHTS_FILE, content['weights_sha256'])
-    network = build_network(description.network, hierarchy)
+    try:
+        network = build_network(description.network, hierarchy)
+    except HierSegError as error:
+        raise HierSegError(f'{folder / MODEL_FILE}: {error}') from error
     _check_tensors(tensors, network.state_dict(), folder / WEIGHTS_FILE)
     network.load_state_dict(tensors)
     return description, hierarchy, network.eval()
@@ -185,6 +188,8 @@ def _parse_description(content: Mapping[str, Any], path: Path) -> ModelDescripti
     try:
         network = dict(content['network'])
         network['fused_strides'] = tuple(network['fused_strides'])
+        if 'dropout' in network:
+            network['dropout'] = float(network['dropout'])
         image = dict(content['input'])
         for key in ('mean', 'standard_deviation'):
             image[key] = tuple(float(value) for value in image[key])

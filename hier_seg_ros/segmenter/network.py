@@ -2,17 +2,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """The network: a backbone, features shared by all classifiers, one branch a classifier.
 
-The same class is trained and run. Two published shapes of it differ only in their options:
+The same class is trained and run. Its published shapes differ only in their options:
 
 - the paper's (Meletis & Dubbelman, IV 2018): ResNet-50 at output stride 8, a 1x1 convolution to 256
   shared channels, a bottleneck block and a learned x2 upsampling a classifier;
-- the light one: EfficientNet-Lite0, whose features at strides 4 to 32 are fused top-down.
+- the light one: EfficientNet-Lite0, whose features at strides 4 to 32 are fused top-down;
+- DeepLabV3 (Chen et al., arXiv 1706.05587) as torchvision has it: ResNet-50 or ResNet-101 at output
+  stride 8, atrous spatial pyramid pooling to 256 channels, a 1x1 convolution a classifier.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import timm
@@ -22,6 +24,9 @@ from torch.nn import functional
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import Hierarchy
+from hier_seg_ros.segmenter.normalization import replace_batch_norm
+
+ARCHITECTURES = ('pyramid', 'deeplabv3')
 
 
 @dataclass(frozen=True)
@@ -35,9 +40,16 @@ class NetworkOptions:
     fused_strides : strides of the backbone features that are fused, finest first; the shared
         features have the first one's. A single stride means no fusion, only a projection.
     shared_channels : channels of the shared features
-    branch_channels : inner channels of a branch's bottleneck block
-    image_pooling : add the average over the whole image to the coarsest features
+    branch_channels : inner channels of a branch's bottleneck block; 0 for no block
+    image_pooling : add the average over the whole image to the coarsest features ('deeplabv3'
+        always does)
     learned_upsampling : a learned x2 transposed convolution after each classifier
+    architecture : how the backbone's features become the shared ones: 'pyramid' fuses them,
+        'deeplabv3' applies atrous spatial pyramid pooling to those of one stride
+    normalization : 'batch', 'instance', 'group' or 'evo', in all parts; see ``normalization.py``
+    dropout : share of the channels that training drops before each classifier, in [0, 1). Whole
+        channels, because neighbouring positions tell each other what one of them lacks (Tompson
+        et al., CVPR 2015).
     """
 
     backbone: str
@@ -47,6 +59,9 @@ class NetworkOptions:
     branch_channels: int
     image_pooling: bool
     learned_upsampling: bool
+    architecture: str = 'pyramid'
+    normalization: str = 'batch'
+    dropout: float = 0.0
 
 
 PAPER = NetworkOptions(
@@ -69,32 +84,57 @@ LIGHT = NetworkOptions(
     learned_upsampling=True,
 )
 
+DEEPLABV3_RESNET50 = NetworkOptions(
+    backbone='resnet50',
+    # Residual blocks of torchvision's ResNet do not start as identities, timm's would.
+    backbone_options={'output_stride': 8, 'zero_init_last': False},
+    fused_strides=(8,),
+    shared_channels=256,
+    branch_channels=0,
+    image_pooling=True,
+    learned_upsampling=False,
+    architecture='deeplabv3',
+)
+
+NETWORKS = {
+    'light': LIGHT,
+    'paper': PAPER,
+    'deeplabv3_resnet50': DEEPLABV3_RESNET50,
+    'deeplabv3_resnet101': replace(DEEPLABV3_RESNET50, backbone='resnet101'),
+}
+
 
 class HierarchicalNetwork(nn.Module):
     """Logits of every classifier of a tree.
 
-    ``classifiers`` gives each classifier's number of logits, "unlabelled" included.
+    Attributes
+    ----------
+    options : the network's shape
+    classifiers : names of the classifiers, in the order of their branches
     """
 
     def __init__(self, options: NetworkOptions, classifiers: Mapping[str, int]) -> None:
-        """Build the network with random weights; HierSegError if timm lacks the backbone."""
+        """Build the network with random weights.
+
+        `classifiers` gives each classifier's number of logits, "unlabelled" included. Raises
+        HierSegError if an option is wrong or timm lacks the backbone.
+        """
         super().__init__()
+        _check_options(options)
         self.options = options
-        self.backbone, channels = _build_backbone(options)
-        self.pyramid = FeaturePyramid(channels, options.shared_channels, options.image_pooling)
+        self.classifiers = tuple(classifiers)
+        self.backbone, channels = build_backbone(options)
+        self.pyramid = (
+            AtrousPyramid(channels[0], options.shared_channels)
+            if options.architecture == 'deeplabv3'
+            else FeaturePyramid(channels, options.shared_channels, options.image_pooling)
+        )
         # A module's name may hold no dot, and a class name may: branches go by position.
         self._position = {name: str(index) for index, name in enumerate(classifiers)}
         self.branches = nn.ModuleDict(
-            {
-                self._position[name]: Branch(
-                    options.shared_channels,
-                    options.branch_channels,
-                    logits,
-                    options.learned_upsampling,
-                )
-                for name, logits in classifiers.items()
-            }
+            {self._position[name]: Branch(options, logits) for name, logits in classifiers.items()}
         )
+        replace_batch_norm(self, options.normalization, self.example_input())
 
     @property
     def stride(self) -> int:
@@ -106,6 +146,14 @@ class HierarchicalNetwork(nn.Module):
     def size_multiple(self) -> int:
         """Height and width of the input must be multiples of this."""
         return 32
+
+    def example_input(self) -> Tensor:
+        """Return a black image (1, 3, H, W), just so large that all its features have an area.
+
+        Only pooled ones have a single position.
+        """
+        edge = 2 * self.size_multiple
+        return torch.zeros(1, 3, edge, edge)
 
     def features(self, images: Tensor) -> Tensor:
         """Return the shared features (N, C, h, w) of normalised ``images`` (N, 3, H, W)."""
@@ -160,30 +208,96 @@ class FeaturePyramid(nn.Module):
         return fused
 
 
-class Branch(nn.Module):
-    """One classifier: a bottleneck block, a 1x1 classifier and, if wanted, a learned x2."""
+class AtrousPyramid(nn.Module):
+    """Atrous spatial pyramid pooling and a 3x3 convolution: DeepLabV3's head but its classifier."""
 
-    def __init__(self, width: int, inner: int, logits: int, learned_upsampling: bool) -> None:
-        """Build a branch from `width` shared channels to `logits` logits."""
+    def __init__(self, channels: int, width: int) -> None:
+        """Build the head from `channels` features to `width` shared ones."""
+        # Who runs another architecture need not wait for torchvision's models.
+        from torchvision.models.segmentation.deeplabv3 import ASPP
+
         super().__init__()
-        self.bottleneck = nn.Sequential(
-            _convolution(width, inner, 1),
-            _convolution(inner, inner, 3),
-            nn.Conv2d(inner, width, 1, bias=False),
-            nn.BatchNorm2d(width),
+        # torchvision's rates for output stride 8.
+        self.pooling = ASPP(channels, (12, 24, 36), width)
+        self.fusion = _convolution(width, width, 3)
+
+    def forward(self, features: list[Tensor]) -> Tensor:
+        """Return (N, width, h, w) for features of one stride."""
+        (feature,) = features
+        return self.fusion(self.pooling(feature))
+
+
+class Branch(nn.Module):
+    """One classifier: a 1x1 convolution, with a block before it and a x2 after it if wanted."""
+
+    def __init__(self, options: NetworkOptions, logits: int) -> None:
+        """Build a branch from the shared features to `logits` logits."""
+        super().__init__()
+        width, inner = options.shared_channels, options.branch_channels
+        self.bottleneck = (
+            nn.Sequential(
+                _convolution(width, inner, 1),
+                _convolution(inner, inner, 3),
+                nn.Conv2d(inner, width, 1, bias=False),
+                nn.BatchNorm2d(width),
+            )
+            if inner
+            else None
         )
+        self.dropout = nn.Dropout2d(options.dropout)
         self.classifier = nn.Conv2d(width, logits, 1)
-        self.upsampling = _bilinear_transposed_convolution(logits) if learned_upsampling else None
+        self.upsampling = (
+            _bilinear_transposed_convolution(logits) if options.learned_upsampling else None
+        )
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the logits of shared features (N, width, h, w)."""
-        logits = self.classifier(functional.relu(features + self.bottleneck(features)))
+        if self.bottleneck is not None:
+            features = functional.relu(features + self.bottleneck(features))
+        logits = self.classifier(self.dropout(features))
         return logits if self.upsampling is None else self.upsampling(logits)
 
 
 def build_network(options: NetworkOptions, hierarchy: Hierarchy) -> HierarchicalNetwork:
     """Return an untrained network with one branch for each classifier of `hierarchy`."""
     return HierarchicalNetwork(options, classifier_sizes(hierarchy))
+
+
+def build_backbone(options: NetworkOptions) -> tuple[nn.Module, list[int]]:
+    """Return timm's backbone, batch normalised, and its channels at each of ``fused_strides``.
+
+    Raises HierSegError if timm has no such model, the model not those options, or none of those
+    strides.
+    """
+    arguments = dict(options.backbone_options)
+    if not timm.is_model(options.backbone):
+        raise HierSegError(
+            f'backbone {options.backbone!r}: timm {timm.__version__} has no such model; '
+            f'see timm.list_models()'
+        )
+    try:
+        probe = timm.create_model(
+            options.backbone, features_only=True, pretrained=False, **arguments
+        )
+    except (RuntimeError, TypeError) as error:
+        raise HierSegError(
+            f'backbone {options.backbone!r}: cannot be built with the options {arguments} '
+            f'({error}); choose another backbone or correct backbone_options'
+        ) from error
+    reductions = probe.feature_info.reduction()
+    indices = []
+    for stride in options.fused_strides:
+        if stride not in reductions:
+            raise HierSegError(
+                f'backbone {options.backbone!r}: has features of strides {reductions}, '
+                f'none of stride {stride}; correct fused_strides'
+            )
+        # Dilation gives several stages the same stride: the deepest one is meant.
+        indices.append(len(reductions) - 1 - reductions[::-1].index(stride))
+    backbone = timm.create_model(
+        options.backbone, features_only=True, pretrained=False, out_indices=indices, **arguments
+    )
+    return backbone, backbone.feature_info.channels()
 
 
 def classifier_sizes(hierarchy: Hierarchy) -> dict[str, int]:
@@ -224,28 +338,19 @@ def _fold_into(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
     convolution.bias = nn.Parameter((bias - mean) * scale + norm.bias)
 
 
-def _build_backbone(options: NetworkOptions) -> tuple[nn.Module, list[int]]:
-    arguments = dict(options.backbone_options)
-    if not timm.is_model(options.backbone):
+def _check_options(options: NetworkOptions) -> None:
+    if options.architecture not in ARCHITECTURES:
         raise HierSegError(
-            f'backbone {options.backbone!r}: timm {timm.__version__} has no such model; '
-            f'see timm.list_models()'
+            f'architecture {options.architecture!r}: is not known; choose among '
+            f'{", ".join(ARCHITECTURES)}'
         )
-    probe = timm.create_model(options.backbone, features_only=True, pretrained=False, **arguments)
-    reductions = probe.feature_info.reduction()
-    indices = []
-    for stride in options.fused_strides:
-        if stride not in reductions:
-            raise HierSegError(
-                f'backbone {options.backbone!r}: has features of strides {reductions}, '
-                f'none of stride {stride}; correct fused_strides'
-            )
-        # Dilation gives several stages the same stride: the deepest one is meant.
-        indices.append(len(reductions) - 1 - reductions[::-1].index(stride))
-    backbone = timm.create_model(
-        options.backbone, features_only=True, pretrained=False, out_indices=indices, **arguments
-    )
-    return backbone, backbone.feature_info.channels()
+    if options.architecture == 'deeplabv3' and len(options.fused_strides) != 1:
+        raise HierSegError(
+            f'fused_strides {list(options.fused_strides)}: deeplabv3 uses features of one stride; '
+            f'give one'
+        )
+    if not 0 <= options.dropout < 1:
+        raise HierSegError(f'dropout {options.dropout}: must be at least 0 and less than 1')
 
 
 def _convolution(channels_in: int, channels_out: int, kernel: int) -> nn.Sequential:

@@ -58,17 +58,22 @@ class ClassScores:
         return float(self.iou.mean()) if self.iou.size else float('nan')
 
 
-def class_scores(matrix: NDArray[np.int64], rule: Rule) -> ClassScores:
+def class_scores(
+    matrix: NDArray[np.int64], rule: Rule, *, void_truth_counts: bool = False
+) -> ClassScores:
     """Return the scores by class of a whole data set's confusion matrix, (256, 256) int64.
 
-    Accuracy is TP / (TP + FN), IoU is TP / (TP + FP + FN). Unlabelled ground truth never counts.
+    Accuracy is TP / (TP + FN), IoU is TP / (TP + FP + FN). Unlabelled ground truth never counts,
+    but with `void_truth_counts`: where it means "none of the classes", as it does outside the
+    boxes of a data set that lists every object, a class predicted there is FP.
     Rule 'paper' drops the void column as well, so that a prediction of void costs nothing; rule
     'cityscapes' counts it as FN. Classes without a pixel of ground truth are left out; one of
     which every pixel was predicted void scores 0 under both rules.
     """
     counts = matrix.copy()
-    counts[UNLABELLED, :] = 0
-    classes = np.flatnonzero(counts.sum(axis=1))
+    classes = np.flatnonzero(counts[:UNLABELLED].sum(axis=1))
+    if not void_truth_counts:
+        counts[UNLABELLED, :] = 0
     if rule == 'paper':
         counts[:, UNLABELLED] = 0
     right = np.diagonal(counts)

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -142,6 +143,11 @@ class Segmenter:
         """The options in force."""
         return self._rule.options
 
+    @property
+    def decision_rule(self) -> DecisionRule:
+        """The decision in force: what ``segment`` makes of the logits."""
+        return self._rule
+
     def set_decision_options(self, options: DecisionOptions) -> None:
         """Change what may be decided, from the next ``segment`` on.
 
@@ -171,8 +177,7 @@ class Segmenter:
         by_shape: dict[tuple[int, ...], list[int]] = {}
         for index, image in enumerate(images):
             by_shape.setdefault(image.shape, []).append(index)
-        # TF32 convolutions would make CUDA differ from the CPU in more than rounding.
-        with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
+        with _inference():
             for indices in by_shape.values():
                 batch = [images[index] for index in indices]
                 decided = self._segment_batch(rule, batch, confidence, max_level)
@@ -186,16 +191,12 @@ class Segmenter:
         confidence: bool,
         max_level: int,
     ) -> list[SegmentationResult]:
-        inputs, grid = self._prepare(images)
-        features = self._network.features(inputs)
-        batch_logits: dict[str, Tensor] = {}
+        batch_logits, grid = self._batch_logits(images, 1.0)
         results = []
         for index in range(len(images)):
 
             def logits_of(classifier: str, index: int = index) -> Tensor:
-                if classifier not in batch_logits:
-                    batch_logits[classifier] = self._network.logits(features, classifier)
-                return batch_logits[classifier][index]
+                return batch_logits(classifier)[index]
 
             ids, probability = rule.decide(
                 logits_of, grid, confidence=confidence, max_level=max_level
@@ -206,12 +207,50 @@ class Segmenter:
             results.append(SegmentationResult(self.hierarchy, ids.cpu().numpy(), scaled))
         return results
 
-    def _prepare(self, images: list[NDArray[np.uint8]]) -> tuple[Tensor, Grid]:
+    def logits(
+        self, image: NDArray[np.uint8], *, scale: float = 1.0
+    ) -> tuple[Callable[[str], Tensor], Grid]:
+        """Return the logits of an image (H, W, 3) uint8 RGB, before any decision is made.
+
+        The first value gives a classifier's logits (C, h, w) by its name; they are computed when
+        they are first asked for, the network before them once. The second says how the image's
+        pixels lie on them. The network sees the image `scale` (> 0) times as large as ``segment``
+        shows it. Raises HierSegError for an array that is no such image.
+        """
+        _check_image(image, 0)
+        with _inference():
+            batch_logits, grid = self._batch_logits([image], scale)
+
+        def logits_of(classifier: str) -> Tensor:
+            with _inference():
+                return batch_logits(classifier)[0]
+
+        return logits_of, grid
+
+    def _batch_logits(
+        self, images: list[NDArray[np.uint8]], scale: float
+    ) -> tuple[Callable[[str], Tensor], Grid]:
+        """Return a function that gives a classifier's logits (N, C, h, w), and their grid."""
+        inputs, grid = self._prepare(images, scale)
+        features = self._network.features(inputs)
+        computed: dict[str, Tensor] = {}
+
+        def logits_of(classifier: str) -> Tensor:
+            if classifier not in computed:
+                computed[classifier] = self._network.logits(features, classifier)
+            return computed[classifier]
+
+        return logits_of, grid
+
+    def _prepare(self, images: list[NDArray[np.uint8]], scale: float) -> tuple[Tensor, Grid]:
         """Return the network's input (N, 3, h, w) and how the images lie on its logits."""
         stacked = torch.from_numpy(np.stack([np.ascontiguousarray(image) for image in images]))
         inputs = stacked.to(self.device).permute(0, 3, 1, 2).float()
         height, width = inputs.shape[-2:]
         scaled_height, scaled_width = scaled_size(height, width, self.input.long_side)
+        if scale != 1.0:
+            scaled_height = max(1, round(scaled_height * scale))
+            scaled_width = max(1, round(scaled_width * scale))
         if (scaled_height, scaled_width) != (height, width):
             inputs = functional.interpolate(
                 inputs,
@@ -254,6 +293,16 @@ def scaled_size(height: int, width: int, long_side: int) -> tuple[int, int]:
         return height, width
     scale = long_side / longer
     return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+@contextmanager
+def _inference() -> Iterator[None]:
+    """Compute without gradients, and without TF32.
+
+    TF32 convolutions would make CUDA differ from the CPU in more than rounding.
+    """
+    with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
+        yield
 
 
 def _input_options(options: InputOptions, input_long_side: int | None) -> InputOptions:

@@ -1,27 +1,32 @@
 # Copyright 2026 The hier_seg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The network's shapes, for both published forms of it and for any tree."""
+"""The network's shapes, for each published form of it and for any tree."""
 
 from __future__ import annotations
 
-import copy
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torchvision.models import segmentation
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.segmenter.network import (
+    DEEPLABV3_RESNET50,
     LIGHT,
+    NETWORKS,
     PAPER,
+    HierarchicalNetwork,
     NetworkOptions,
     build_network,
     classifier_sizes,
     fold_batch_norm,
     parameter_count,
 )
+from hier_seg_ros.segmenter.normalization import NORMALIZATIONS
 
 
 def randomise(network: nn.Module) -> None:
@@ -34,13 +39,14 @@ def randomise(network: nn.Module) -> None:
             nn.init.normal_(module.bias, std=0.2)
 
 
-@pytest.mark.parametrize(('options', 'stride'), [(LIGHT, 2), (PAPER, 4)], ids=['light', 'paper'])
-def test_both_architectures_give_logits_for_every_classifier(
-    options: NetworkOptions, stride: int, street_tree: Hierarchy
+@pytest.mark.parametrize(
+    ('name', 'stride'), [('light', 2), ('paper', 4), ('deeplabv3_resnet50', 8)]
+)
+def test_every_network_gives_logits_for_every_classifier(
+    name: str, stride: int, street_tree: Hierarchy
 ) -> None:
     torch.manual_seed(0)
-    network = build_network(options, street_tree).eval()
-    randomise(network)
+    network = build_network(NETWORKS[name], street_tree).eval()
     images = torch.randn(2, 3, 64, 96)
     with torch.inference_mode():
         logits = network(images)
@@ -51,14 +57,123 @@ def test_both_architectures_give_logits_for_every_classifier(
     }
     assert sorted(values.shape[1] - 1 for values in logits.values()) == [2, 3, 10, 43, 53]
 
-    folded = copy.deepcopy(network)
-    fold_batch_norm(folded)
-    assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
+
+@pytest.mark.parametrize('normalization', NORMALIZATIONS)
+@pytest.mark.parametrize('name', ['light', 'paper', 'deeplabv3_resnet50'])
+def test_folding_changes_no_result(name: str, normalization: str, street_tree: Hierarchy) -> None:
+    torch.manual_seed(0)
+    network = build_network(replace(NETWORKS[name], normalization=normalization), street_tree)
+    network.eval()
+    randomise(network)
+    images = torch.randn(1, 3, 64, 64)
     with torch.inference_mode():
-        again = folded(images)
-    for name, values in logits.items():
+        logits = network(images)
+        fold_batch_norm(network)
+        again = network(images)
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in network.modules())
+    for classifier, values in logits.items():
         scale = values.abs().max()
-        assert (values - again[name]).abs().max() < 1e-4 * scale, name
+        assert (values - again[classifier]).abs().max() < 1e-4 * scale, classifier
+
+
+def as_ours(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors of torchvision's DeepLabV3 under our names."""
+    ours = {
+        'classifier.0': 'pyramid.pooling',
+        'classifier.1': 'pyramid.fusion.0',
+        'classifier.2': 'pyramid.fusion.1',
+        'classifier.4': 'branches.0.classifier',
+    }
+    renamed = {}
+    for name, tensor in state.items():
+        old = next((old for old in ours if name.startswith(f'{old}.')), '')
+        renamed[ours[old] + name.removeprefix(old) if old else name] = tensor
+    return renamed
+
+
+@pytest.mark.parametrize('name', ['deeplabv3_resnet50', 'deeplabv3_resnet101'])
+def test_deeplabv3_is_torchvision_s(name: str) -> None:
+    torch.manual_seed(0)
+    build = getattr(segmentation, name)
+    theirs = build(weights=None, weights_backbone=None, num_classes=5, aux_loss=False).eval()
+    randomise(theirs)
+    network = HierarchicalNetwork(NETWORKS[name], {'root': 5}).eval()
+    assert parameter_count(network) == parameter_count(theirs)
+    network.load_state_dict(as_ours(theirs.state_dict()))
+    images = torch.randn(2, 3, 96, 64)
+    with torch.inference_mode():
+        logits = network(images)['root']
+        enlarged = nn.functional.interpolate(logits, (96, 64), mode='bilinear')
+        expected = theirs(images)['out']
+    # Random weights must not have made all images the same.
+    assert (expected[0] - expected[1]).abs().max() > 1e-3 * expected.abs().max()
+    torch.testing.assert_close(enlarged, expected, rtol=1e-4, atol=1e-5 * float(expected.std()))
+
+
+def test_deeplabv3_starts_as_torchvision_s_does() -> None:
+    """What timm does otherwise: residual blocks that start as identities."""
+    torch.manual_seed(0)
+    theirs = segmentation.deeplabv3_resnet50(
+        weights=None, weights_backbone=None, num_classes=5, aux_loss=False
+    )
+    ours = HierarchicalNetwork(DEEPLABV3_RESNET50, {'root': 5}).state_dict()
+    for name, tensor in as_ours(theirs.state_dict()).items():
+        if tensor.is_floating_point() and tensor.numel() > 4000:
+            assert float(ours[name].std()) == pytest.approx(float(tensor.std()), rel=0.1), name
+        elif tensor.ndim == 1 and 'classifier' not in name:
+            assert torch.equal(ours[name], tensor), name
+
+
+def test_dropout_drops_whole_channels_before_each_classifier_in_training_only(
+    street_tree: Hierarchy, tiny_network_options: NetworkOptions
+) -> None:
+    torch.manual_seed(0)
+    options = replace(tiny_network_options, shared_channels=64, dropout=0.25)
+    network = build_network(options, street_tree)
+    inputs: dict[str, Tensor] = {}
+    outputs: dict[str, Tensor] = {}
+    for name, branch in network.branches.items():
+
+        def before(_: nn.Module, given: tuple[Tensor], name: str = name) -> None:
+            inputs[name] = given[0]
+
+        def after(_: nn.Module, given: tuple[Tensor], name: str = name) -> None:
+            outputs[name] = given[0]
+
+        branch.dropout.register_forward_pre_hook(before)
+        branch.classifier.register_forward_pre_hook(after)
+    images = torch.randn(4, 3, 64, 64)
+    network.train()(images)
+    assert len(outputs) == 5
+    dropped = []
+    for name, made in outputs.items():
+        kept = made.abs().amax((2, 3)) > 0
+        silent = inputs[name].abs().amax((2, 3)) == 0
+        torch.testing.assert_close(made[kept], inputs[name][kept] / 0.75)
+        dropped.append((~kept & ~silent).float().mean())
+    # 1280 channels: a standard deviation is 0.012.
+    assert float(torch.stack(dropped).mean()) == pytest.approx(0.25, abs=0.06)
+    network.eval()(images)
+    assert all(torch.equal(outputs[name], inputs[name]) for name in outputs)
+
+
+@pytest.mark.parametrize(
+    ('change', 'words'),
+    [
+        ({'architecture': 'unet'}, "architecture 'unet': .* pyramid, deeplabv3"),
+        ({'architecture': 'deeplabv3'}, r'fused_strides \[8, 16\]: .* one stride'),
+        ({'normalization': 'layer'}, "normalization 'layer': .* batch, instance, group, evo"),
+        ({'dropout': 1.0}, 'dropout 1.0: must be at least 0 and less than 1'),
+    ],
+)
+def test_a_wrong_option_is_named(
+    change: dict[str, Any],
+    words: str,
+    street_tree: Hierarchy,
+    tiny_network_options: NetworkOptions,
+) -> None:
+    with pytest.raises(HierSegError, match=words):
+        build_network(replace(tiny_network_options, **change), street_tree)
 
 
 def test_the_paper_network_is_the_paper_s(street_tree: Hierarchy) -> None:
@@ -116,5 +231,7 @@ def test_a_backbone_that_timm_lacks_is_named(
 ) -> None:
     with pytest.raises(HierSegError, match="'resnet5'"):
         build_network(replace(tiny_network_options, backbone='resnet5'), street_tree)
+    with pytest.raises(HierSegError, match=r"'test_efficientnet': cannot be built .*'depth': 3"):
+        build_network(replace(tiny_network_options, backbone_options={'depth': 3}), street_tree)
     with pytest.raises(HierSegError, match='none of stride 64'):
         build_network(replace(tiny_network_options, fused_strides=(64,)), street_tree)
