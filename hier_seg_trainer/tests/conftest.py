@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -108,14 +109,16 @@ def write_gtsdb(root: Path, numbers: list[int], size: tuple[int, int] = (96, 64)
     return root
 
 
-def write_gtsrb(root: Path, classes: dict[int, tuple[int, int, int]], frames: int = 2) -> Path:
+def write_gtsrb(
+    root: Path, classes: dict[int, tuple[int, int, int]], frames: int = 2, tracks: int = 1
+) -> Path:
     """Write a GTSRB: crops of 20x24 with a sign of the class's colour at 3..16, 4..19."""
     for value, color in classes.items():
         folder = root / 'Final_Training' / 'Images' / f'{value:05d}'
         folder.mkdir(parents=True)
         rows = ['Filename;Width;Height;Roi.X1;Roi.Y1;Roi.X2;Roi.Y2;ClassId']
-        for frame in range(frames):
-            name = f'00000_{frame:05d}.ppm'
+        for track, frame in itertools.product(range(tracks), range(frames)):
+            name = f'{track:05d}_{frame:05d}.ppm'
             image = Image.new('RGB', (20, 24), (0, 0, 0))
             ImageDraw.Draw(image).rectangle((3, 4, 16, 19), fill=color)
             image.save(folder / name)
@@ -193,6 +196,7 @@ def experiment_content() -> Callable[..., dict[str, Any]]:
             'self_training': {'start': 2, 'confidence': 0.1},
             'evaluate_every': 100,
             'checkpoint_every': 100,
+            'images_every': 0,
             **changes,
         }
 

@@ -5,6 +5,9 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,12 +23,13 @@ from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.segmenter.model_folder import read_model_folder
 from hier_seg_ros.segmenter.network import NetworkOptions, build_network
 from hier_seg_ros.segmenter.segmenter import Segmenter
-from hier_seg_trainer import configuration
+from hier_seg_trainer import configuration, export, validation
+from hier_seg_trainer.checkpoint import BEST, CHECKPOINT, read_checkpoint
 from hier_seg_trainer.cli import main
 from hier_seg_trainer.configuration import load_experiment
-from hier_seg_trainer.evaluation import evaluate_dataset, summary
+from hier_seg_trainer.datasets.opening import open_dataset
+from hier_seg_trainer.evaluation import EvaluationOptions, evaluate_dataset, summary
 from hier_seg_trainer.export import evaluate_and_export
-from hier_seg_trainer.training import CHECKPOINT, open_dataset, read_checkpoint
 
 SUPERVISED = {'Sky', 'Building', 'Driveable', 'Rider', 'Traffic Sign', 'Traffic Sign (Front)'}
 
@@ -79,7 +83,7 @@ def test_training_leaves_all_that_tells_how_it_was_done(trained: Trained) -> Non
     assert versions['torch'] == str(torch.__version__)
     assert versions['command'][0] == 'hier-seg'
     kept = yaml.safe_load((trained.run / 'experiment.yaml').read_text(encoding='utf-8'))
-    assert configuration.parse(configuration.Experiment, kept, 'kept') == load_experiment(
+    assert configuration.parse(configuration.Experiment, kept) == load_experiment(
         trained.experiment
     )
 
@@ -168,6 +172,95 @@ def test_a_finished_run_only_exports_again(
     assert f'the model is in {trained.model}' in capsys.readouterr().out
 
 
+def test_what_the_run_has_scored_is_not_scored_again_for_the_card(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def again(*arguments: Any, **keywords: Any) -> None:
+        pytest.fail('scored a second time')
+
+    monkeypatch.setattr(export, 'evaluate_dataset', again)
+    places = ['--data', str(trained.data), '--run', str(tmp_path / 'run'), '--device', 'cpu']
+    assert main(['train', str(trained.experiment), *places, '--workers', '0']) == 0
+    card = (tmp_path / 'run' / 'model' / 'README.md').read_text(encoding='utf-8')
+    assert card == (trained.model / 'README.md').read_text(encoding='utf-8')
+
+
+def test_a_value_of_the_file_can_be_changed_for_a_run(trained: Trained, tmp_path: Path) -> None:
+    run = tmp_path / 'run'
+    places = ['--data', str(trained.data), '--run', str(run), '--device', 'cpu', '--workers', '0']
+    changes = ['--set', 'iterations=1', '--set', 'optimizer.learning_rate=0.5']
+    assert main(['train', str(trained.experiment), *places, *changes]) == 0
+    kept = load_experiment(run / 'experiment.yaml')
+    assert (kept.iterations, kept.optimizer.learning_rate) == (1, 0.5)
+    # The run's own copy is an experiment file as well.
+    out = tmp_path / 'again'
+    arguments = [str(run / 'experiment.yaml'), '--data', str(trained.data), '--run', str(run)]
+    assert main(['export', *arguments, '--out', str(out), '--device', 'cpu']) == 0
+    weights = [(folder / 'weights.safetensors').read_bytes() for folder in (out, run / 'model')]
+    assert weights[0] == weights[1]
+
+
+def test_early_stopping_exports_the_best_weights_and_their_scores(
+    trained: Trained,
+    tmp_path: Path,
+    experiment_content: Callable[..., dict[str, Any]],
+    tree: Hierarchy,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stopping = {'measure': 'camvid/mean_iou_paper', 'patience': 1}
+    content = experiment_content(iterations=9, evaluate_every=2, early_stopping=stopping)
+    path = tmp_path / 'experiment.yaml'
+    path.write_text(yaml.safe_dump(content), encoding='utf-8')
+    # Two data sets: the first evaluation is the best one, whatever the weights.
+    values = [0.9, 0.9, 0.1, 0.1]
+    monkeypatch.setattr(validation, 'summary', lambda _: {'mean_iou_paper': values.pop(0)})
+    run = tmp_path / 'run'
+    places = ['--data', str(trained.data), '--run', str(run), '--device', 'cpu', '--workers', '0']
+    assert main(['train', str(path), *places]) == 0
+    assert read_checkpoint(run / CHECKPOINT)['iteration'] == 4
+    best = read_checkpoint(run / BEST)
+    assert best['iteration'] == 2
+    description, _, network = read_model_folder(run / 'model')
+    assert description.training['iterations'] == 2
+    state = network.state_dict()
+    weights = {k for k in state if not k.endswith('num_batches_tracked')}
+    assert all(torch.equal(state[k], best['average'][k]) for k in weights)
+    dataset = open_dataset('camvid', trained.data / 'camvid', 'val', tree)
+    numbers = summary(evaluate_dataset(Segmenter.load(run / 'model', 'cpu'), dataset))
+    assert description.scores['camvid_val'] == {'images': 2, **numbers}
+
+
+def test_a_flat_model_is_exported_with_the_command_that_scores_it(
+    trained: Trained,
+    tmp_path: Path,
+    experiment_content: Callable[..., dict[str, Any]],
+    tree: Hierarchy,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = tmp_path / 'experiment.yaml'
+    loss = {'box_pixels': 'shape'}
+    content = experiment_content(iterations=2, flat=True, loss=loss, self_training={'start': 0})
+    path.write_text(yaml.safe_dump(content), encoding='utf-8')
+    run = tmp_path / 'run'
+    places = ['--data', str(trained.data), '--run', str(run), '--device', 'cpu', '--workers', '0']
+    assert main(['train', str(path), *places]) == 0
+    segmenter = Segmenter.load(run / 'model', 'cpu')
+    assert segmenter.hierarchy.name == 'street_108_flat'
+    dataset = open_dataset('gtsdb', trained.data / 'gtsdb', 'val', tree)
+    options = EvaluationOptions(runner_up=True)
+    numbers = summary(evaluate_dataset(segmenter, dataset, tree=tree, options=options))
+    assert segmenter.description.scores['gtsdb_val'] == {'images': 2, **numbers}
+    card = (run / 'model' / 'README.md').read_text(encoding='utf-8')
+    further = '--split val --tree street_108 --runner-up'
+    line = next(line for line in card.splitlines() if line.endswith(further) and 'gtsdb' in line)
+    capsys.readouterr()
+    words = line.replace('models/small', str(run / 'model')).replace('DATA', str(trained.data))
+    assert main(words.split()[1:]) == 0
+    printed = capsys.readouterr().out
+    for name, value in numbers.items():
+        assert re.search(rf'^{re.escape(name)} +{value:.4f}$', printed, re.MULTILINE)
+
+
 def test_export_of_another_experiment_is_refused(
     trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -197,7 +290,7 @@ def test_evaluate_prints_and_writes_the_scores(
     printed = capsys.readouterr().out
     assert 'Sky' in printed
     for name, value in numbers.items():
-        assert f'{name:28} {value:.4f}' in printed
+        assert re.search(rf'^{re.escape(name)} +{value:.4f}$', printed, re.MULTILINE)
 
 
 # Errors
@@ -210,6 +303,8 @@ def test_evaluate_prints_and_writes_the_scores(
         ('train E --data gone --run new --device cpu', 'gone/camvid/train: does not exist'),
         ('train E --data D --run new --device cuda:99', "device 'cuda:99'"),
         ('train O --data D --run R --device cpu', 'holds a run with other settings (seed)'),
+        ('train E --data D --run R --device cpu --set sed=1', 'did you mean'),
+        ('train E --data D --run E/run --device cpu', 'cannot be written'),
         ('evaluate gone --format camvid --path D/camvid', "model 'gone': neither a folder"),
         ('evaluate M --format camvid --path gone --device cpu', 'gone/val: does not exist'),
         ('evaluate M --format gtsdb --path D/gtsdb --split all', "no split 'all'"),
@@ -252,6 +347,18 @@ def test_an_error_is_one_line_and_exit_code_one(
     assert error.startswith(f'hier-seg {words[0]}: ')
     assert reason in error
     assert '\n' not in error
+
+
+def test_a_missing_package_is_one_line() -> None:
+    # As where only the node's part is installed.
+    program = (
+        "import sys; sys.modules['torch'] = None; from hier_seg_trainer.cli import main; "
+        "sys.exit(main(['train']))"
+    )
+    done = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True)
+    assert done.returncode == 1
+    expected = "hier-seg: the Python package 'torch' is not installed; pip install hier_seg_trainer"
+    assert done.stderr.strip() == expected
 
 
 @pytest.mark.parametrize(

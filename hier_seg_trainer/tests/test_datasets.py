@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,9 +17,9 @@ from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
 from hier_seg_trainer.datasets.camvid import CamVid
 from hier_seg_trainer.datasets.gtsdb import Gtsdb
 from hier_seg_trainer.datasets.gtsrb import Gtsrb
-from hier_seg_trainer.datasets.samples import open_image, open_labels
+from hier_seg_trainer.datasets.opening import FORMATS, open_dataset
+from hier_seg_trainer.datasets.samples import open_image, open_instances, open_labels
 from hier_seg_trainer.shapes import draw_outline
-from hier_seg_trainer.training import open_dataset
 
 MakeData = Callable[..., Path]
 
@@ -64,7 +66,7 @@ def test_camvid_reads_jpeg_images_and_palette_labels(camvid: Path, tree: Hierarc
 
 def test_camvid_without_the_labels_of_an_image_is_refused(camvid: Path, tree: Hierarchy) -> None:
     (camvid / 'trainannot' / '0001.png').unlink()
-    with pytest.raises(HierSegError, match=r'trainannot/0001\.png: is missing; .*labels'):
+    with pytest.raises(HierSegError, match=r'0001\.png: its labels .*annot/0001\.png are missing'):
         CamVid(camvid, 'train', tree)
 
 
@@ -75,7 +77,7 @@ def test_camvid_without_a_folder_is_refused(camvid: Path, tree: Hierarchy) -> No
 
 def test_camvid_without_images_is_refused(camvid: Path, tree: Hierarchy) -> None:
     (camvid / 'val' / '0000.png').unlink()
-    with pytest.raises(HierSegError, match=r'camvid/val: holds no PNG or JPEG'):
+    with pytest.raises(HierSegError, match=r'camvid/val: holds no image'):
         CamVid(camvid, 'val', tree)
 
 
@@ -87,7 +89,7 @@ def test_camvid_labels_of_another_size_are_refused(camvid: Path, tree: Hierarchy
 
 def test_camvid_values_of_another_kind_are_refused(camvid: Path, tree: Hierarchy) -> None:
     Image.fromarray(np.full((64, 96), 33, np.uint8)).save(camvid / 'trainannot' / '0000.png')
-    with pytest.raises(HierSegError, match=r'trainannot/0000\.png: .*\[33\]'):
+    with pytest.raises(HierSegError, match=r'trainannot/0000\.png: .* 33 \(6144 pixels\)'):
         CamVid(camvid, 'train', tree)[0]
 
 
@@ -180,15 +182,112 @@ def test_gtsdb_without_its_list_folder_or_images_is_refused(
         Gtsdb(tmp_path / 'elsewhere', 'train', tree)
 
 
-@pytest.mark.parametrize('format_name', ['camvid', 'gtsdb'])
+def test_gtsdb_lies_in_its_own_folder_after_unpacking(
+    tmp_path: Path, make_gtsdb: MakeData, tree: Hierarchy
+) -> None:
+    root = make_gtsdb(tmp_path / 'FullIJCNN2013', [0, 1])
+    assert Gtsdb(tmp_path, 'train', tree).image_path(0) == root / '00000.ppm'
+
+
+def test_gtsdb_with_a_listed_image_missing_is_refused(
+    tmp_path: Path, make_gtsdb: MakeData, tree: Hierarchy
+) -> None:
+    root = make_gtsdb(tmp_path / 'gtsdb', [0, 1, 2, 4, 500])
+    (root / '00002.ppm').unlink()
+    (root / '00004.ppm').unlink()
+    with pytest.raises(
+        HierSegError,
+        match=r'00002\.ppm: is missing.*\(and 1 more; hier-seg inspect',
+    ):
+        Gtsdb(root, 'train', tree)
+    assert len(Gtsdb(root, 'val', tree)) == 1, 'the other split is whole'
+    # An image without a sign is not listed, so it cannot be missed.
+    (root / '00001.ppm').unlink()
+    make_gtsdb(tmp_path / 'again', [2, 4])
+    for name in ('00002.ppm', '00004.ppm'):
+        (tmp_path / 'again' / name).rename(root / name)
+    assert len(Gtsdb(root, 'train', tree)) == 3
+
+
+def test_gtsdb_says_what_its_boxes_are_worth(
+    tmp_path: Path, make_gtsdb: MakeData, tree: Hierarchy
+) -> None:
+    dataset = Gtsdb(make_gtsdb(tmp_path / 'gtsdb', [0]), 'trainval', tree)
+    assert dataset.supervision == 'boxes'
+    assert dataset.complete_boxes
+    assert dataset.label_path(0) is None
+    mirror = {
+        node.readable_name: int(dataset.mirror_of_id[node.id])
+        for node in tree.nodes
+        if dataset.mirror_of_id[node.id] >= 0
+    }
+    assert mirror['go left'] == tree.node('go right').id
+    assert mirror['keep right'] == tree.node('keep left').id
+    assert mirror['give way'] == tree.node('give way').id
+    assert 'stop' not in mirror
+    assert dataset.mirror_of_id[UNLABELLED] == UNLABELLED
+
+
+def test_gtsdb_box_outside_the_image_is_refused(
+    tmp_path: Path, make_gtsdb: MakeData, tree: Hierarchy
+) -> None:
+    root = make_gtsdb(tmp_path / 'gtsdb', [1], size=(96, 64))
+    (root / 'gt.txt').write_text('00001.ppm;96;2;99;4;5\n', encoding='utf-8')
+    with pytest.raises(
+        HierSegError, match=r'00001\.ppm: the box 96, 2, 100, 5 lies outside.*96x64'
+    ):
+        Gtsdb(root, 'train', tree)[0]
+
+
+# All formats
+
+
+@pytest.mark.parametrize('format_name', ['camvid', 'gtsdb', 'gtsrb'])
 def test_an_unknown_split_is_refused(small_data: Path, tree: Hierarchy, format_name: str) -> None:
     with pytest.raises(HierSegError, match=r"no split 'training'; choose among train, val, test"):
         open_dataset(format_name, small_data / format_name, 'training', tree)
 
 
 def test_an_unknown_format_is_refused(small_data: Path, tree: Hierarchy) -> None:
-    with pytest.raises(HierSegError, match=r"'cityscape'.*camvid, gtsdb"):
+    with pytest.raises(HierSegError, match=r"'cityscape'.*camvid, cityscapes, "):
         open_dataset('cityscape', small_data, 'train', tree)
+
+
+@pytest.mark.parametrize('format_name', FORMATS)
+@pytest.mark.parametrize('root', ['empty', 'nowhere'])
+def test_a_folder_without_the_data_is_refused_in_one_line(
+    tmp_path: Path, tree: Hierarchy, format_name: str, root: str
+) -> None:
+    (tmp_path / 'empty').mkdir()
+    mapping = tmp_path / 'mine.yaml'
+    mapping.write_text('format: 1\nclasses: [{value: 0, name: a, node: Sky}]\n', encoding='utf-8')
+    needed = mapping if format_name in ('folder', 'boxes_csv', 'boxes_coco') else None
+    with pytest.raises(HierSegError, match=rf'{tmp_path / root}[^ ]*:? ') as raised:
+        open_dataset(format_name, tmp_path / root, 'train', tree, needed)
+    assert '\n' not in str(raised.value)
+
+
+@pytest.mark.parametrize('format_name', ['folder', 'boxes_csv', 'boxes_coco'])
+def test_a_format_for_own_data_needs_a_mapping(
+    tmp_path: Path, tree: Hierarchy, format_name: str
+) -> None:
+    with pytest.raises(HierSegError, match=rf'{format_name}: needs a mapping file'):
+        open_dataset(format_name, tmp_path, 'train', tree)
+
+
+def test_a_mapping_replaces_the_bundled_one(
+    tmp_path: Path, small_data: Path, tree: Hierarchy
+) -> None:
+    mapping = tmp_path / 'signs.yaml'
+    mapping.write_text(
+        'format: 1\nclasses:\n- {value: 1, name: thirty, node: stop}\n'
+        '- {value: 38, name: b, node: Car}\n',
+        encoding='utf-8',
+    )
+    dataset = Gtsdb(small_data / 'gtsdb', 'train', tree, mapping)
+    assert {box.node_id for box in dataset.boxes(0)} == {tree.node('stop').id, tree.node('Car').id}
+    assert not dataset.complete_boxes
+    assert [box.shape for box in dataset.boxes(0)] == ['rectangle'] * 2
 
 
 # GTSRB
@@ -198,7 +297,7 @@ def test_gtsrb_gives_the_region_of_the_sign(
     tmp_path: Path, make_gtsrb: MakeData, tree: Hierarchy
 ) -> None:
     colors = {1: (220, 30, 30), 13: (250, 250, 250)}
-    signs = Gtsrb(make_gtsrb(tmp_path / 'gtsrb', colors, frames=3), tree)
+    signs = Gtsrb(make_gtsrb(tmp_path / 'gtsrb', colors, frames=3), 'train', tree)
     assert len(signs) == 6
     rng = np.random.default_rng(0)
     for _ in range(10):
@@ -215,7 +314,7 @@ def test_gtsrb_classes_are_equally_likely(
 ) -> None:
     make_gtsrb(tmp_path / 'gtsrb', {1: (1, 1, 1)}, frames=9)
     make_gtsrb(tmp_path / 'gtsrb', {2: (2, 2, 2)}, frames=1)
-    signs = Gtsrb(tmp_path / 'gtsrb', tree)
+    signs = Gtsrb(tmp_path / 'gtsrb', 'train', tree)
     rng = np.random.default_rng(0)
     rare = sum(signs.random_crop(rng)[1].node_id == 67 for _ in range(200))
     assert 70 < rare < 130
@@ -223,18 +322,79 @@ def test_gtsrb_classes_are_equally_likely(
 
 def test_gtsrb_faults_are_refused(tmp_path: Path, make_gtsrb: MakeData, tree: Hierarchy) -> None:
     with pytest.raises(HierSegError, match=r'holds no GT-\*\.csv'):
-        Gtsrb(tmp_path, tree)
+        Gtsrb(tmp_path, 'train', tree)
     root = make_gtsrb(tmp_path / 'gtsrb', {1: (1, 1, 1)})
     table = root / 'Final_Training' / 'Images' / '00001' / 'GT-00001.csv'
     text = table.read_text(encoding='utf-8')
-    for wrong in (text.replace(';1\n', ';99\n'), text.replace(';3;4;', ';x;4;'), 'a;b\n1;2\n'):
+    for wrong, reason in (
+        (text.replace(';1\n', ';99\n'), r'gtsdb\.yaml has no class 99'),
+        (text.replace(';3;4;', ';x;4;'), 'the row .* cannot be used'),
+        (text.replace(';3;4;', ';17;4;'), 'the region 17, 4, 16, 19 is empty'),
+        ('a;b\n1;2\n', 'the row .* cannot be used'),
+    ):
         table.write_text(wrong, encoding='utf-8')
-        with pytest.raises(HierSegError, match=r'GT-00001\.csv: the row'):
-            Gtsrb(root, tree)
+        with pytest.raises(HierSegError, match=rf'GT-00001\.csv: line 2: {reason}'):
+            Gtsrb(root, 'train', tree)
     table.write_text(text, encoding='utf-8')
     (table.parent / '00000_00001.ppm').unlink()
-    with pytest.raises(HierSegError, match=r'00000_00001\.ppm: is missing; GT-00001\.csv lists it'):
-        Gtsrb(root, tree)
+    with pytest.raises(HierSegError, match=r'00000_00001\.ppm: is missing; the list beside it'):
+        Gtsrb(root, 'train', tree)
+
+
+def write_tracks(root: Path, value: int, tracks: int, frames: int) -> None:
+    """Write a class of the GTSRB with `frames` frames of each of its tracks."""
+    folder = root / 'Final_Training' / 'Images' / f'{value:05d}'
+    folder.mkdir(parents=True)
+    rows = ['Filename;Width;Height;Roi.X1;Roi.Y1;Roi.X2;Roi.Y2;ClassId']
+    for track in range(tracks):
+        for frame in range(frames):
+            name = f'{track:05d}_{frame:05d}.ppm'
+            Image.new('RGB', (20, 24), (track, frame, value)).save(folder / name)
+            rows.append(f'{name};20;24;3;4;16;19;{value}')
+    (folder / f'GT-{value:05d}.csv').write_text('\n'.join(rows) + '\n', encoding='utf-8')
+
+
+def test_gtsrb_is_split_by_track(tmp_path: Path, tree: Hierarchy) -> None:
+    write_tracks(tmp_path, 1, tracks=11, frames=3)
+    write_tracks(tmp_path, 2, tracks=4, frames=2)
+    found = {}
+    for split in ('train', 'val'):
+        dataset = Gtsrb(tmp_path, split, tree)
+        paths = [dataset.image_path(i) for i in range(len(dataset))]
+        assert len(set(paths)) == len(paths)
+        found[split] = {(path.parent.name, path.name.split('_')[0]) for path in paths}
+        frames = 3 * sum(folder == '00001' for folder, _ in found[split])
+        assert len(paths) == frames + 2 * sum(folder == '00002' for folder, _ in found[split])
+    assert not found['train'] & found['val'], 'a sign is in one split only'
+    assert found['val'] == {('00001', '00004'), ('00001', '00009')}
+    assert len(found['train'] | found['val']) == 15
+
+
+def test_gtsrb_sample_shows_one_sign(tmp_path: Path, tree: Hierarchy) -> None:
+    write_tracks(tmp_path, 14, tracks=5, frames=1)
+    dataset = Gtsrb(tmp_path, 'val', tree)
+    assert dataset.supervision == 'image'
+    sample = dataset[0]
+    assert (sample.labels, sample.boxes) == (None, None)
+    assert sample.image_label == tree.node('stop').id
+    assert sample.image.size == (20, 24), 'with its border'
+    assert sample.image.getpixel((0, 0)) == (4, 0, 14)
+    assert dataset.label_path(0) is None
+
+
+def test_gtsrb_test_split_has_its_own_list(tmp_path: Path, tree: Hierarchy) -> None:
+    folder = tmp_path / 'Final_Test' / 'Images'
+    folder.mkdir(parents=True)
+    Image.new('RGB', (20, 24), (7, 8, 9)).save(folder / '00000.ppm')
+    header = 'Filename;Width;Height;Roi.X1;Roi.Y1;Roi.X2;Roi.Y2'
+    table = folder / 'GT-final_test.csv'
+    table.write_text(f'{header};ClassId\n00000.ppm;20;24;3;4;16;19;40\n', encoding='utf-8')
+    dataset = Gtsrb(tmp_path, 'test', tree)
+    assert [dataset[i].image_label for i in range(len(dataset))] == [tree.node('roundabout').id]
+    # The list that was handed out before the competition ended has no classes.
+    table.write_text(f'{header}\n00000.ppm;20;24;3;4;16;19\n', encoding='utf-8')
+    with pytest.raises(HierSegError, match=r'GT-final_test\.csv: line 2: the row.*ClassId'):
+        Gtsrb(tmp_path, 'test', tree)
 
 
 # Files
@@ -271,8 +431,48 @@ def test_grey_images_become_rgb_and_colour_is_no_label(tmp_path: Path) -> None:
     Image.new('L', (4, 3), 9).save(tmp_path / 'grey.png')
     assert np.asarray(open_image(tmp_path / 'grey.png')).tolist() == [[[9, 9, 9]] * 4] * 3
     Image.new('RGB', (4, 3)).save(tmp_path / 'color.png')
-    with pytest.raises(HierSegError, match=r'color\.png: is no label image.*RGB.*8-bit'):
+    with pytest.raises(HierSegError, match=r'color\.png: is no label image.*RGB.*8-bit.*palette'):
         open_labels(tmp_path / 'color.png')
+    with pytest.raises(HierSegError, match=r'color\.png: is no instance image.*RGB.*16-bit'):
+        open_instances(tmp_path / 'color.png')
+
+
+@pytest.mark.parametrize('kind', ['grey', 'palette'])
+@pytest.mark.parametrize('bits', [1, 2, 4, 8])
+def test_labels_of_few_bits_keep_their_values(tmp_path: Path, kind: str, bits: int) -> None:
+    """Programs that shrink PNG write such files; Pillow writes only those with a palette."""
+    count = 2**bits
+    values = (np.arange(count * 3) % count).reshape(3, count).astype(np.uint8)
+    path = tmp_path / 'labels.png'
+    if kind == 'palette':
+        image = Image.fromarray(values, 'P')
+        image.putpalette([200, 90, 20] * count)
+        image.save(path, bits=bits)
+    else:
+        path.write_bytes(grey_png(values, bits))
+    header = path.read_bytes()[:26]
+    assert (header[24], header[25]) == (bits, {'grey': 0, 'palette': 3}[kind])
+    assert open_labels(path).dtype == np.uint8
+    assert open_labels(path).tolist() == values.tolist()
+
+
+def grey_png(values: np.ndarray, bits: int) -> bytes:
+    """Return a grey PNG file: no filter, each row in whole bytes, the first value highest."""
+    planes = (values[..., None] >> np.arange(bits - 1, -1, -1)) & 1
+    rows = np.packbits(planes.reshape(len(values), -1).astype(bool), axis=1)
+    data = b''.join(b'\0' + row.tobytes() for row in rows)
+    header = struct.pack('>IIBBBBB', values.shape[1], values.shape[0], bits, 0, 0, 0, 0)
+    chunks = ((b'IHDR', header), (b'IDAT', zlib.compress(data)), (b'IEND', b''))
+    return b'\x89PNG\r\n\x1a\n' + b''.join(
+        struct.pack('>I', len(body)) + name + body + struct.pack('>I', zlib.crc32(name + body))
+        for name, body in chunks
+    )
+
+
+def test_instance_images_keep_16_bits(tmp_path: Path) -> None:
+    values = np.array([[0, 26001, 65535]], np.uint16)
+    Image.fromarray(values).save(tmp_path / 'instances.png')
+    assert open_instances(tmp_path / 'instances.png').tolist() == values.tolist()
 
 
 # The real data
@@ -330,9 +530,14 @@ def test_real_gtsdb_boxes_and_outlines_agree_with_the_masks(
 
 
 def test_real_gtsrb(real_data: Path, tree: Hierarchy) -> None:
-    signs = Gtsrb(real_data / 'gtsrb', tree)
-    assert len(signs) == 7842
+    signs = Gtsrb(real_data / 'gtsrb', 'train', tree)
+    validation = Gtsrb(real_data / 'gtsrb', 'val', tree)
+    assert len(signs) + len(validation) == 7842
+    assert 0.15 < len(validation) / 7842 < 0.2
+    signs_of = {node.id for node in tree.nodes if node.traffic_sign_id is not None}
     rng = np.random.default_rng(0)
     seen = {signs.random_crop(rng)[1].node_id for _ in range(300)}
     assert len(seen) > 35
-    assert seen <= {node.id for node in tree.nodes if node.traffic_sign_id is not None}
+    assert seen <= signs_of
+    assert signs[0].image_label == tree.node('speed limit 20').id
+    assert signs[len(signs) - 1].image_label in signs_of

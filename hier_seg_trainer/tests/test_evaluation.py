@@ -10,19 +10,17 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
+from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
 from hier_seg_ros.segmenter.segmenter import SegmentationResult
 from hier_seg_trainer.datasets.camvid import CamVid
 from hier_seg_trainer.datasets.gtsdb import Gtsdb
-from hier_seg_trainer.datasets.samples import Box, StreetDataset
-from hier_seg_trainer.evaluation import (
-    class_lines,
-    class_table,
-    draw_signs,
-    evaluate_dataset,
-    summary,
-)
+from hier_seg_trainer.datasets.samples import Box, StreetDataset, StreetSample
+from hier_seg_trainer.evaluation import EvaluationOptions, class_lines, evaluate_dataset, summary
+from hier_seg_trainer.evaluation.dataset_evaluation import draw_signs
+from hier_seg_trainer.evaluation.levels import class_table, level_classes, level_confusion
 
 Labels = NDArray[np.uint8]
 
@@ -121,23 +119,40 @@ def test_signs_are_drawn_as_outlines_with_their_traffic_sign_id(tree: Hierarchy)
 # Whole data sets
 
 
+def at_levels(levels: int, *names: str) -> set[str]:
+    return {
+        f'{prefix}{name}'
+        for name in names
+        for prefix in ('', *(f'level_{level}/' for level in range(1, levels + 1)))
+    }
+
+
+RULED = (
+    'mean_iou_paper',
+    'mean_accuracy_paper',
+    'mean_iou_cityscapes',
+    'mean_accuracy_cityscapes',
+)
+EVERYWHERE = ('mean_iou_all_pixels_paper', 'mean_iou_all_pixels_cityscapes')
+
+
 def test_a_perfect_segmenter_scores_one(small_data: Path, tree: Hierarchy) -> None:
     camvid = CamVid(small_data / 'camvid', 'val', tree)
     scores = evaluate(tree, camvid, lambda i: labels_of(camvid, i))
     assert scores.images == 2
     assert scores.signs is None
-    assert summary(scores) == {
-        'mean_iou_paper': 1.0,
-        'mean_accuracy_paper': 1.0,
-        'mean_iou_cityscapes': 1.0,
-        'mean_accuracy_cityscapes': 1.0,
-    }
+    # The deepest class of CamVid is the front of a sign, at level 2.
+    assert summary(scores) == dict.fromkeys(at_levels(2, *RULED), 1.0)
     gtsdb = Gtsdb(small_data / 'gtsdb', 'train', tree)
     scores = evaluate(tree, gtsdb, lambda i: signs_of(gtsdb, i, tree))
     assert scores.images == 4
-    assert scores.confusion is None
     assert len(scores.sign_results) == 6
-    assert summary(scores) == {'signs_found': 1.0, 'signs_right': 1.0, 'sign_pixels_far': 0.0}
+    assert summary(scores) == {
+        **dict.fromkeys(at_levels(3, *RULED, *EVERYWHERE), 1.0),
+        'signs_found': 1.0,
+        'signs_right': 1.0,
+        'sign_pixels_far': 0.0,
+    }
 
 
 def test_finer_decisions_than_the_labels_cost_nothing(small_data: Path, tree: Hierarchy) -> None:
@@ -223,9 +238,9 @@ def test_missed_wrong_and_far_signs(small_data: Path, tree: Hierarchy) -> None:
     discs = scores.signs.predicted_pixels - 100
     assert numbers['sign_pixels_far'] == pytest.approx(100 / (100 + discs), abs=1e-4)
     table = '\n'.join(class_lines(scores, tree))
-    assert [line.split()[-3:] for line in table.splitlines() if 'keep right' in line] == [
-        ['3', '2', '0']
-    ]
+    pixels, signs = (line.split()[2:] for line in table.splitlines() if 'keep right' in line)
+    assert pixels[:2] == ['0.0000', '0.0000'], 'missed, undecided between signs, wrong'
+    assert signs == ['3', '2', '0']
 
 
 def test_lines_name_every_class_that_occurs(small_data: Path, tree: Hierarchy) -> None:
@@ -248,6 +263,162 @@ def test_nothing_predicted_leaves_the_far_share_out(small_data: Path, tree: Hier
     gtsdb = Gtsdb(small_data / 'gtsdb', 'val', tree)
     empty = np.full((64, 96), UNLABELLED, np.uint8)
     assert summary(evaluate(tree, gtsdb, lambda _: empty)) == {
+        **dict.fromkeys(at_levels(3, *RULED, *EVERYWHERE), 0.0),
         'signs_found': 0.0,
         'signs_right': 0.0,
     }
+
+
+def test_pixels_outside_the_outlines_count_only_where_asked(
+    small_data: Path, tree: Hierarchy
+) -> None:
+    gtsdb = Gtsdb(small_data / 'gtsdb', 'train', tree)
+    speed_limit = tree.node('speed limit 30').id
+
+    def answer(index: int) -> Labels:
+        finest = signs_of(gtsdb, index, tree)
+        finest[:10, :10] = speed_limit  # no sign is there
+        return finest
+
+    scores = evaluate(tree, gtsdb, answer)
+    true = 3 * int((draw_signs(gtsdb.boxes(0), (64, 96), tree) == 1).sum())
+    numbers = summary(scores)
+    assert numbers['mean_iou_paper'] == 1.0
+    expected = (true / (true + 400) + 1.0) / 2
+    assert numbers['mean_iou_all_pixels_paper'] == pytest.approx(expected, abs=1e-4)
+    both = 2 * true
+    assert numbers['level_1/mean_iou_all_pixels_cityscapes'] == pytest.approx(
+        both / (both + 400), abs=1e-4
+    )
+
+
+# Levels
+
+
+def test_classes_at_a_level(tree: Hierarchy) -> None:
+    names = frozenset(node.name for node in map(tree.node, ('stop', 'Road', 'Sky', 'Parking')))
+
+    def at(level: int) -> set[str]:
+        return {tree.node(name).readable_name for name in level_classes(names, tree, level)}
+
+    assert at(1) == {'Traffic Sign', 'Driveable', 'Sky'}
+    assert at(2) == {'Traffic Sign (Front)', 'Road', 'Parking', 'Sky'}
+    assert at(3) == at(9) == {'stop', 'Road', 'Parking', 'Sky'}
+
+
+def test_level_scores_are_those_of_label_images_of_that_level(tree: Hierarchy) -> None:
+    """Merging one matrix gives what comparing images of each level gives."""
+    rng = np.random.default_rng(0)
+    # At no level is one of them the only class below a node.
+    classes = ids(tree, 'Sky', 'Road', 'Parking', 'Traffic Sign (Back)', 'stop', 'give way', 'Car')
+    names = frozenset(tree.node_by_id(i).name for i in classes)
+    truth = rng.choice([*classes, UNLABELLED], (40, 50)).astype(np.uint8)
+    others = ids(
+        tree, 'Driveable', 'Traffic Sign (Front)', 'Traffic Sign', 'Pothole', 'speed limit 50'
+    )
+    noise = rng.choice([*classes, *others, UNLABELLED], (40, 50))
+    decided = np.where(rng.random((40, 50)) < 0.5, truth, noise).astype(np.uint8)
+    decisions = np.zeros((256, 256), np.int64)
+    np.add.at(decisions, (truth, decided), 1)
+    for level in (1, 2, 3):
+        confusion = level_confusion(decisions, names, tree, level)
+        true_at, decided_at = tree.level_of_id[level - 1][[truth, decided]]
+        for name in level_classes(names, tree, level):
+            node = tree.node(name)
+            is_true = true_at == node.id
+            below = [other.id for other in tree.subtree(node)]
+            is_decided = np.isin(decided_at, below) & (true_at != UNLABELLED)
+            assert confusion[node.id, node.id] == (is_true & is_decided).sum()
+            assert confusion[node.id].sum() == is_true.sum()
+            assert confusion[:UNLABELLED, node.id].sum() == is_decided.sum()
+
+
+# Images with one label each, a limit, another tree
+
+
+class OneLabelEach:
+    """Three grey images, each of which shows one sign."""
+
+    name, title, licence = 'one_label', 'One label each', ''
+    supervision = 'image'
+    complete_boxes = False
+
+    def __init__(self, tree: Hierarchy, labels: list[str]) -> None:
+        self.labels = ids(tree, *labels)
+        signs = [node for node in tree.nodes if node.traffic_sign_id is not None]
+        self.node_names = frozenset(node.name for node in signs)
+        self.mirror_of_id = np.full(256, -1, np.int16)
+        self.seen: list[int] = []
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> StreetSample:
+        self.seen.append(index)
+        return StreetSample(Image.new('RGB', (10, 8)), None, None, self.labels[index])
+
+
+def test_an_image_is_right_when_most_of_its_sign_pixels_are(tree: Hierarchy) -> None:
+    dataset = OneLabelEach(tree, ['stop', 'stop', 'keep right', 'keep left'])
+    sky, stop, keep_right = ids(tree, 'Sky', 'stop', 'keep right')
+    answers = [np.full((8, 10), sky, np.uint8) for _ in range(4)]
+    answers[0][0, :3] = stop  # three pixels against one; sky is no class here
+    answers[0][1, 0] = keep_right
+    answers[1][0, :5] = keep_right
+    answers[1][0, 5:9] = stop
+    answers[2][:, :] = keep_right
+    scores = evaluate(tree, dataset, lambda i: answers[i])  # type: ignore[arg-type]
+    assert scores.decisions is None and scores.signs is None
+    # Of the fourth no pixel shows a sign.
+    assert summary(scores) == {
+        'image_accuracy': 0.5,
+        'mean_image_accuracy': pytest.approx((0.5 + 1.0 + 0.0) / 3, abs=1e-4),
+    }
+    lines = [line.split()[-2:] for line in class_lines(scores, tree)[1:]]
+    assert lines == [['2', '0.5000'], ['1', '1.0000'], ['1', '0.0000']]
+
+
+def test_a_limit_spreads_over_the_data_set(tree: Hierarchy) -> None:
+    dataset = OneLabelEach(tree, ['stop'] * 10)
+    blank = np.full((8, 10), UNLABELLED, np.uint8)
+    scores = evaluate_dataset(
+        Scripted(tree, lambda _: blank),  # type: ignore[arg-type]
+        dataset,  # type: ignore[arg-type]
+        options=EvaluationOptions(limit=4),
+    )
+    assert scores.images == 4
+    assert dataset.seen == [0, 2, 5, 7]
+
+
+def test_a_flat_model_is_scored_in_terms_of_the_tree(small_data: Path, tree: Hierarchy) -> None:
+    camvid = CamVid(small_data / 'camvid', 'val', tree)
+    nodes = [dict(node, parent=None) for node in tree.as_dict()['nodes']]
+    flat = Hierarchy({**tree.as_dict(), 'name': 'flat', 'nodes': nodes})
+    driveable, road = ids(tree, 'Driveable', 'Road')
+
+    def answer(index: int) -> Labels:
+        labels = labels_of(camvid, index)
+        labels[labels == driveable] = road
+        return labels
+
+    scores = evaluate_dataset(Scripted(flat, answer), camvid, tree=tree)  # type: ignore[arg-type]
+    assert summary(scores)['level_1/mean_iou_cityscapes'] == 1.0
+    nodes[0]['id'], nodes[1]['id'] = nodes[1]['id'], nodes[0]['id']
+    other = Hierarchy({**tree.as_dict(), 'nodes': nodes})
+    with pytest.raises(HierSegError, match='for the model it is'):
+        evaluate_dataset(Scripted(other, answer), camvid, tree=tree)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ('options', 'words'),
+    [
+        ({'scales': ()}, 'scales: .* give some'),
+        ({'scales': (1.0, 0.0)}, 'scales'),
+        ({'window': (0, 10)}, 'window: 0x10 is no size'),
+        ({'overlap': 1.0}, 'overlap: 1.0'),
+        ({'limit': 0}, 'limit: 0 leaves no image'),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(HierSegError, match=words):
+        EvaluationOptions(**options)

@@ -12,13 +12,30 @@ import numpy as np
 import pytest
 import timm
 import torch
+from safetensors.torch import save_file
+from timm.layers import EvoNorm2dS0
 from torch import Tensor, nn
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import Hierarchy
-from hier_seg_ros.segmenter.network import LIGHT, PAPER, HierarchicalNetwork, build_network
+from hier_seg_ros.segmenter.model_folder import (
+    InputOptions,
+    ModelDescription,
+    write_model_folder,
+)
+from hier_seg_ros.segmenter.network import (
+    LIGHT,
+    PAPER,
+    HierarchicalNetwork,
+    NetworkOptions,
+    build_network,
+)
 from hier_seg_trainer.datasets.samples import open_image
-from hier_seg_trainer.initial_weights import PACKAGES, load_imagenet_weights
+from hier_seg_trainer.initial_weights import (
+    PACKAGES,
+    load_imagenet_weights,
+    load_initial_weights,
+)
 
 LITE0 = PACKAGES['tf_efficientnet_lite0']
 
@@ -93,6 +110,161 @@ def test_the_statistics_of_every_layer_fit_a_street_image(
     assert np.median(list(similarity.values())) > 0.9
 
 
+@needs_package
+@pytest.mark.parametrize('normalization', ['instance', 'group', 'evo'])
+def test_other_normalisations_take_the_convolutions(
+    normalization: str, network: HierarchicalNetwork, tree: Hierarchy
+) -> None:
+    other = build_network(replace(LIGHT, normalization=normalization), tree)
+    load_imagenet_weights(other)
+    load_imagenet_weights(network)
+    batch = network.backbone.state_dict()
+    images = torch.randn(1, 3, 64, 64)
+    for name, module in other.backbone.named_modules():
+        if isinstance(module, nn.Conv2d):
+            assert torch.equal(module.weight, batch[f'{name}.weight']), name
+        elif isinstance(module, nn.InstanceNorm2d | nn.GroupNorm):
+            # Beside an activation that timm's normalisation carried.
+            name = name if f'{name}.weight' in batch else name.rpartition('.')[0]
+            assert torch.equal(module.weight, batch[f'{name}.weight']), name
+            assert torch.equal(module.bias, batch[f'{name}.bias']), name
+        elif isinstance(module, EvoNorm2dS0) and module.v is not None:
+            assert torch.equal(module.weight, torch.ones_like(module.weight))
+            assert not module.bias.any()
+        elif isinstance(module, EvoNorm2dS0):
+            norm = network.backbone.get_submodule(name).eval()
+            features = torch.randn(1, norm.num_features, 3, 3)
+            torch.testing.assert_close(module(features), norm(features), rtol=1e-4, atol=1e-4)
+    assert all(torch.isfinite(values).all() for values in other.eval()(images).values())
+
+
+# A model folder
+
+SMALL = NetworkOptions(
+    backbone='test_efficientnet',
+    backbone_options={},
+    fused_strides=(8, 16),
+    shared_channels=8,
+    branch_channels=4,
+    image_pooling=True,
+    learned_upsampling=True,
+)
+
+
+def small_tree(children: dict[str, int]) -> Hierarchy:
+    """Return a tree of classifiers and their numbers of classes, 'root' among them."""
+    names = [(f'{parent}{i}', parent) for parent, count in children.items() for i in range(count)]
+    nodes = [
+        {'id': i, 'name': name, 'color': [i, 0, 0], 'parent': None if parent == 'root' else parent}
+        for i, (name, parent) in enumerate(names)
+    ]
+    return Hierarchy({'format': 1, 'name': 'small', 'nodes': nodes})
+
+
+def write_model(folder: Path, options: NetworkOptions, tree: Hierarchy) -> HierarchicalNetwork:
+    torch.manual_seed(7)
+    network = build_network(options, tree)
+    with torch.no_grad():
+        network.train()(torch.randn(4, 3, 64, 64))
+    image = InputOptions(128, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+    names = tuple(node.name for node in tree.nodes)
+    description = ModelDescription('before', options, image, names)
+    write_model_folder(folder, description, tree, network, '')
+    return network.eval()
+
+
+def fresh(options: NetworkOptions, tree: Hierarchy) -> HierarchicalNetwork:
+    torch.manual_seed(8)
+    return build_network(options, tree)
+
+
+def test_random_weights_stay() -> None:
+    network = fresh(SMALL, small_tree({'root': 3}))
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    assert load_initial_weights(network, 'random') == 'random'
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+@needs_package
+def test_imagenet_is_asked_for_by_name(network: HierarchicalNetwork) -> None:
+    assert load_initial_weights(network, 'imagenet').startswith('ImageNet, from the package')
+
+
+def test_a_model_folder_of_the_same_network_is_taken_whole(tmp_path: Path) -> None:
+    tree = small_tree({'root': 3, 'root0': 2})
+    source = write_model(tmp_path / 'model', SMALL, tree)
+    network = fresh(SMALL, tree)
+    text = load_initial_weights(network, str(tmp_path / 'model'))
+    count = sum(not name.endswith('num_batches_tracked') for name in source.state_dict())
+    assert text == f'the model before: {count} of {count} tensors'
+    images = torch.randn(2, 3, 64, 64)
+    expected = source(images)
+    assert len(expected) == 2
+    for name, values in network.eval()(images).items():
+        assert torch.equal(values, expected[name]), name
+
+
+def test_branches_are_taken_by_the_name_of_their_classifier(tmp_path: Path) -> None:
+    """Between trees whose second classifiers have the same shape but another parent."""
+    source = write_model(tmp_path / 'model', SMALL, small_tree({'root': 3, 'root0': 2, 'root1': 4}))
+    network = fresh(SMALL, small_tree({'root': 3, 'root1': 4, 'root2': 2}))
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    text = load_initial_weights(network, str(tmp_path / 'model'))
+    branch = dict(zip(network.classifiers, network.branches.values(), strict=True))
+    theirs = dict(zip(source.classifiers, source.branches.values(), strict=True))
+    for name in ('root', 'root1'):
+        assert torch.equal(branch[name].classifier.weight, theirs[name].classifier.weight), name
+    place = list(branch).index('root2')
+    for name, value in branch['root2'].state_dict().items():
+        assert torch.equal(value, before[f'branches.{place}.{name}']), name
+    ours = [name for name in network.state_dict() if not name.endswith('num_batches_tracked')]
+    left = [name for name in ours if name.startswith(f'branches.{place}.')]
+    assert f': {len(ours) - len(left)} of {len(ours)} tensors; left as they were: ' in text
+    assert 'branches/root2/' in text
+    assert text.endswith(f' and {len(left) - 5} more')
+
+
+def test_tensors_of_another_shape_are_named(tmp_path: Path) -> None:
+    write_model(tmp_path / 'model', SMALL, small_tree({'root': 3}))
+    network = fresh(replace(SMALL, learned_upsampling=False), small_tree({'root': 5}))
+    before = network.branches['0'].classifier.weight.detach().clone()
+    text = load_initial_weights(network, str(tmp_path / 'model'))
+    assert text.endswith(
+        'left as they were: branches/root/classifier.weight, branches/root/classifier.bias'
+    )
+    assert torch.equal(network.branches['0'].classifier.weight, before)
+
+
+@pytest.mark.parametrize('normalization', ['instance', 'group', 'evo'])
+def test_a_batch_normalised_model_starts_another_normalisation(
+    normalization: str, tmp_path: Path
+) -> None:
+    tree = small_tree({'root': 3})
+    source = write_model(tmp_path / 'model', SMALL, tree)
+    network = fresh(replace(SMALL, normalization=normalization), tree)
+    text = load_initial_weights(network, str(tmp_path / 'model'))
+    assert 'left as they were' not in text
+    ours, theirs = network.state_dict(), source.state_dict()
+    convolutions = [name for name, value in theirs.items() if value.ndim == 4]
+    assert len(convolutions) > 20
+    assert all(torch.equal(ours[name], theirs[name]) for name in convolutions)
+
+
+def test_a_model_folder_that_is_none_is_refused(tmp_path: Path) -> None:
+    network = fresh(SMALL, small_tree({'root': 3}))
+    with pytest.raises(
+        HierSegError, match=r"initial_weights: model 'image': .* imagenet or random"
+    ):
+        load_initial_weights(network, 'image')
+    write_model(tmp_path / 'model', SMALL, small_tree({'root': 3}))
+    other = fresh(
+        replace(SMALL, backbone='resnet18', shared_channels=6, branch_channels=3),
+        small_tree({'root': 7}),
+    )
+    with pytest.raises(HierSegError, match='none of its tensors fits the network'):
+        load_initial_weights(other, str(tmp_path / 'model'))
+
+
 def test_a_backbone_without_a_package_is_refused(tree: Hierarchy) -> None:
     with pytest.raises(HierSegError, match=r"'resnet18'.*tf_efficientnet_lite0.*random"):
         load_imagenet_weights(
@@ -145,3 +317,32 @@ def test_a_package_without_weights_is_refused(
     fake_package(tmp_path, monkeypatch, None)
     with pytest.raises(HierSegError, match=r'holds 0 weight files, not one; reinstall'):
         load_imagenet_weights(network)
+
+
+def test_a_safetensors_file_gives_the_backbone_under_the_names_of_timm(
+    tmp_path: Path, tree: Hierarchy
+) -> None:
+    torch.manual_seed(5)
+    whole = timm.create_model(SMALL.backbone, pretrained=False)
+    path = tmp_path / 'backbone.safetensors'
+    save_file(whole.state_dict(), path)
+    network = build_network(SMALL, tree)
+    assert load_initial_weights(network, str(path)) == (
+        'backbone weights of the file backbone.safetensors'
+    )
+    stored = whole.state_dict()
+    taken = network.backbone.state_dict()
+    assert len(taken) > 20
+    assert all(torch.equal(value, stored[name]) for name, value in taken.items())
+
+
+def test_a_safetensors_file_of_another_backbone_is_refused(tmp_path: Path, tree: Hierarchy) -> None:
+    path = tmp_path / 'other.safetensors'
+    save_file({'conv1.weight': torch.zeros(1)}, path)
+    with pytest.raises(HierSegError, match=r'other\.safetensors: the tensor .* is .*backbone'):
+        load_initial_weights(build_network(SMALL, tree), str(path))
+    path.write_bytes(b'no weights')
+    with pytest.raises(HierSegError, match='cannot be read'):
+        load_initial_weights(build_network(SMALL, tree), str(path))
+    with pytest.raises(HierSegError, match='cannot be read'):
+        load_initial_weights(build_network(SMALL, tree), str(tmp_path / 'none.safetensors'))

@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,11 +18,14 @@ import yaml
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.segmenter.model_folder import InputOptions
-from hier_seg_ros.segmenter.network import LIGHT, PAPER, NetworkOptions
-from hier_seg_trainer.augmentation import ColorOptions, PasteOptions
-from hier_seg_trainer.loss import BOX_PIXELS, LossOptions
+from hier_seg_ros.segmenter.network import NETWORKS, NetworkOptions
+from hier_seg_ros.segmenter.normalization import NORMALIZATIONS
+from hier_seg_trainer.augmentation import AugmentationOptions, PasteOptions
+from hier_seg_trainer.datasets.opening import FORMATS
+from hier_seg_trainer.loss import LossOptions, check_loss_options
+from hier_seg_trainer.optimization import OptimizerOptions, ScheduleOptions
 
-NETWORKS = {'light': LIGHT, 'paper': PAPER}
+SYNCHRONISED = 'sync_batch'
 T = TypeVar('T')
 
 
@@ -29,45 +33,36 @@ T = TypeVar('T')
 class DataOptions:
     """One data set in the mix.
 
-    ``path`` is relative to the data folder of the command line; ``scale`` the range of resize
-    factors; ``focus_on_boxes`` the share of crops cut around a box; ``pasted_signs`` the GTSRB
-    folder that signs are pasted from ('' for none).
+    Attributes
+    ----------
+    format : its layout, a key of ``FORMATS``
+    path : its folder, relative to the data folder of the command line
+    images_per_batch : its share of every batch, over all processes
+    scale : range of the factor by which images are resized before the crop
+    scale_to_crop : that factor is relative to the one at which the image just covers the crop
+    mapping : file that says which class of the tree each label is, relative to the data folder;
+        '' for the one that comes with the format
+    split : the split to train on
+    validation_split : the split that is scored during training and for the model card; '' for none
+    flip : mirror half of the crops, as far as their signs may be mirrored
+    focus_on_boxes : share of the crops that are cut around a box
+    pasted_signs : the GTSRB folder that signs are pasted from, relative to the data folder; ''
+        for none
+    paste : how many, and how large
     """
 
     format: str
     path: str
     images_per_batch: int
     scale: tuple[float, float]
+    scale_to_crop: bool = False
+    mapping: str = ''
     split: str = 'train'
+    validation_split: str = 'val'
     flip: bool = False
     focus_on_boxes: float = 0.0
     pasted_signs: str = ''
     paste: PasteOptions = field(default_factory=PasteOptions)
-
-
-@dataclass(frozen=True)
-class OptimizerOptions:
-    """The optimiser, 'sgd' or 'adamw'; the backbone learns ``backbone_factor`` times as fast."""
-
-    name: str
-    learning_rate: float
-    weight_decay: float
-    momentum: float = 0.9
-    backbone_factor: float = 1.0
-    gradient_clip: float = 0.0
-
-
-@dataclass(frozen=True)
-class ScheduleOptions:
-    """The learning rate over time.
-
-    'step' halves it at the iterations in ``halve_at`` (the paper's); 'cosine' lets it fall to 0;
-    ``warm_up`` iterations raise it from 0 first.
-    """
-
-    name: str
-    warm_up: int = 0
-    halve_at: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -82,12 +77,45 @@ class SelfTrainingOptions:
 
 
 @dataclass(frozen=True)
+class EarlyStoppingOptions:
+    """The run ends when a score has not risen for ``patience`` evaluations in a row; 0: never.
+
+    ``measure`` is the score's name in TensorBoard, for example ``camvid/mean_iou_paper``. The
+    weights that reached the highest one are then those that the export takes.
+    """
+
+    measure: str = ''
+    patience: int = 0
+
+
+@dataclass(frozen=True)
 class Experiment:
     """All that a training run needs to know besides where the data is.
 
-    ``class_balance`` weighs the root's classes by (median frequency / frequency) to this power;
-    ``average_decay`` is the decay of the averaged weights that evaluation and export use;
-    ``automatic_mixed_precision`` computes in bfloat16 where that loses nothing.
+    Attributes
+    ----------
+    name : the model's name
+    hierarchy : a tree of ``config/hierarchies``, or the path of a tree file
+    network : a key of ``NETWORKS``
+    initial_weights : 'imagenet', 'random', or the path of a model folder
+    input : how an image becomes the network's input
+    crop : (height, width) of the training crops, in pixels
+    data : the data sets in the mix
+    iterations : steps of the optimiser
+    flat : train one softmax over all classes that the data sets name, without the tree
+    backbone : a timm model in place of the network's own; '' for that
+    normalization : one of ``NORMALIZATIONS``, or 'sync_batch': batch normalisation over the images
+        of all processes
+    dropout : share of the channels that are dropped before each classifier, in [0, 1)
+    teacher : model folder that the network also learns from (distillation); '' for none
+    class_balance : weighs the classes by (median frequency / frequency) to this power
+    average_decay : decay of the averaged weights that evaluation and export use
+    batch_norm_momentum : share of a new batch in the running statistics
+    accumulate : batches whose gradients make one step
+    automatic_mixed_precision : false, true or 'bfloat16', or 'float16' with a scaled loss
+    seed : of weights, batches and augmentation
+    evaluate_every, checkpoint_every : in iterations
+    images_every : in iterations; pictures of predictions go to TensorBoard; 0: never
     """
 
     name: str
@@ -100,89 +128,243 @@ class Experiment:
     iterations: int
     optimizer: OptimizerOptions
     schedule: ScheduleOptions
+    flat: bool = False
+    backbone: str = ''
+    normalization: str = 'batch'
+    dropout: float = 0.0
+    teacher: str = ''
     loss: LossOptions = field(default_factory=LossOptions)
-    colors: ColorOptions = field(default_factory=ColorOptions)
+    augmentation: AugmentationOptions = field(default_factory=AugmentationOptions)
     self_training: SelfTrainingOptions = field(default_factory=SelfTrainingOptions)
+    early_stopping: EarlyStoppingOptions = field(default_factory=EarlyStoppingOptions)
     class_balance: float = 0.0
     average_decay: float = 0.999
     batch_norm_momentum: float = 0.1
-    automatic_mixed_precision: bool = False
+    accumulate: int = 1
+    automatic_mixed_precision: bool | str = False
     seed: int = 0
     evaluate_every: int = 500
     checkpoint_every: int = 100
+    images_every: int = 500
 
     @property
     def network_options(self) -> NetworkOptions:
         """The network's shape."""
-        return NETWORKS[self.network]
+        options = NETWORKS[self.network]
+        # Batch normalisation is synchronised between processes in training only.
+        normalization = 'batch' if self.normalization == SYNCHRONISED else self.normalization
+        return dataclasses.replace(
+            options,
+            backbone=self.backbone or options.backbone,
+            normalization=normalization,
+            dropout=self.dropout,
+        )
+
+    @property
+    def images_per_batch(self) -> int:
+        """Images of a batch, over all processes."""
+        return sum(entry.images_per_batch for entry in self.data)
+
+    @property
+    def images_per_step(self) -> int:
+        """Images that one step of the optimiser sees, over all processes."""
+        return self.images_per_batch * self.accumulate
 
 
-def load_experiment(path: str | Path) -> Experiment:
-    """Read and check an experiment file; HierSegError names the key that is wrong."""
+@dataclass(frozen=True)
+class Interval:
+    """The numbers that an option takes.
+
+    ``least`` and ``most`` are among them, ``above`` and ``below`` are not.
+    """
+
+    least: float = -math.inf
+    above: float = -math.inf
+    most: float = math.inf
+    below: float = math.inf
+
+    def __contains__(self, value: float) -> bool:
+        """Return whether `value` is one of them; infinity and NaN never are."""
+        inside = self.least <= value <= self.most and self.above < value < self.below
+        return math.isfinite(value) and inside
+
+    def __str__(self) -> str:
+        """Say it for an error message."""
+        bounds = {
+            'at least': self.least,
+            'more than': self.above,
+            'at most': self.most,
+            'below': self.below,
+        }
+        said = [f'{words} {bound:g}' for words, bound in bounds.items() if math.isfinite(bound)]
+        return f'must be {" and ".join(said) or "a finite number"}'
+
+
+_ANY = Interval()
+_FROM_0 = Interval(least=0)
+_FROM_1 = Interval(least=1)
+_POSITIVE = Interval(above=0)
+_SHARE = Interval(least=0, most=1)
+_BELOW_1 = Interval(least=0, below=1)
+
+# What their own classes do not check.
+NUMBERS: dict[str, Interval] = {
+    'input.long_side': Interval(least=32),
+    'input.mean': _SHARE,
+    'input.standard_deviation': _POSITIVE,
+    'crop': Interval(least=32),
+    'data.images_per_batch': _FROM_1,
+    'data.scale': _POSITIVE,
+    'data.focus_on_boxes': _SHARE,
+    'iterations': _FROM_1,
+    'dropout': _BELOW_1,
+    'self_training.start': _FROM_0,
+    'self_training.confidence': _SHARE,
+    'early_stopping.patience': _FROM_0,
+    'class_balance': _FROM_0,
+    'average_decay': _BELOW_1,
+    'batch_norm_momentum': _SHARE,
+    'accumulate': _FROM_1,
+    'seed': _FROM_0,
+    'evaluate_every': _FROM_1,
+    'checkpoint_every': _FROM_1,
+    'images_every': _FROM_0,
+}
+
+CHOICES: dict[str, Collection[Any]] = {
+    'network': NETWORKS,
+    'normalization': (*NORMALIZATIONS, SYNCHRONISED),
+    'data.format': FORMATS,
+    'automatic_mixed_precision': (False, True, 'bfloat16', 'float16'),
+}
+
+
+def load_experiment(path: str | Path, changes: Sequence[str] = ()) -> Experiment:
+    """Read and check an experiment file; HierSegError names the key that is wrong.
+
+    `changes` are values in place of the file's, such as 'optimizer.learning_rate=0.01' or, in a
+    list, 'data.0.flip=true'.
+    """
     path = Path(path)
     try:
         content = yaml.safe_load(path.read_text(encoding='utf-8'))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         reason = ' '.join(str(error).split())
         raise HierSegError(f'{path}: cannot be read ({reason}); give an experiment file') from error
-    experiment = parse(Experiment, content, str(path))
-    _choice(path, 'network', experiment.network, NETWORKS)
-    _choice(path, 'loss.box_pixels', experiment.loss.box_pixels, BOX_PIXELS)
-    _choice(path, 'optimizer.name', experiment.optimizer.name, ('sgd', 'adamw'))
-    _choice(path, 'schedule.name', experiment.schedule.name, ('step', 'cosine'))
-    _choice(path, 'initial_weights', experiment.initial_weights, ('imagenet', 'random'))
-    for edge in experiment.crop:
-        if edge < 32 or edge % 32:
-            raise HierSegError(f'{path}: crop: {edge} is no multiple of 32; choose one')
-    for key in ('iterations', 'evaluate_every', 'checkpoint_every'):
-        if getattr(experiment, key) < 1:
-            raise HierSegError(f'{path}: {key}: must be at least 1')
-    if not experiment.data:
-        raise HierSegError(f'{path}: data: lists no data set; add one')
-    if not experiment.loss.level_weights:
-        raise HierSegError(f'{path}: loss.level_weights: is empty; give a weight for level 1')
-    if experiment.seed < 0:
-        raise HierSegError(f'{path}: seed: must be at least 0')
-    if experiment.input.long_side < 32:
-        raise HierSegError(f'{path}: input.long_side: must be at least 32 pixels')
-    if min(experiment.input.standard_deviation) <= 0:
-        raise HierSegError(f'{path}: input.standard_deviation: must be positive')
-    for entry in experiment.data:
-        if not 0 < entry.scale[0] <= entry.scale[1]:
-            raise HierSegError(f'{path}: data: scale {entry.scale} is no range of factors')
-        if entry.images_per_batch < 1:
-            raise HierSegError(f'{path}: data: images_per_batch must be at least 1')
-        if entry.paste.count < 0 or not 0 < entry.paste.size[0] <= entry.paste.size[1]:
-            raise HierSegError(
-                f'{path}: data: paste: count must be at least 0 and size a range of pixels'
-            )
-    # Batch normalisation has nothing to normalise by in the average of a single image.
-    if sum(entry.images_per_batch for entry in experiment.data) < 2:
-        raise HierSegError(f'{path}: data: a batch needs at least 2 images; raise images_per_batch')
+    try:
+        for change in changes:
+            _apply(change, content)
+        experiment = parse(Experiment, content)
+        check_loss_options(experiment.loss)
+        _check_values(experiment)
+        _check_combinations(experiment)
+    except HierSegError as error:
+        raise HierSegError(f'{path}: {error}') from error
     return experiment
 
 
-def parse(kind: type[T], content: Any, where: str) -> T:
-    """Return `content`, plain YAML values, as the dataclass `kind`.
+def _apply(change: str, content: Any) -> None:
+    """Set the value that `change`, 'a.b.0.c=value', names; YAML says what a value means."""
+    key, equals, text = change.partition('=')
+    if not key or not equals:
+        raise HierSegError(f'--set {change!r}: is no change; write KEY=VALUE')
+    try:
+        value = yaml.safe_load(text) if text else ''
+    except yaml.YAMLError as error:
+        reason = ' '.join(str(error).split())
+        raise HierSegError(f'--set {change!r}: the value is no YAML ({reason})') from error
+    *steps, last = key.split('.')
+    inner = content
+    for step in steps:
+        if isinstance(inner, list) and step.isdecimal() and int(step) < len(inner):
+            inner = inner[int(step)]
+        elif isinstance(inner, dict):
+            inner = inner.setdefault(step, {})
+        else:
+            break
+    if not isinstance(inner, dict):
+        raise HierSegError(f'--set {change!r}: there is no such place in the file; correct the key')
+    inner[last] = value
+
+
+def _check_values(experiment: Experiment) -> None:
+    """Check every value by itself, but for those that their own classes check."""
+    for key, value in options_of(experiment):
+        if key in CHOICES and value not in CHOICES[key]:
+            choices = ', '.join(str(choice).lower() for choice in CHOICES[key])
+            raise HierSegError(f'{key}: {value!r} is not one of {choices}')
+        interval = NUMBERS.get(key, _ANY)
+        if isinstance(value, (int, float)) and value not in interval:
+            raise HierSegError(f'{key}: is {value!r}; it {interval}')
+
+
+def _check_combinations(experiment: Experiment) -> None:
+    """Check what must fit together."""
+    for edge in experiment.crop:
+        if edge % 32:
+            raise HierSegError(f'crop: {edge} is no multiple of 32; choose one')
+    if not experiment.data:
+        raise HierSegError('data: lists no data set; add one')
+    for entry in experiment.data:
+        if entry.scale[0] > entry.scale[1]:
+            raise HierSegError(
+                f'data.scale: {list(entry.scale)} is no range; write the lower factor first'
+            )
+    # Batch normalisation has nothing to normalise by in the average of a single image.
+    batch_norm = experiment.network_options.normalization == 'batch'
+    if batch_norm and experiment.images_per_batch < 2:
+        raise HierSegError('data: a batch needs at least 2 images; raise images_per_batch')
+    stopping = experiment.early_stopping
+    if stopping.patience > 0 and '/' not in stopping.measure:
+        raise HierSegError(
+            f'early_stopping.measure: {stopping.measure!r} names no score; write DATA SET/MEASURE, '
+            f'for example camvid/mean_iou_paper'
+        )
+    if bool(experiment.teacher) != (experiment.loss.distillation_weight > 0):
+        raise HierSegError(
+            'teacher: goes with a loss.distillation_weight above 0; give both or neither'
+        )
+
+
+def options_of(value: Any, key: str = '') -> Iterator[tuple[str, Any]]:
+    """Yield every value in a dataclass with its key, as 'optimizer.learning_rate'.
+
+    The entries of a list share the list's key.
+    """
+    if dataclasses.is_dataclass(value):
+        for entry in dataclasses.fields(value):
+            name = f'{key}.{entry.name}' if key else entry.name
+            yield from options_of(getattr(value, entry.name), name)
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from options_of(item, key)
+    else:
+        yield key, value
+
+
+def parse(kind: type[T], content: Any, where: str = '') -> T:
+    """Return `content`, plain YAML values, as the dataclass `kind`; `where` is its key.
 
     Raises HierSegError for an unknown key (with the nearest known one), a missing one, or a value
     of the wrong type.
     """
+    prefix = f'{where}: ' if where else ''
     if not isinstance(content, Mapping):
-        raise HierSegError(f'{where}: is {content!r}; it must hold keys and values')
+        raise HierSegError(f'{prefix}is {content!r}; it must hold keys and values')
     known = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
     hints = typing.get_type_hints(kind)
     for key in content:
         if key not in known:
             close = difflib.get_close_matches(str(key), known, n=1)
             hint = f'did you mean {close[0]!r}?' if close else f'known are {", ".join(known)}'
-            raise HierSegError(f'{where}: unknown key {key!r}; {hint}')
+            raise HierSegError(f'{prefix}unknown key {key!r}; {hint}')
     values = {}
     for name, entry in known.items():
         if name in content:
-            values[name] = _convert(hints[name], content[name], f'{where}: {name}')
+            key = f'{where}.{name}' if where else name
+            values[name] = _convert(hints[name], content[name], key)
         elif entry.default is dataclasses.MISSING and entry.default_factory is dataclasses.MISSING:
-            raise HierSegError(f'{where}: has no {name!r}; add it')
+            raise HierSegError(f'{prefix}has no {name!r}; add it')
     return kind(**values)
 
 
@@ -203,19 +385,18 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         if not isinstance(value, list):
             raise HierSegError(f'{where}: is {value!r}; it must be a list')
         if arguments[-1] is Ellipsis:
-            return tuple(_convert(arguments[0], item, where) for item in value)
+            return tuple(
+                _convert(arguments[0], item, f'{where}[{place}]')
+                for place, item in enumerate(value)
+            )
         if len(value) != len(arguments):
             raise HierSegError(f'{where}: has {len(value)} values; it must have {len(arguments)}')
         return tuple(_convert(a, item, where) for a, item in zip(arguments, value, strict=True))
-    assert not isinstance(hint, types.UnionType)
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if hint is float and is_number:
+    kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    # Exactly: YAML's true is no number.
+    if type(value) in kinds:
+        return value
+    if float in kinds and type(value) is int:
         return float(value)
-    if (hint is int and isinstance(value, bool)) or not isinstance(value, hint):
-        raise HierSegError(f'{where}: is {value!r}; it must be of type {hint.__name__}')
-    return value
-
-
-def _choice(path: Path, key: str, value: str, choices: Any) -> None:
-    if value not in choices:
-        raise HierSegError(f'{path}: {key}: {value!r} is not one of {", ".join(choices)}')
+    names = ' or '.join(kind.__name__ for kind in kinds)
+    raise HierSegError(f'{where}: is {value!r}; it must be of type {names}')

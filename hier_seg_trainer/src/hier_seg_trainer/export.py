@@ -17,12 +17,12 @@ from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.segmenter.model_folder import ModelDescription, write_model_folder
 from hier_seg_ros.segmenter.network import build_network, parameter_count
 from hier_seg_ros.segmenter.segmenter import Segmenter
+from hier_seg_trainer.checkpoint import finished_checkpoint, read_checkpoint
 from hier_seg_trainer.configuration import Experiment, as_plain
 from hier_seg_trainer.datasets.gtsrb import Gtsrb
 from hier_seg_trainer.datasets.samples import StreetDataset
-from hier_seg_trainer.evaluation import class_lines, evaluate_dataset, summary
-from hier_seg_trainer.loss import supervised_nodes
-from hier_seg_trainer.training import CHECKPOINT, load_hierarchy, open_dataset, read_checkpoint
+from hier_seg_trainer.evaluation import DatasetScores, class_lines, evaluate_dataset, summary
+from hier_seg_trainer.training_data import evaluation_options, open_training_data
 
 _CARD = """# {name}
 
@@ -41,7 +41,7 @@ _CARD = """# {name}
 
 _SCORES = """### {name}, {split} split, {images} images
 
-    hier-seg evaluate models/{model} --format {format} --path DATA/{path} --split {split}
+    hier-seg evaluate models/{model} --format {format} --path DATA/{path} --split {split}{further}
 
 | measure | value |
 |---|---|
@@ -60,20 +60,19 @@ def evaluate_and_export(
     model_folder: Path,
     device: str,
     notes: str,
+    scores: Mapping[str, DatasetScores] | None = None,
 ) -> None:
-    """Score the averaged weights of the last checkpoint and write them as a model folder.
+    """Score the averaged weights of a run and write them as a model folder.
 
-    The scores are those on the validation split of each data set; `notes` is Markdown for the
-    model card. Raises HierSegError if there is no checkpoint or it does not fit.
+    The weights are those of the last checkpoint or, with early stopping, of the best one. The
+    scores are those on the validation split of each data set; `scores` are those that are known
+    already. `notes` is Markdown for the model card. Raises HierSegError if there is no checkpoint
+    or it does not fit.
     """
-    hierarchy = load_hierarchy(experiment.hierarchy)
-    datasets = [
-        open_dataset(entry.format, data / entry.path, entry.split, hierarchy)
-        for entry in experiment.data
-    ]
-    checkpoint = run_folder / CHECKPOINT
-    if not checkpoint.is_file():
-        raise HierSegError(f'{checkpoint}: is missing; train first, or give the right run folder')
+    opened = open_training_data(experiment, data)
+    hierarchy = opened.network_hierarchy
+    datasets = [stream.dataset for stream in opened.streams]
+    checkpoint = finished_checkpoint(run_folder)
     content = read_checkpoint(checkpoint)
 
     network = build_network(experiment.network_options, hierarchy)
@@ -88,9 +87,7 @@ def evaluate_and_export(
         name=experiment.name,
         network=experiment.network_options,
         input=experiment.input,
-        supervised=supervised_nodes(
-            hierarchy, frozenset().union(*(dataset.node_names for dataset in datasets))
-        ),
+        supervised=opened.supervised,
         training={
             'data': [
                 {'name': dataset.name, 'split': entry.split, 'images': len(dataset)}
@@ -105,26 +102,35 @@ def evaluate_and_export(
     )
     # The segmenter folds the normalisation into the weights it is given.
     segmenter = Segmenter(description, hierarchy, copy.deepcopy(network), device=device)
-    scores: dict[str, Any] = {}
+    numbers_of: dict[str, Any] = {}
     sections = []
-    for entry in experiment.data:
-        validation = open_dataset(entry.format, data / entry.path, 'val', hierarchy)
-        measured = evaluate_dataset(segmenter, validation, progress=True)
+    for name, (entry, validation) in opened.validation.items():
+        measured = (scores or {}).get(name) or evaluate_dataset(
+            segmenter,
+            validation,
+            tree=opened.hierarchy,
+            options=evaluation_options(experiment),
+            progress=True,
+        )
         numbers = summary(measured)
-        scores[f'{validation.name}_val'] = {'images': measured.images, **numbers}
+        split = entry.validation_split
+        numbers_of[f'{name}_{split}'] = {'images': measured.images, **numbers}
+        further = f' --mapping DATA/{entry.mapping}' if entry.mapping else ''
+        further += f' --tree {experiment.hierarchy} --runner-up' if experiment.flat else ''
         sections.append(
             _SCORES.format(
                 name=validation.title,
-                split='val',
+                split=split,
                 images=measured.images,
                 model=experiment.name,
                 format=entry.format,
                 path=entry.path,
-                numbers='\n'.join(f'| {name} | {value:.4f} |' for name, value in numbers.items()),
-                lines='\n'.join(class_lines(measured, hierarchy)),
+                further=further,
+                numbers='\n'.join(f'| {key} | {value:.4f} |' for key, value in numbers.items()),
+                lines='\n'.join(class_lines(measured, opened.hierarchy)),
             )
         )
-    described = replace(description, scores=scores)
+    described = replace(description, scores=numbers_of)
     licences = {dataset.title: dataset.licence for dataset in datasets}
     if any(entry.pasted_signs for entry in experiment.data):
         licences[f'{Gtsrb.title} (signs pasted into the images)'] = Gtsrb.licence

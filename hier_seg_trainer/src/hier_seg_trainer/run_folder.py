@@ -4,26 +4,44 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from pathlib import Path
 
 import numpy as np
 import timm
 import torch
+import torchvision
 import yaml
 
 from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.segmenter.model_folder import MODEL_FILE
+from hier_seg_trainer import __version__
 from hier_seg_trainer.configuration import Experiment, as_plain
 
 EXPERIMENT_FILE = 'experiment.yaml'
 VERSIONS_FILE = 'versions.yaml'
+MODEL_FOLDER = 'model'
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what the outcome of a run depends on."""
+    return {
+        'hier_seg_trainer': __version__,
+        'python': platform.python_version(),
+        'torch': str(torch.__version__),
+        'torchvision': str(torchvision.__version__),
+        'timm': timm.__version__,
+        'numpy': np.__version__,
+    }
 
 
 def record_run(folder: Path, experiment: Experiment, command: list[str]) -> None:
     """Write the experiment, the versions and the command into a run folder.
 
-    Raises HierSegError if the folder holds a run of another experiment: its checkpoint would go on
-    under other rules than it began with.
+    Raises HierSegError if the folder cannot be written, if the model could not be put there once
+    the run is over, or if it holds a run of another experiment: its checkpoint would go on under
+    other rules than it began with.
     """
     path = folder / EXPERIMENT_FILE
     content = as_plain(experiment)
@@ -31,7 +49,8 @@ def record_run(folder: Path, experiment: Experiment, command: list[str]) -> None
         try:
             before = yaml.safe_load(path.read_text(encoding='utf-8'))
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise HierSegError(f'{path}: cannot be read ({error}); use another --run') from error
+            reason = ' '.join(str(error).split())
+            raise HierSegError(f'{path}: cannot be read ({reason}); use another --run') from error
         if before != content:
             keys = [
                 key
@@ -42,17 +61,23 @@ def record_run(folder: Path, experiment: Experiment, command: list[str]) -> None
                 f'{folder}: holds a run with other settings ({", ".join(keys)}); '
                 f'use another --run folder, or restore the settings'
             )
-    versions = {
-        'command': command,
-        'python': platform.python_version(),
-        'torch': str(torch.__version__),
-        'timm': timm.__version__,
-        'numpy': np.__version__,
-    }
+    model = folder / MODEL_FOLDER
+    if model.exists() and not (model / MODEL_FILE).is_file():
+        raise HierSegError(
+            f'{model}: is no model folder, but the model is to be written there; use another --run'
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(yaml.safe_dump(content, sort_keys=False), encoding='utf-8')
-        text = yaml.safe_dump(versions, sort_keys=False)
-        (folder / VERSIONS_FILE).write_text(text, encoding='utf-8')
+        _write_yaml(path, content)
+        _write_yaml(folder / VERSIONS_FILE, {'command': command, **versions()})
     except OSError as error:
         raise HierSegError(f'{folder}: cannot be written ({error}); use another --run') from error
+
+
+def _write_yaml(path: Path, content: object) -> None:
+    partial = path.with_suffix('.partial')
+    try:
+        partial.write_text(yaml.safe_dump(content, sort_keys=False), encoding='utf-8')
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)

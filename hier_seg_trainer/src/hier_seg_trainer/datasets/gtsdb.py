@@ -8,15 +8,24 @@ from pathlib import Path
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import Hierarchy
-from hier_seg_trainer.datasets.mapping import LabelMapping
-from hier_seg_trainer.datasets.samples import Box, StreetSample, open_image
+from hier_seg_trainer.datasets.boxed_images import BoxedFile, BoxedImages
+from hier_seg_trainer.datasets.faults import Fault
+from hier_seg_trainer.datasets.labelled_images import require_split
+from hier_seg_trainer.datasets.mapping import LabelMapping, bundled_mapping
+from hier_seg_trainer.datasets.samples import Box
 
-# The benchmark keeps 600-899 for its evaluation; what it gives for training is split here.
-SPLITS = {'train': range(0, 500), 'val': range(500, 600), 'test': range(600, 900)}
+# The benchmark keeps 600-899 for its evaluation; what it gives for training (trainval, on which
+# the paper trains) is split here.
+SPLITS = {
+    'train': range(0, 500),
+    'val': range(500, 600),
+    'test': range(600, 900),
+    'trainval': range(0, 600),
+}
 
 
-class Gtsdb:
-    """``<root>/00000.{ppm,jpg} ...`` and ``<root>/gt.txt``.
+class Gtsdb(BoxedImages):
+    """``<root>/00000.{ppm,jpg} ...`` and ``<root>/gt.txt``, or those in ``<root>/FullIJCNN2013``.
 
     A line of gt.txt is ``image;left;top;right;bottom;class``, corners inclusive. An image without
     a line has no sign of the 43 classes. Houben et al., "Detection of Traffic Signs in Real-World
@@ -26,67 +35,68 @@ class Gtsdb:
     name = 'gtsdb'
     title = 'GTSDB'
     licence = 'free for any purpose; cite Houben et al., IJCNN 2013'
-    # "Go left" in a mirror is "go right".
-    may_flip = False
 
-    def __init__(self, root: Path, split: str, hierarchy: Hierarchy) -> None:
+    def __init__(
+        self,
+        root: Path,
+        split: str,
+        hierarchy: Hierarchy,
+        mapping: Path | None = None,
+        strict: bool = True,
+    ) -> None:
         """List the images and read the boxes; HierSegError if something is missing or wrong."""
-        if split not in SPLITS:
-            raise HierSegError(f'gtsdb: has no split {split!r}; choose among {", ".join(SPLITS)}')
+        require_split(self.name, split, tuple(SPLITS))
         if not root.is_dir():
             raise HierSegError(f'{root}: does not exist; give the folder of the GTSDB images')
-        self.mapping = LabelMapping.load('gtsdb', hierarchy)
-        self.node_names = self.mapping.node_names
-        self._images = []
-        for number in SPLITS[split]:
+        if (root / 'FullIJCNN2013' / 'gt.txt').is_file():
+            root = root / 'FullIJCNN2013'
+        numbers = SPLITS[split]
+        images: dict[str, Path] = {}
+        for number in numbers:
             found = [root / f'{number:05d}{suffix}' for suffix in ('.ppm', '.jpg')]
-            self._images += [path for path in found if path.is_file()][:1]
-        if not self._images:
+            images |= {path.stem: path for path in found if path.is_file()}
+        if not images:
             raise HierSegError(
                 f'{root}: holds no image of the {split} split '
-                f'({SPLITS[split][0]:05d}-{SPLITS[split][-1]:05d}, .ppm or .jpg)'
+                f'({numbers[0]:05d}-{numbers[-1]:05d}, .ppm or .jpg)'
             )
-        self._boxes = self._read_boxes(root / 'gt.txt')
+        label_mapping = LabelMapping.load(mapping or bundled_mapping(self.name), hierarchy)
+        boxes, faults = _read_boxes(root / 'gt.txt', label_mapping.require_values())
+        for stem in (f'{number:05d}' for number in numbers):
+            if stem in boxes and stem not in images:
+                reason = 'is missing (nor is there a .jpg), and gt.txt lists it; restore it'
+                faults.append(Fault('missing_image', root / f'{stem}.ppm', reason))
+        files = [BoxedFile(path, tuple(boxes.get(stem, ()))) for stem, path in images.items()]
+        super().__init__(label_mapping, files, faults, strict)
 
-    def __len__(self) -> int:
-        """Return the number of images."""
-        return len(self._images)
 
-    def image_path(self, index: int) -> Path:
-        """Return the image's file."""
-        return self._images[index]
-
-    def boxes(self, index: int) -> tuple[Box, ...]:
-        """Return an image's boxes without reading the image."""
-        return self._boxes.get(self._images[index].stem, ())
-
-    def __getitem__(self, index: int) -> StreetSample:
-        """Read one image and its boxes."""
-        return StreetSample(open_image(self._images[index]), None, self.boxes(index))
-
-    def _read_boxes(self, path: Path) -> dict[str, tuple[Box, ...]]:
-        classes = self.mapping.by_value()
-        boxes: dict[str, tuple[Box, ...]] = {}
+def _read_boxes(path: Path, mapping: LabelMapping) -> tuple[dict[str, list[Box]], list[Fault]]:
+    """Return the boxes by the stem of their image, and the lines that cannot be used."""
+    classes = mapping.by_value()
+    boxes: dict[str, list[Box]] = {}
+    faults: list[Fault] = []
+    try:
+        lines = path.read_text(encoding='utf-8').splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise HierSegError(f'{path}: cannot be read ({error}); GTSDB has it') from error
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
         try:
-            lines = path.read_text(encoding='utf-8').splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise HierSegError(f'{path}: cannot be read ({error}); GTSDB has it') from error
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            try:
-                name, *fields = line.split(';')
-                left, top, right, bottom, value = (int(field) for field in fields)
-                entry = classes[value]
-            except (ValueError, KeyError) as error:
-                raise HierSegError(
-                    f'{path}: line {number} is {line!r}; it must be '
-                    f'image;left;top;right;bottom;class with a class of {self.mapping.path.name}'
-                ) from error
-            if right < left or bottom < top:
-                raise HierSegError(f'{path}: line {number}: the box {line!r} is empty')
-            shape = entry.shape or 'rectangle'
-            box = Box(left, top, right + 1, bottom + 1, entry.node.id, shape)
-            stem = Path(name).stem
-            boxes[stem] = (*boxes.get(stem, ()), box)
-        return boxes
+            name, *fields = line.split(';')
+            left, top, right, bottom, value = (int(field) for field in fields)
+        except ValueError:
+            reason = f'line {number} is {line!r}; it must be image;left;top;right;bottom;class'
+            faults.append(Fault('bad_row', path, reason))
+            continue
+        if value not in classes:
+            reason = f'line {number} is {line!r}; {mapping.path.name} has no class {value}'
+            faults.append(Fault('unknown_class', path, reason))
+        elif right < left or bottom < top:
+            reason = f'line {number}: the box {line!r} is empty; correct it'
+            faults.append(Fault('empty_box', path, reason))
+        else:
+            entry = classes[value]
+            box = Box(left, top, right + 1, bottom + 1, entry.node.id, entry.outline)
+            boxes.setdefault(Path(name).stem, []).append(box)
+    return boxes, faults

@@ -1,0 +1,202 @@
+# Copyright 2026 The hier_seg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""``hier-seg evaluate``: score a model folder on a data set."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.hierarchy import Hierarchy
+from hier_seg_ros.resources import find_model
+from hier_seg_ros.segmenter.segmenter import Segmenter
+from hier_seg_trainer.datasets.mapping import LabelMapping
+from hier_seg_trainer.datasets.opening import FORMATS, open_dataset
+from hier_seg_trainer.datasets.samples import StreetDataset
+from hier_seg_trainer.datasets.unlabelled import UNLABELLED, UnlabelledImages, open_unlabelled
+from hier_seg_trainer.evaluation import (
+    EvaluationOptions,
+    class_lines,
+    evaluate_dataset,
+    summary,
+    write_predictions,
+)
+from hier_seg_trainer.evaluation.files import replaced
+from hier_seg_trainer.evaluation.inference import mirrored_order
+from hier_seg_trainer.evaluation.mirroring import mirror_table
+from hier_seg_trainer.evaluation.results import write_results
+from hier_seg_trainer.evaluation.summary import level_lines, official_lines
+from hier_seg_trainer.training_data import load_hierarchy
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    """Add the command to those of ``hier-seg``."""
+    parser = commands.add_parser('evaluate', help='score a model folder on a data set')
+    parser.add_argument('model', help='a model folder, or the name of one in models/')
+    parser.add_argument('--format', required=True, choices=sorted(FORMATS), help='its layout')
+    parser.add_argument('--path', required=True, type=Path, help='the data set')
+    parser.add_argument('--split', default='val', help='train, val or test (default val)')
+    parser.add_argument(
+        '--mapping', type=Path, metavar='FILE', help="in place of the format's own mapping file"
+    )
+    parser.add_argument(
+        '--tree',
+        metavar='TREE',
+        help='for a flat model: the tree that it was made from, by name or path, in whose terms '
+        'it is scored',
+    )
+    parser.add_argument(
+        '--limit', type=int, metavar='N', help='only so many images, spread evenly (default all)'
+    )
+
+    run = parser.add_argument_group('how the network runs')
+    run.add_argument(
+        '--input-long-side',
+        type=int,
+        metavar='PIXELS',
+        help="scale longer images down to this (default: the model's)",
+    )
+    run.add_argument(
+        '--scales',
+        type=float,
+        nargs='+',
+        default=[1.0],
+        metavar='FACTOR',
+        help='average over these sizes of the input, for example 0.5 0.75 1 1.25 1.5 2.2',
+    )
+    run.add_argument('--flip', action='store_true', help='average with the mirrored image')
+    run.add_argument(
+        '--window',
+        type=int,
+        nargs=2,
+        metavar=('HEIGHT', 'WIDTH'),
+        help='run on overlapping windows of so many pixels of the image',
+    )
+    run.add_argument(
+        '--overlap',
+        type=float,
+        default=0.5,
+        metavar='SHARE',
+        help='of a window that the next one covers as well (default 0.5)',
+    )
+    run.add_argument(
+        '--runner-up',
+        action='store_true',
+        help='for a flat model: where an ancestor of the runner-up wins, take the runner-up',
+    )
+    run.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
+
+    written = parser.add_argument_group('what is written')
+    written.add_argument(
+        '--out',
+        type=Path,
+        metavar='DIR',
+        help='results.txt, results.json and the confusion matrices',
+    )
+    written.add_argument(
+        '--predictions',
+        type=Path,
+        metavar='DIR',
+        help='the decisions as PNG: label ids for Cityscapes and MiniCity, else node ids; of their '
+        'test splits, whose labels are withheld, only these are written',
+    )
+    written.add_argument('--json', type=Path, metavar='FILE', help='also write the summary here')
+    parser.set_defaults(run_command=_evaluate)
+
+
+def _evaluate(arguments: argparse.Namespace) -> None:
+    options = EvaluationOptions(
+        scales=tuple(arguments.scales),
+        flip=arguments.flip,
+        window=None if arguments.window is None else tuple(arguments.window),
+        overlap=arguments.overlap,
+        runner_up=arguments.runner_up,
+        official_scores=True,
+        limit=arguments.limit,
+    )
+    segmenter = Segmenter.load(
+        find_model(arguments.model), arguments.device, input_long_side=arguments.input_long_side
+    )
+    tree = segmenter.hierarchy if arguments.tree is None else load_hierarchy(arguments.tree)
+    place = arguments.format, arguments.path, arguments.split, tree, arguments.mapping
+    if arguments.predictions and (arguments.format, arguments.split) in UNLABELLED:
+        _predict(arguments, segmenter, tree, options, open_unlabelled(*place))
+        return
+    dataset = open_dataset(*place)
+    _say_what_is_not_flipped(segmenter, tree, options, dataset)
+    scores = evaluate_dataset(
+        segmenter,
+        dataset,
+        tree=tree,
+        options=options,
+        predictions=arguments.predictions,
+        progress=True,
+    )
+    numbers = summary(scores)
+    for line in (*class_lines(scores, tree), *level_lines(scores)):
+        print(line)
+    if scores.official is not None:
+        print('\n'.join(official_lines(scores.official)))
+    for name, value in numbers.items():
+        print(f'{name:28} {value:.4f}')
+    facts: dict[str, Any] = {
+        'model': segmenter.name,
+        'data': arguments.format,
+        'split': arguments.split,
+        'images': scores.images,
+    }
+    if arguments.json is not None:
+        with replaced(arguments.json, '--json') as path:
+            path.write_text(json.dumps({**facts, **numbers}, indent=2) + '\n', encoding='utf-8')
+    if arguments.out is not None:
+        facts['command'] = shlex.join(['hier-seg', *sys.argv[1:]])
+        write_results(arguments.out, scores, facts, arguments.format, '--out')
+        print(f'the results are in {arguments.out}')
+
+
+def _predict(
+    arguments: argparse.Namespace,
+    segmenter: Segmenter,
+    tree: Hierarchy,
+    options: EvaluationOptions,
+    images: UnlabelledImages,
+) -> None:
+    """Write predictions for a split without labels."""
+    if arguments.out is not None or arguments.json is not None:
+        raise HierSegError(
+            f'{images.name}: the {arguments.split} split has no labels to score against; leave out '
+            f'--out and --json'
+        )
+    _say_what_is_not_flipped(segmenter, tree, options, images.mapping)
+    count = write_predictions(
+        segmenter, images, arguments.predictions, tree=tree, options=options, progress=True
+    )
+    print(
+        f'{count} predictions are in {arguments.predictions}; the {arguments.split} split of '
+        f'{images.name} has no labels to score against'
+    )
+
+
+def _say_what_is_not_flipped(
+    segmenter: Segmenter,
+    tree: Hierarchy,
+    options: EvaluationOptions,
+    data: StreetDataset | LabelMapping,
+) -> None:
+    if not options.flip:
+        return
+    mirror = mirror_table(tree, data)
+    unflipped = [
+        choice.name
+        for choice in segmenter.decision_rule.choices
+        if mirrored_order(choice, mirror) is None
+    ]
+    if unflipped:
+        print(
+            f'--flip does not apply to {", ".join(unflipped)}: classes there have no mirror image'
+        )

@@ -1,0 +1,66 @@
+# Copyright 2026 The hier_seg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""``hier-seg export``: a training run as a model folder, a model folder as an ONNX file."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.resources import find_model
+from hier_seg_ros.segmenter.segmenter import resolve_device
+from hier_seg_trainer.configuration import load_experiment
+from hier_seg_trainer.export import evaluate_and_export
+from hier_seg_trainer.onnx_export import export_onnx
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    """Add the command to the parser of ``hier-seg``."""
+    parser = commands.add_parser(
+        'export', help='write a model folder from a training run, or an ONNX file from a model'
+    )
+    parser.add_argument(
+        'source',
+        help='the experiment file (YAML) of a run, or a model folder to write as ONNX',
+    )
+    parser.add_argument('--data', type=Path, help='the folder that data paths are relative to')
+    parser.add_argument('--run', type=Path, help='the run folder, with its checkpoint')
+    parser.add_argument('--out', type=Path, help='the model folder to write')
+    parser.add_argument('--onnx', type=Path, metavar='FILE', help='also write an ONNX file')
+    parser.add_argument(
+        '--notes', type=Path, metavar='FILE', help='Markdown that goes into the model card'
+    )
+    parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
+    parser.set_defaults(run_command=_export)
+
+
+def _export(options: argparse.Namespace) -> None:
+    is_experiment = Path(options.source).suffix in ('.yaml', '.yml')
+    needed = ('data', 'run', 'out') if is_experiment else ('onnx',)
+    unused = () if is_experiment else ('data', 'run', 'out', 'notes')
+    kind = 'an experiment file' if is_experiment else 'a model folder'
+    for name in needed:
+        if getattr(options, name) is None:
+            raise HierSegError(f'{options.source}: is {kind}; --{name} is needed, give it')
+    for name in unused:
+        if getattr(options, name) is not None:
+            raise HierSegError(f'{options.source}: is {kind}; --{name} has no use, leave it out')
+    model = _export_run(options) if is_experiment else find_model(options.source)
+    if options.onnx is not None:
+        export_onnx(model, options.onnx)
+        print(f'the ONNX file is {options.onnx}')
+
+
+def _export_run(options: argparse.Namespace) -> Path:
+    experiment = load_experiment(options.source)
+    notes = ''
+    if options.notes is not None:
+        try:
+            notes = options.notes.read_text(encoding='utf-8')
+        except (OSError, UnicodeDecodeError) as error:
+            raise HierSegError(f'{options.notes}: cannot be read ({error})') from error
+    device = str(resolve_device(options.device))
+    evaluate_and_export(experiment, options.data, options.run, options.out, device, notes)
+    print(f'the model is in {options.out}')
+    return options.out

@@ -1,0 +1,123 @@
+# Copyright 2026 The hier_seg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The folder of results: results.txt for people, results.json for programs, confusion matrices."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hier_seg_ros.segmenter.scores import RULES
+from hier_seg_trainer.evaluation.confusion_files import NamedConfusion, write_picture, write_table
+from hier_seg_trainer.evaluation.dataset_scores import DatasetScores
+from hier_seg_trainer.evaluation.files import make_folder, replaced
+from hier_seg_trainer.evaluation.summary import (
+    class_lines,
+    image_accuracies,
+    level_lines,
+    official_lines,
+    summary,
+)
+
+_RULES = """Accuracy = TP / (TP + FN), their mean over the classes that occur is mPA; IoU =
+TP / (TP + FP + FN), their mean is mIoU. One confusion matrix over all images. Pixels without
+ground truth never count. An undecided pixel costs nothing under the rule of the paper (Meletis &
+Dubbelman, IV 2018) and is a false negative under that of Cityscapes."""
+
+_OFFICIAL = """Cityscapes benchmark: its own classes and label ids; a class that does not occur but
+is predicted counts with 0. iIoU weighs each instance as if it had the average size of its class."""
+
+_BOXES = """Ground truth are the outlines in the boxes. The scores named all_pixels also count as
+false positives what is decided outside every outline."""
+
+
+def write_results(
+    folder: Path, scores: DatasetScores, facts: Mapping[str, Any], name: str, option: str
+) -> None:
+    """Write the results into `folder`, over older ones of the same names.
+
+    `facts` head both files: the model, the data and so on. `name` is that of the data set, which
+    the confusion matrices ``confusion_NAME_level_K.{csv,png}`` carry. HierSegError, naming the
+    command's `option` for the folder, if something cannot be written.
+    """
+    make_folder(folder, option)
+    _write(folder / 'results.txt', results_text(scores, facts), option)
+    content = json.dumps(results_content(scores, facts), indent=2, allow_nan=False)
+    _write(folder / 'results.json', content + '\n', option)
+    if scores.decisions is None:
+        return
+    for level in scores.levels:
+        confusion = NamedConfusion.of(
+            scores.confusion_at(level), scores.node_names, scores.tree, level
+        )
+        stem = f'confusion_{name}_level_{level}'
+        write_table(folder / f'{stem}.csv', confusion, option)
+        write_picture(folder / f'{stem}.png', confusion, f'{name}, level {level}', option)
+
+
+def results_text(scores: DatasetScores, facts: Mapping[str, Any]) -> str:
+    """Return the content of results.txt."""
+    sections = ['\n'.join(f'{name:16} {value}' for name, value in facts.items())]
+    numbers = summary(scores)
+    sections.append('\n'.join(f'{name:40} {value:.4f}' for name, value in numbers.items()))
+    if scores.decisions is not None:
+        sections += [_RULES, '\n'.join(level_lines(scores))]
+        if scores.complete_boxes:
+            sections.append(_BOXES)
+    sections.append('\n'.join(class_lines(scores, scores.tree)))
+    if scores.official is not None:
+        lines = official_lines(scores.official)
+        sections += [_OFFICIAL, '\n'.join(lines)]
+    return '\n\n'.join(sections) + '\n'
+
+
+def results_content(scores: DatasetScores, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the content of results.json: `facts`, the summary, and every class with all digits."""
+    content: dict[str, Any] = {**facts, 'scores': summary(scores)}
+    if scores.decisions is not None:
+        content['levels'] = {str(level): _class_entries(scores, level) for level in scores.levels}
+    if scores.image_decisions is not None:
+        content['image_accuracy'] = {
+            scores.tree.node_by_id(node_id).readable_name: accuracy
+            for node_id, accuracy in image_accuracies(scores.image_decisions).items()
+        }
+    if scores.official is not None:
+        tables = {
+            'class_iou': scores.official.class_iou,
+            'class_instance_iou': scores.official.class_instance_iou,
+            'category_iou': scores.official.category_iou,
+            'category_instance_iou': scores.official.category_instance_iou,
+        }
+        content['official'] = {
+            'means': _without_nan(scores.official.means()),
+            **{k: _without_nan(table) for k, table in tables.items() if table is not None},
+        }
+    return content
+
+
+def _class_entries(scores: DatasetScores, level: int) -> list[dict[str, Any]]:
+    by_rule = {rule: scores.by_class(rule, level) for rule in RULES}
+    truth = scores.confusion_at(level).sum(axis=1)
+    return [
+        {
+            'id': int(node_id),
+            'name': scores.tree.node_by_id(int(node_id)).readable_name,
+            'pixels': int(truth[node_id]),
+            'accuracy': {rule: float(s.accuracy[place]) for rule, s in by_rule.items()},
+            'iou': {rule: float(s.iou[place]) for rule, s in by_rule.items()},
+        }
+        for place, node_id in enumerate(by_rule[RULES[0]].classes)
+    ]
+
+
+def _without_nan(numbers: Mapping[str, float]) -> dict[str, float | None]:
+    # JSON has no NaN.
+    return {name: None if math.isnan(value) else value for name, value in numbers.items()}
+
+
+def _write(path: Path, text: str, option: str) -> None:
+    with replaced(path, option) as temporary:
+        temporary.write_text(text, encoding='utf-8')

@@ -1,0 +1,33 @@
+# Copyright 2026 The hier_seg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The hierarchical loss: one a classifier, from pixels, boxes, image labels and teachers."""
+
+from hier_seg_trainer.loss.hierarchical import HierarchicalLoss
+from hier_seg_trainer.loss.options import (
+    BOX_PIXELS,
+    IMAGE_LABELS,
+    PIXEL_LOSSES,
+    LossOptions,
+    check_loss_options,
+)
+from hier_seg_trainer.loss.targets import (
+    IGNORED,
+    Target,
+    build_targets,
+    class_weights,
+    supervised_nodes,
+)
+
+__all__ = [
+    'BOX_PIXELS',
+    'IGNORED',
+    'IMAGE_LABELS',
+    'PIXEL_LOSSES',
+    'HierarchicalLoss',
+    'LossOptions',
+    'Target',
+    'build_targets',
+    'check_loss_options',
+    'class_weights',
+    'supervised_nodes',
+]

@@ -1,0 +1,72 @@
+# Copyright 2026 The hier_seg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Distillation: every classifier learns the softmax values of another model of the same tree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import cache
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from hier_seg_trainer.loss import pixel_losses
+from hier_seg_trainer.loss.targets import Target, path_to
+
+
+class Distillation:
+    """How far each classifier is from a teacher's, over the classes that both were trained on.
+
+    At the positions of the student's logits: of the root all, of another classifier those where
+    the teacher decides for its parent.
+    """
+
+    def __init__(
+        self, targets: tuple[Target, ...], teacher_targets: tuple[Target, ...], temperature: float
+    ) -> None:
+        """Take the student's and the teacher's classifiers, and the softmax's temperature."""
+        self._teacher_targets = teacher_targets
+        self._supervised = {target.name: target.logit_indices for target in teacher_targets}
+        self._temperature = temperature
+        taught = {name: set(indices.tolist()) for name, indices in self._supervised.items()}
+        self._shared = []
+        for target in targets:
+            both = [i for i in target.logit_indices.tolist() if i in taught.get(target.name, ())]
+            # "Unlabelled" alone is no choice.
+            if len(both) > 1:
+                indices = torch.tensor(both, device=target.logit_indices.device)
+                self._shared.append((target, indices))
+
+    def __call__(
+        self, student_of: Callable[[str], Tensor], teacher_of: Callable[[str], Tensor]
+    ) -> Iterator[tuple[Target, Tensor, Tensor]]:
+        """Yield for each classifier the sum of the divergences and their number, both ().
+
+        `student_of(classifier)` and `teacher_of(classifier)` give logits (N, C, h, w) of the same
+        images; the teacher's may be of another resolution.
+        """
+
+        @cache
+        def teacher(name: str, size: torch.Size) -> Tensor:
+            logits = teacher_of(name).detach().float()
+            if logits.shape[-2:] == size:
+                return logits
+            return functional.interpolate(logits, size, mode='bilinear', align_corners=False)
+
+        @cache
+        def decided(name: str, size: torch.Size) -> Tensor:
+            return teacher(name, size).index_select(1, self._supervised[name]).argmax(1)
+
+        for target, indices in self._shared:
+            logits = student_of(target.name).float()
+            size = logits.shape[-2:]
+            divergences = pixel_losses.distillation(
+                logits.index_select(1, indices),
+                teacher(target.name, size).index_select(1, indices),
+                self._temperature,
+            )
+            where = torch.ones_like(divergences)
+            for above, position in path_to(self._teacher_targets, target):
+                where = where * (decided(above.name, size) == position)
+            yield target, (where * divergences).sum(), where.sum()

@@ -1,0 +1,91 @@
+# Copyright 2026 The hier_seg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Losses of single pixels, as functions of logits and labels.
+
+Shapes: logits are (P, C) for P pixels or (N, C, H, W) for whole images, labels then (P,) or
+(N, H, W) int64 in 0 to C - 1, or ``IGNORED``. The losses have the shape of the labels. The last of
+the C logits is "unlabelled".
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from hier_seg_trainer.loss.targets import IGNORED
+
+# The power's slope at 0 is infinite for exponents below 1.
+_SMALLEST_BASE = 1e-8
+
+
+def cross_entropy(logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
+    """Return -log p(label), 0 where the label is ignored.
+
+    `label_smoothing` (0 to below 1) is the share of the label that is spread evenly over the
+    classes (Szegedy et al., CVPR 2016); "unlabelled" is none of them.
+    """
+    log_probabilities = logits.log_softmax(1)
+    losses = functional.nll_loss(log_probabilities, labels, ignore_index=IGNORED, reduction='none')
+    if label_smoothing == 0:
+        return losses
+    spread = -log_probabilities[:, :-1].mean(1)
+    smoothed = (1.0 - label_smoothing) * losses + label_smoothing * spread
+    return smoothed.masked_fill(labels == IGNORED, 0.0)
+
+
+def focal(logits: Tensor, labels: Tensor, gamma: float, label_smoothing: float = 0.0) -> Tensor:
+    """Return (1 - p(label)) ** gamma times the cross-entropy (Lin et al., ICCV 2017).
+
+    `gamma` is at least 0; 0 gives the cross-entropy. The balance of classes, the alpha of the
+    article, is in the class weights.
+    """
+    losses = cross_entropy(logits, labels)
+    # 1 - exp(-x) without the rounding of a probability near 1.
+    wrong = -torch.expm1(-losses)
+    if label_smoothing > 0:
+        losses = cross_entropy(logits, labels, label_smoothing)
+    return wrong.clamp(min=_SMALLEST_BASE).pow(gamma) * losses
+
+
+def hardest(losses: Tensor, share: float, threshold: float) -> Tensor:
+    """Return which of `losses` (P,) are among the hardest: (P,) bool.
+
+    Online hard example mining after Shrivastava et al. (CVPR 2016): the largest `share` (0-1) of
+    them, rounded up, and all above -log(`threshold`), which are for the cross-entropy the pixels
+    whose class has a softmax value below `threshold` (0-1; 0: none).
+    """
+    kept = torch.zeros_like(losses, dtype=torch.bool)
+    if threshold > 0:
+        kept = losses > -math.log(threshold)
+    # The small difference undoes the rounding of a product such as 0.07 * 100.
+    count = math.ceil(share * len(losses) - 1e-6)
+    kept[losses.topk(count, sorted=False).indices] = True
+    return kept
+
+
+def distillation(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    """Return the divergence of the student's probabilities from the teacher's.
+
+    KL(teacher || student) of the softmax of logits / `temperature` (above 0), times its square,
+    so that the gradients keep their size (Hinton, Vinyals & Dean 2015). Both are logits (P, C) or
+    (N, C, h, w); the result is (P,) or (N, h, w), at least 0.
+    """
+    divergence = functional.kl_div(
+        (student / temperature).log_softmax(1),
+        (teacher / temperature).log_softmax(1),
+        reduction='none',
+        log_target=True,
+    )
+    return temperature**2 * divergence.sum(1)
+
+
+def none_of(logits: Tensor, excluded: Tensor) -> Tensor:
+    """Return -log(1 - p(any of the excluded)), at least 0, for every pixel of `logits`.
+
+    `excluded` (C,) bool leaves at least one logit.
+    """
+    # Without ever forming the probability, which may round to 1.
+    return torch.logsumexp(logits, 1) - torch.logsumexp(logits[:, ~excluded], 1)

@@ -1,0 +1,133 @@
+# Copyright 2026 The hier_seg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the labels of the training data mean to each classifier of the tree."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hier_seg_ros.hierarchy import Classifier, Hierarchy
+
+IGNORED = -1
+
+
+@dataclass(frozen=True)
+class Target:
+    """A classifier as the loss uses it: the supervised classes and "unlabelled".
+
+    Attributes
+    ----------
+    classifier : the classifier
+    logit_indices : (C,) int64, the supervised classes among its logits and, last, "unlabelled"
+    index_of_id : (256,) int64 by node id, the position of the right one among the C; -1 where the
+        classifier has nothing to say
+    class_weights : (C,) float, how much a pixel of each counts
+    """
+
+    classifier: Classifier
+    logit_indices: Tensor
+    index_of_id: Tensor
+    class_weights: Tensor
+
+    @property
+    def name(self) -> str:
+        """The classifier's name."""
+        return self.classifier.name
+
+    @property
+    def unlabelled(self) -> int:
+        """The position of "unlabelled" among the C."""
+        return len(self.logit_indices) - 1
+
+    def known_ids(self) -> Tensor:
+        """Return the node ids that it has something to say about: (256,) bool."""
+        return self.index_of_id != IGNORED
+
+    def own_ids(self) -> Tensor:
+        """Return those among them that are its own classes, not nodes below: (256,) bool."""
+        own = torch.zeros_like(self.index_of_id, dtype=torch.bool)
+        own[[node.id for node in self.classifier.nodes]] = True
+        return own & self.known_ids()
+
+    def to(self, device: torch.device) -> Target:
+        """Return it on another device."""
+        return Target(
+            self.classifier,
+            self.logit_indices.to(device),
+            self.index_of_id.to(device),
+            self.class_weights.to(device),
+        )
+
+
+def supervised_nodes(hierarchy: Hierarchy, named: Collection[str]) -> tuple[str, ...]:
+    """Return the names of the nodes that labels of the nodes `named` supervise.
+
+    A label also supervises all nodes above it. In the order of the tree.
+    """
+    names = {step.name for name in named for step in hierarchy.path(hierarchy.node(name))}
+    return tuple(node.name for node in hierarchy.nodes if node.name in names)
+
+
+def build_targets(
+    hierarchy: Hierarchy, supervised: Collection[str], weight_of_id: Tensor | None = None
+) -> tuple[Target, ...]:
+    """Return the classifiers that have a supervised class, top-down.
+
+    `weight_of_id` (256,) float weighs the classes, as ``class_weights`` returns it: a class whose
+    entry is 0 has weight 1, as "unlabelled" has. None weighs all alike.
+    """
+    targets = []
+    for classifier in hierarchy.classifiers:
+        chosen = [i for i, node in enumerate(classifier.nodes) if node.name in supervised]
+        if not chosen:
+            continue
+        index_of_id = torch.full((256,), IGNORED, dtype=torch.int64)
+        weights = torch.ones(len(chosen) + 1)
+        for position, index in enumerate(chosen):
+            node = classifier.nodes[index]
+            index_of_id[[below.id for below in hierarchy.subtree(node)]] = position
+            if weight_of_id is not None and weight_of_id[node.id] > 0:
+                weights[position] = weight_of_id[node.id]
+        logit_indices = torch.tensor([*chosen, len(classifier.nodes)])
+        targets.append(Target(classifier, logit_indices, index_of_id, weights))
+    return tuple(targets)
+
+
+def path_to(targets: tuple[Target, ...], target: Target) -> list[tuple[Target, int]]:
+    """Return those of `targets` above `target`, top-down, with the position that leads to it."""
+    parent = target.classifier.parent
+    if parent is None:
+        return []
+    return [
+        (above, position)
+        for above in targets
+        if above.classifier.depth < target.classifier.depth
+        and (position := int(above.index_of_id[parent.id])) != IGNORED
+    ]
+
+
+def class_weights(pixel_counts: NDArray[np.integer], power: float, hierarchy: Hierarchy) -> Tensor:
+    """Return the weights that balance the classes: (256,) float by node id, 0 if never seen.
+
+    The classes of each classifier are balanced among themselves, by (median count / count) **
+    `power`: the median frequency balancing of Eigen & Fergus (ICCV 2015) for the power 1, no
+    balancing for 0. `pixel_counts` (256,) are numbers of pixels by node id; a class has those of
+    all nodes below it, too. Pixels without a label do not count.
+    """
+    weights = np.zeros(256)
+    for classifier in hierarchy.classifiers:
+        counts = {}
+        for node in classifier.nodes:
+            ids = [below.id for below in hierarchy.subtree(node)]
+            counts[node.id] = int(np.asarray(pixel_counts)[ids].sum())
+        seen = [node_id for node_id, count in counts.items() if count > 0]
+        for node_id in seen:
+            median = np.median([counts[other] for other in seen])
+            weights[node_id] = (median / counts[node_id]) ** power
+    return torch.from_numpy(weights.astype(np.float32))

@@ -1,0 +1,51 @@
+# Copyright 2026 The hier_seg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""How the camera of a data set sees the world, from ``styles.yaml``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from hier_seg_trainer.synthesis.canvas import Color
+
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Style:
+    """The settings of one style; ``styles.yaml`` says what each means."""
+
+    name: str
+    sizes: tuple[tuple[int, int], ...]
+    focal: Range
+    horizon: Range
+    elevation: Range
+    zeniths: tuple[Color, ...]
+    hazes: tuple[Color, ...]
+    cloudiness: Range
+    haze_distance: Range
+    light: Range
+    warmth: Range
+    exposure: Range
+    gamma: Range
+    saturation: Range
+    blur: Range
+    motion: Range
+    noise: Range
+    vignette: Range
+    own_car: tuple[str, ...]
+    bonnet: Range
+    furniture: int
+    extra: float
+    signs: int
+    pixels: Range | None
+    images_without_signs: int
+
+
+def load_style(name: str) -> Style:
+    """Return the style of a data set: cityscapes, vistas or gtsdb."""
+    text = Path(__file__).with_name('styles.yaml').read_text(encoding='utf-8')
+    return Style(name, **yaml.safe_load(text)['styles'][name])

@@ -1,0 +1,402 @@
+# Copyright 2026 The hier_seg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""One's own data: a folder of label images, boxes in CSV, boxes in COCO's JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
+from hier_seg_trainer.datasets.box_lists import BoxTable, CocoBoxes
+from hier_seg_trainer.datasets.label_folder import LabelFolder
+
+SIZE = (24, 16)
+
+
+@pytest.fixture
+def field() -> Hierarchy:
+    """Return a tree that has nothing to do with streets."""
+    nodes = [
+        {'id': 10, 'name': 'soil', 'color': [90, 60, 30]},
+        {'id': 20, 'name': 'plant', 'readable_name': 'Plant', 'color': [0, 200, 0]},
+        {'id': 21, 'name': 'plant--crop', 'color': [0, 255, 0], 'parent': 'plant'},
+        {'id': 22, 'name': 'plant--weed', 'color': [255, 0, 0], 'parent': 'plant'},
+    ]
+    return Hierarchy({'format': 1, 'name': 'field', 'nodes': nodes})
+
+
+@pytest.fixture
+def mapping(tmp_path: Path) -> Path:
+    path = tmp_path / 'field.yaml'
+    path.write_text(
+        'format: 1\nmirror: all\nclasses:\n'
+        '- {value: 1, name: earth, node: soil}\n'
+        '- {value: 40, name: maize, node: plant--crop, shape: circle}\n'
+        '- {value: 200, name: green, node: Plant}\n'
+        'ignored: [{value: 0, name: nothing}]\n',
+        encoding='utf-8',
+    )
+    return path
+
+
+def write_image(path: Path, color: tuple[int, int, int] = (3, 4, 5)) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new('RGB', SIZE, color).save(path)
+
+
+def write_labels(path: Path, value: int = 1, mode: str = 'L') -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    values = np.full((SIZE[1], SIZE[0]), value, np.uint8)
+    values[0, 0] = 0
+    image = Image.fromarray(values)
+    if mode == 'P':
+        image = Image.new('P', SIZE)
+        image.putdata(values.ravel().tolist())
+        image.putpalette([7, 8, 9] * 256)
+    image.save(path)
+
+
+# Label images
+
+
+@pytest.mark.parametrize('layout', ['images/{}', '{}/images', 'list'])
+def test_a_folder_is_read_in_each_layout(
+    tmp_path: Path, field: Hierarchy, mapping: Path, layout: str
+) -> None:
+    for split, value in (('train', 40), ('val', 200)):
+        folder = 'images' if layout == 'list' else layout.format(split)
+        stem = f'{split}_1'
+        write_image(tmp_path / folder / f'{stem}.jpg')
+        write_image(tmp_path / folder / 'sub' / f'{stem}.png')
+        labels = tmp_path / folder.replace('images', 'labels')
+        write_labels(labels / f'{stem}.png', value)
+        write_labels(labels / 'sub' / f'{stem}.png', 1, 'P')
+        if layout == 'list':
+            text = f'# {split}\n{stem}.jpg\n\nsub/{stem}\n'
+            (tmp_path / f'{split}.txt').write_text(text, encoding='utf-8')
+    for split, node in (('train', 'plant--crop'), ('val', 'plant')):
+        dataset = LabelFolder(tmp_path, split, field, mapping)
+        names = {dataset.image_path(i).name for i in range(len(dataset))}
+        assert len(dataset) == 2
+        assert names == {f'{split}_1.jpg', f'{split}_1.png'}
+        by_suffix = {dataset.image_path(i).suffix: dataset[i] for i in range(2)}
+        for suffix, expected in (('.jpg', node), ('.png', 'soil')):
+            labels_found = by_suffix[suffix].labels
+            assert labels_found is not None
+            assert labels_found[0, 0] == UNLABELLED
+            assert (labels_found.ravel()[1:] == field.node(expected).id).all()
+    assert dataset.supervision == 'pixels'
+    assert dataset.instances(0) is None
+    assert dataset.node_names == {'soil', 'plant--crop', 'plant'}
+    assert dataset.mirror_of_id[21] == 21
+    assert dataset.title == tmp_path.name
+
+
+def test_a_folder_with_gaps_is_refused(tmp_path: Path, field: Hierarchy, mapping: Path) -> None:
+    def refused(reason: str) -> None:
+        with pytest.raises(HierSegError, match=reason) as raised:
+            LabelFolder(tmp_path, 'train', field, mapping)
+        assert '\n' not in str(raised.value)
+
+    refused(r"has no split 'train': neither images/train/ nor train/images/ nor a list train\.txt")
+    write_image(tmp_path / 'images' / 'train' / 'a.jpg')
+    write_image(tmp_path / 'images' / 'train' / 'b.jpg')
+    refused(r'labels/train: does not exist')
+    write_labels(tmp_path / 'labels' / 'train' / 'a.png')
+    refused(r'images/train/b\.jpg: its labels .*labels/train/b\.png are missing')
+    Image.new('L', SIZE).save(tmp_path / 'labels' / 'train' / 'b.jpg')
+    refused(r'images/train/b\.jpg: its labels .*labels/train/b\.jpg must be a PNG')
+    (tmp_path / 'labels' / 'train' / 'b.jpg').unlink()
+    write_labels(tmp_path / 'labels' / 'train' / 'b.png')
+    assert len(LabelFolder(tmp_path, 'train', field, mapping)) == 2
+    write_image(tmp_path / 'images' / 'train' / 'b.png')
+    refused(r'images/train/b\.png: is there as b\.jpg too')
+
+
+def test_a_wrong_list_is_refused(tmp_path: Path, field: Hierarchy, mapping: Path) -> None:
+    write_image(tmp_path / 'images' / 'a.jpg')
+    write_labels(tmp_path / 'labels' / 'a.png')
+    for text, reason in (
+        ('a\nb.jpg\n', r"train\.txt: line 2: 'b\.jpg' is not in "),
+        ('a.jpg\n\na\n', r"train\.txt: line 3: 'a' is listed twice"),
+        ('# none\n', r'train\.txt: lists no image'),
+    ):
+        (tmp_path / 'train.txt').write_text(text, encoding='utf-8')
+        with pytest.raises(HierSegError, match=reason):
+            LabelFolder(tmp_path, 'train', field, mapping)
+
+
+def test_wrong_label_images_are_refused(tmp_path: Path, field: Hierarchy, mapping: Path) -> None:
+    write_image(tmp_path / 'images' / 'train' / 'a.jpg')
+    path = tmp_path / 'labels' / 'train' / 'a.png'
+    write_labels(path, 41)
+    dataset = LabelFolder(tmp_path, 'train', field, mapping)
+    with pytest.raises(HierSegError, match=r'a\.png: holds the label values 41 \(383 pixels\)'):
+        dataset[0]
+    Image.new('L', (5, 5), 1).save(path)
+    with pytest.raises(HierSegError, match=r'a\.png: is 5x5, its image 24x16'):
+        dataset[0]
+    Image.fromarray(np.ones((SIZE[1], SIZE[0]), np.uint16)).save(path)
+    with pytest.raises(HierSegError, match=r'a\.png: is no label image.*I;16.*8-bit'):
+        dataset[0]
+
+
+def test_a_mapping_without_values_cannot_read_label_images(
+    tmp_path: Path, field: Hierarchy
+) -> None:
+    write_image(tmp_path / 'images' / 'train' / 'a.jpg')
+    write_labels(tmp_path / 'labels' / 'train' / 'a.png')
+    mapping = tmp_path / 'names.yaml'
+    mapping.write_text('format: 1\nclasses: [{name: earth, node: soil}]\n', encoding='utf-8')
+    with pytest.raises(HierSegError, match=r"names\.yaml: class 'earth': has no value"):
+        LabelFolder(tmp_path, 'train', field, mapping)
+
+
+# Boxes in CSV
+
+HEADER = 'image,left,top,right,bottom,class\n'
+
+
+def write_table(root: Path, rows: str, split: str = 'train', header: str = HEADER) -> None:
+    (root / f'{split}.csv').write_text(header + rows, encoding='utf-8')
+
+
+def test_boxes_come_from_the_table(tmp_path: Path, field: Hierarchy, mapping: Path) -> None:
+    for name in ('a.jpg', 'sub/b.png', 'empty.ppm'):
+        write_image(tmp_path / 'images' / 'train' / name)
+    write_table(
+        tmp_path,
+        'a.jpg,1,2,11.5,12,maize\nsub/b,0,0,4,3,earth\na.jpg, 3,4,9,8, green\na,0,0,2,2,nothing\n',
+    )
+    dataset = BoxTable(tmp_path, 'train', field, mapping)
+    assert [dataset.image_path(i).name for i in range(len(dataset))] == [
+        'a.jpg',
+        'empty.ppm',
+        'b.png',
+    ]
+    first, second = dataset.boxes(0)
+    assert (first.left, first.top, first.right, first.bottom) == (1, 2, 11.5, 12)
+    assert (first.node_id, first.shape) == (21, 'circle')
+    assert (second.node_id, second.shape) == (20, 'rectangle')
+    assert dataset.boxes(1) == (), 'an image without a row has no box'
+    assert [box.node_id for box in dataset.boxes(2)] == [10]
+    sample = dataset[0]
+    assert sample.labels is None
+    assert sample.boxes == dataset.boxes(0)
+    assert sample.image.size == SIZE
+    assert not dataset.complete_boxes
+
+
+def test_the_mapping_says_that_boxes_are_complete(
+    tmp_path: Path, field: Hierarchy, mapping: Path
+) -> None:
+    write_image(tmp_path / 'images' / 'train' / 'a.jpg')
+    write_table(tmp_path, 'a,0,0,4,3,earth\n')
+    mapping.write_text(mapping.read_text(encoding='utf-8') + 'complete_boxes: true\n', 'utf-8')
+    assert BoxTable(tmp_path, 'train', field, mapping).complete_boxes
+
+
+def test_one_image_folder_serves_all_tables(
+    tmp_path: Path, field: Hierarchy, mapping: Path
+) -> None:
+    for name in 'abcd':
+        write_image(tmp_path / 'images' / f'{name}.jpg')
+    write_table(tmp_path, 'a.jpg,1,2,3,4,maize\nc.jpg,,,,,\n')
+    write_table(tmp_path, 'b.jpg,1,2,3,4,maize\n', 'val')
+    for split, expected in (('train', ['a.jpg', 'c.jpg']), ('val', ['b.jpg'])):
+        dataset = BoxTable(tmp_path, split, field, mapping)
+        assert [dataset.image_path(i).name for i in range(len(dataset))] == expected
+    assert BoxTable(tmp_path, 'train', field, mapping).boxes(1) == ()
+    # With a list, images that the table does not name are known to have no box.
+    (tmp_path / 'val.txt').write_text('b\nd\n', encoding='utf-8')
+    assert len(BoxTable(tmp_path, 'val', field, mapping)) == 2
+
+
+@pytest.mark.parametrize(
+    ('header', 'rows', 'reason'),
+    [
+        ('image,x,y,w,h,class\n', 'a,1,2,3,4,maize\n', r"header is 'image,x,y,w,h,class'; it must"),
+        (HEADER, 'a,1,2,3,4,maise\n', r"has the class 'maise', which field\.yaml.*'maize'"),
+        (HEADER, 'a,1,2,3,4,maize\nb,1,2,3,4,maize\n', r"line 3: there is no image 'b'"),
+        (HEADER, 'a,1,2,3,4,maize,5\n', r'line 2: must have the 6 fields'),
+        (HEADER, ',1,2,3,4,maize\n', r'line 2: must have the 6 fields'),
+        (HEADER, 'a,1,2,x,4,maize\n', r"line 2: could not convert string to float: 'x'"),
+        (HEADER, 'a,1,,3,4,maize\n', r'line 2: could not convert'),
+        (HEADER, 'a,1,2,3,4,\n', r'line 2: has no class'),
+        (HEADER, 'a,3,2,3,4,maize\n', r'line 2: the box 3, 2, 3, 4 is empty'),
+        (HEADER, 'a,1,2,nan,4,maize\n', r'line 2: the box 1, 2, nan, 4 is empty'),
+        (HEADER, 'a,-inf,2,3,4,maize\n', r'line 2: the box -inf, 2, 3, 4 is empty'),
+    ],
+)
+def test_a_wrong_table_is_refused(
+    tmp_path: Path, field: Hierarchy, mapping: Path, header: str, rows: str, reason: str
+) -> None:
+    write_image(tmp_path / 'images' / 'train' / 'a.jpg')
+    write_table(tmp_path, rows, header=header)
+    with pytest.raises(HierSegError, match=rf'train\.csv: .*{reason}') as raised:
+        BoxTable(tmp_path, 'train', field, mapping)
+    assert '\n' not in str(raised.value)
+
+
+def test_boxes_of_another_image_size_are_refused(
+    tmp_path: Path, field: Hierarchy, mapping: Path
+) -> None:
+    write_image(tmp_path / 'images' / 'train' / 'a.jpg')
+    write_table(tmp_path, 'a,1,16,3,20,maize\n')
+    with pytest.raises(HierSegError, match=r'a\.jpg: the box 1, 16, 3, 20 lies outside its 24x16'):
+        BoxTable(tmp_path, 'train', field, mapping)[0]
+
+
+# Boxes in COCO's JSON
+
+
+def coco() -> dict[str, Any]:
+    return {
+        'images': [
+            {'id': 7, 'file_name': 'a.jpg', 'width': SIZE[0], 'height': SIZE[1]},
+            {'id': 3, 'file_name': 'sub/b.jpg'},
+            {'id': 9, 'file_name': 'crowd.jpg', 'width': SIZE[0], 'height': SIZE[1]},
+        ],
+        'categories': [
+            {'id': 90, 'name': 'maize'},
+            {'id': 1, 'name': 'green'},
+            {'id': 2, 'name': 'nothing'},
+        ],
+        'annotations': [
+            {'id': 1, 'image_id': 7, 'category_id': 90, 'bbox': [1.5, 2, 10, 4], 'iscrowd': 0},
+            {'id': 2, 'image_id': 9, 'category_id': 1, 'bbox': [0, 0, 20, 10], 'iscrowd': 1},
+            {'id': 3, 'image_id': 7, 'category_id': 1, 'bbox': [4, 5, 6, 7]},
+            {'id': 4, 'image_id': 7, 'category_id': 2, 'bbox': [4, 5, 6, 7]},
+            {'id': 5, 'image_id': 7, 'category_id': 1, 'bbox': [4, 5, 0, 7]},
+            {'id': 6, 'image_id': 9, 'category_id': 90, 'bbox': [1, 1, 2, 2]},
+        ],
+    }
+
+
+def write_coco(root: Path, content: Any, name: str = 'annotations/train.json') -> None:
+    path = root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content), encoding='utf-8')
+
+
+@pytest.mark.parametrize(
+    ('annotations', 'images'),
+    [
+        ('annotations/train.json', 'images/train'),
+        ('annotations/instances_train.json', 'train'),
+        ('train.json', 'images'),
+    ],
+)
+def test_coco_boxes_are_read(
+    tmp_path: Path, field: Hierarchy, mapping: Path, annotations: str, images: str
+) -> None:
+    write_coco(tmp_path, coco(), annotations)
+    for name in ('a.jpg', 'sub/b.jpg', 'crowd.jpg'):
+        write_image(tmp_path / images / name)
+    dataset = CocoBoxes(tmp_path, 'train', field, mapping)
+    names = [str(dataset.image_path(i).relative_to(tmp_path / images)) for i in range(len(dataset))]
+    assert names == ['a.jpg', 'sub/b.jpg', 'crowd.jpg']
+    first, second = dataset.boxes(0)
+    assert (first.left, first.top, first.right, first.bottom) == (1.5, 2, 11.5, 6)
+    assert (first.node_id, first.shape) == (21, 'circle')
+    assert (second.left, second.top, second.right, second.bottom) == (4, 5, 10, 12)
+    assert (second.node_id, second.shape) == (20, 'rectangle')
+    assert dataset.boxes(1) == ()
+    assert [box.right for box in dataset.boxes(2)] == [3], 'a crowd is no object'
+    assert dataset[0].image.size == SIZE
+
+
+def test_with_complete_boxes_an_image_with_a_crowd_is_left_out(
+    tmp_path: Path, field: Hierarchy, mapping: Path
+) -> None:
+    write_coco(tmp_path, coco())
+    for name in ('a.jpg', 'sub/b.jpg', 'crowd.jpg'):
+        write_image(tmp_path / 'images' / 'train' / name)
+    mapping.write_text(mapping.read_text(encoding='utf-8') + 'complete_boxes: true\n', 'utf-8')
+    dataset = CocoBoxes(tmp_path, 'train', field, mapping)
+    assert [dataset.image_path(i).name for i in range(len(dataset))] == ['a.jpg', 'b.jpg']
+
+
+def test_an_image_of_another_size_than_coco_says_is_refused(
+    tmp_path: Path, field: Hierarchy, mapping: Path
+) -> None:
+    content = coco()
+    content['images'][0]['width'] = 48
+    write_coco(tmp_path, content)
+    for name in ('a.jpg', 'sub/b.jpg', 'crowd.jpg'):
+        write_image(tmp_path / 'images' / name)
+    dataset = CocoBoxes(tmp_path, 'train', field, mapping)
+    with pytest.raises(HierSegError, match=r'a\.jpg: is 24x16, its boxes are for .* 48x16'):
+        dataset[0]
+    assert dataset[1].image.size == SIZE
+
+
+def test_missing_coco_images_are_refused(tmp_path: Path, field: Hierarchy, mapping: Path) -> None:
+    write_coco(tmp_path, coco())
+    with pytest.raises(
+        HierSegError, match=r'train/a\.jpg: is missing, and no image of train\.json'
+    ):
+        CocoBoxes(tmp_path, 'train', field, mapping)
+    write_image(tmp_path / 'images' / 'a.jpg')
+    with pytest.raises(HierSegError, match=r'images/sub/b\.jpg: is missing.*\(and 1 more;'):
+        CocoBoxes(tmp_path, 'train', field, mapping)
+
+
+@pytest.mark.parametrize(
+    ('change', 'reason'),
+    [
+        ({'categories': [{'id': 1, 'name': 'tree'}]}, r"has the class 'tree', which field\.yaml"),
+        ({'categories': [{'id': 1, 'name': 'green'}]}, r'annotation 1: .*no category 90'),
+        (
+            {'images': [{'id': 7, 'file_name': 'a.jpg'}]},
+            r'annotation 2: there is no image 9',
+        ),
+        (
+            {'images': [{'id': 7, 'file_name': 'a.jpg'}, {'id': 8, 'file_name': 'a.jpg'}]},
+            r'lists an image or its id twice',
+        ),
+        ({'images': []}, r'lists no image'),
+        (
+            {'annotations': [{'image_id': 7, 'category_id': 90, 'bbox': [1, 1, -2, 2]}]},
+            r'annotation 0: the box \[1, 1, -2, 2\] is not left, top, width, height',
+        ),
+        (
+            {'annotations': [{'image_id': 7, 'category_id': 90, 'bbox': [1, 1, 2]}]},
+            r'annotation 0: the box \[1, 1, 2\] is not',
+        ),
+        ({'annotations': [{'image_id': 7, 'category_id': 90}]}, r'annotation 0: the box None'),
+        ({'annotations': [7]}, r'is no COCO file'),
+        ({'annotations': 5}, r'is no COCO file'),
+        ({'images': [{'id': 7}]}, r'image 7: needs an id, a file_name'),
+        ({'images': [{'file_name': 'a.jpg'}]}, r'image 0: needs an id'),
+        (
+            {'images': [{'id': 7, 'file_name': 'a.jpg', 'width': 'w', 'height': 1}]},
+            r'image 7: needs .* whole width and height',
+        ),
+    ],
+)
+def test_a_wrong_coco_file_is_refused(
+    tmp_path: Path, field: Hierarchy, mapping: Path, change: dict[str, Any], reason: str
+) -> None:
+    write_coco(tmp_path, coco() | change)
+    for name in ('a.jpg', 'sub/b.jpg', 'crowd.jpg'):
+        write_image(tmp_path / 'images' / name)
+    with pytest.raises(HierSegError, match=rf'train\.json: .*{reason}') as raised:
+        CocoBoxes(tmp_path, 'train', field, mapping)
+    assert '\n' not in str(raised.value)
+
+
+@pytest.mark.parametrize('text', ['', '{', '[]', 'null', '"images"'])
+def test_a_file_that_is_no_coco_is_refused(
+    tmp_path: Path, field: Hierarchy, mapping: Path, text: str
+) -> None:
+    (tmp_path / 'train.json').write_text(text, encoding='utf-8')
+    with pytest.raises(HierSegError, match=r'train\.json: (cannot be read|is no COCO file)'):
+        CocoBoxes(tmp_path, 'train', field, mapping)

@@ -1,0 +1,195 @@
+# Copyright 2026 The hier_seg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Checkpoints and the run folder: whole or not there, and only for the run that they are of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.hierarchy import Hierarchy
+from hier_seg_ros.segmenter.network import NetworkOptions
+from hier_seg_trainer.checkpoint import BEST, CHECKPOINT, finished_checkpoint, read_checkpoint
+from hier_seg_trainer.configuration import Experiment
+from hier_seg_trainer.run import Run, load_checkpoint, save_best, save_checkpoint, start_run
+from hier_seg_trainer.run_folder import record_run
+from hier_seg_trainer.training_data import TrainingData, open_training_data
+
+from .training_runs import CPU, Trainer, assert_same
+
+Make = Callable[..., tuple[Path, Experiment]]
+
+
+@pytest.fixture
+def data(make_experiment: Make, small_data: Path) -> TrainingData:
+    return open_training_data(make_experiment()[1], small_data)
+
+
+@pytest.fixture
+def run(make_experiment: Make, data: TrainingData, tiny_network: NetworkOptions) -> Run:
+    return start_run(make_experiment()[1], data, CPU)
+
+
+def test_a_checkpoint_holds_the_whole_run(
+    make_experiment: Make, small_data: Path, tmp_path: Path, tiny_network: NetworkOptions
+) -> None:
+    _, experiment = make_experiment(automatic_mixed_precision='float16', self_training={'start': 0})
+    trainer = Trainer(experiment, small_data)
+    trainer.step()
+    trainer.run.evaluated = 1
+    trainer.run.best, trainer.run.evaluations_since_best = 0.25, 3
+    trainer.run.pixel_counts = torch.arange(512).reshape(2, 256)
+    save_checkpoint(trainer.run, tmp_path)
+    restored = start_run(experiment, trainer.data, CPU)
+    load_checkpoint(restored, tmp_path / CHECKPOINT)
+    assert_same(restored, trainer.run)
+    assert (restored.iteration, restored.evaluated) == (1, 1)
+    assert (restored.best, restored.evaluations_since_best) == (0.25, 3)
+    assert restored.scaler.state_dict() == trainer.run.scaler.state_dict()
+    assert restored.pixel_counts is not None
+    assert torch.equal(restored.pixel_counts, trainer.run.pixel_counts)
+    assert read_checkpoint(tmp_path / CHECKPOINT)['versions']['torch'] == str(torch.__version__)
+
+
+def test_a_failing_write_keeps_the_checkpoint_before(run: Run, tmp_path: Path) -> None:
+    save_checkpoint(run, tmp_path)
+    path = tmp_path / CHECKPOINT
+    before = path.read_bytes()
+    # A full disk.
+    path.with_suffix('.partial').symlink_to('/dev/full')
+    run.iteration = 9
+    with pytest.raises(HierSegError, match=r'checkpoint\.pt: cannot be written.*before it is kept'):
+        save_checkpoint(run, tmp_path)
+    assert path.read_bytes() == before
+    assert read_checkpoint(path)['iteration'] == 0
+    assert [p.name for p in tmp_path.glob('checkpoint*')] == [CHECKPOINT]
+
+
+def test_a_failing_first_write_does_not_speak_of_one_before(run: Run, tmp_path: Path) -> None:
+    (tmp_path / CHECKPOINT).with_suffix('.partial').symlink_to('/dev/full')
+    with pytest.raises(HierSegError, match=r'cannot be written .*there is none before it'):
+        save_checkpoint(run, tmp_path)
+    assert not list(tmp_path.glob('checkpoint*'))
+
+
+def test_an_interrupted_write_keeps_the_checkpoint_before(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_checkpoint(run, tmp_path)
+    path = tmp_path / CHECKPOINT
+    before = path.read_bytes()
+
+    def killed(content: object, file: Any) -> None:
+        file.write(b'half')
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, 'save', killed)
+        with pytest.raises(KeyboardInterrupt):
+            save_checkpoint(run, tmp_path)
+    assert path.read_bytes() == before
+    save_checkpoint(run, tmp_path)
+    assert not path.with_suffix('.partial').exists()
+
+
+def damage_nothing(data: bytes) -> bytes:
+    return b''
+
+
+def cut(data: bytes) -> bytes:
+    return data[: len(data) // 2]
+
+
+def text(data: bytes) -> bytes:
+    return b'this is no checkpoint'
+
+
+def one_bit(data: bytes) -> bytes:
+    middle = len(data) // 2
+    return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
+
+
+@pytest.mark.parametrize('damage', [damage_nothing, cut, text, one_bit])
+def test_a_broken_checkpoint_is_refused(
+    run: Run, tmp_path: Path, damage: Callable[[bytes], bytes]
+) -> None:
+    save_checkpoint(run, tmp_path)
+    path = tmp_path / CHECKPOINT
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(HierSegError, match=r'checkpoint\.pt: is no checkpoint.*remove it') as e:
+        load_checkpoint(run, path)
+    assert '\n' not in str(e.value)
+
+
+def test_a_checkpoint_of_another_kind_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / CHECKPOINT
+    for content in ({'format': 99}, [1, 2], {'state_dict': {}}):
+        torch.save(content, path)
+        with pytest.raises(HierSegError, match='no checkpoint of this version'):
+            read_checkpoint(path)
+    # Objects are never built from a file.
+    torch.save({'format': 2, 'run': Path('anything')}, path)
+    with pytest.raises(HierSegError, match='is no checkpoint'):
+        read_checkpoint(path)
+
+
+def test_a_checkpoint_of_another_network_is_refused(
+    run: Run,
+    data: TrainingData,
+    tmp_path: Path,
+    make_experiment: Make,
+    tiny_network: NetworkOptions,
+) -> None:
+    save_checkpoint(run, tmp_path)
+    node = {'id': 1, 'name': 'a', 'color': [1, 2, 3], 'parent': None, 'category': 'c'}
+    small = Hierarchy({'format': 1, 'name': 'other', 'nodes': [node]})
+    other = start_run(make_experiment()[1], replace(data, network_hierarchy=small), CPU)
+    with pytest.raises(HierSegError, match=r'does not fit this experiment .*another run') as e:
+        load_checkpoint(other, tmp_path / CHECKPOINT)
+    assert '\n' not in str(e.value)
+
+
+def test_the_best_checkpoint_is_the_one_to_export(run: Run, tmp_path: Path) -> None:
+    with pytest.raises(HierSegError, match=r'checkpoint\.pt: is missing; train first'):
+        finished_checkpoint(tmp_path)
+    save_checkpoint(run, tmp_path)
+    assert finished_checkpoint(tmp_path) == tmp_path / CHECKPOINT
+    save_best(run, tmp_path)
+    assert finished_checkpoint(tmp_path) == tmp_path / BEST
+
+
+# The run folder
+
+
+def test_a_run_folder_takes_one_experiment_only(make_experiment: Make, tmp_path: Path) -> None:
+    _, experiment = make_experiment()
+    folder = tmp_path / 'run'
+    record_run(folder, experiment, ['hier-seg', 'train'])
+    record_run(folder, experiment, ['hier-seg', 'train'])
+    written = yaml.safe_load((folder / 'versions.yaml').read_text(encoding='utf-8'))
+    assert written['torch'] == str(torch.__version__)
+    assert written['command'] == ['hier-seg', 'train']
+    assert sorted(p.name for p in folder.iterdir()) == ['experiment.yaml', 'versions.yaml']
+    other = replace(experiment, seed=5, iterations=99)
+    with pytest.raises(HierSegError, match=r'other settings \(iterations, seed\); use another'):
+        record_run(folder, other, [])
+
+
+def test_a_run_folder_that_cannot_be_used_is_refused_at_once(
+    make_experiment: Make, tmp_path: Path
+) -> None:
+    _, experiment = make_experiment()
+    (tmp_path / 'file').write_text('', encoding='utf-8')
+    with pytest.raises(HierSegError, match='cannot be written'):
+        record_run(tmp_path / 'file' / 'run', experiment, [])
+    # Where the model will go there is something else.
+    (tmp_path / 'run' / 'model').mkdir(parents=True)
+    with pytest.raises(HierSegError, match=r'run/model: is no model folder.*another --run'):
+        record_run(tmp_path / 'run', experiment, [])
