@@ -251,10 +251,9 @@ def test_boxes_hold_their_face_and_not_another(data: Path, tree: Hierarchy) -> N
             assert class_id is not None
             likeness.append(found[class_id])
             right.append(found.argmax() == class_id)
-    print(np.sort(likeness)[:6], np.mean(right))
-    assert np.min(likeness) > 0.4
-    # Small, turned and half hidden ones are mistaken for their like.
-    assert np.mean(right) > 0.75
+    assert np.mean(likeness) > 0.6
+    # One that is small, dim and half hidden may be mistaken for its like.
+    assert np.mean(right) > 0.9
 
 
 def normalized(image: Image.Image) -> NDArray[np.float64]:

@@ -70,15 +70,17 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise ValueError(text)
-    return value
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f'{text!r} is not a whole number above 0')
+    return int(text)
 
 
 def _factor(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
     # Below, a sign of 16 pixels fills the image; above, Vistas would have 12 million pixels.
     if not 0.2 <= value <= 4:
-        raise argparse.ArgumentTypeError(f'{text} is not in 0.2-4')
+        raise argparse.ArgumentTypeError(f'{text!r} is not a number in 0.2-4')
     return value

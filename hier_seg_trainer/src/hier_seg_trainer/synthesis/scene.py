@@ -75,6 +75,8 @@ _EXTRAS: tuple[Thing, ...] = (
     furniture.draw_trash_can, furniture.draw_utility_pole,
 )  # fmt: skip
 _HIGH_AND_WIDE = 'Billboard'
+# At least so many places are there to choose from for what is scheduled.
+_CHOICE = 4
 _EDGES = {
     'Fence': surroundings.draw_fence,
     'Guard Rail': surroundings.draw_guard_rail,
@@ -308,6 +310,9 @@ class _Composer:
             color = choose(rng, [(146, 142, 138), (158, 150, 140), (134, 134, 136)], 6)
             sidewalk = Band('Sidewalk', 0, rng.uniform(1.9, 3.0), color, ROUGH, CURB_HEIGHT)
             bands.append(sidewalk)
+        else:
+            color, texture = ground.SOIL_OF['Terrain']
+            bands.append(Band('Terrain', 0, rng.uniform(1.6, 2.4), color, texture))
         return bands
 
     def _side_edge(self, side: int) -> float:
@@ -401,18 +406,15 @@ class _Composer:
         """Return places beside the road: the nearest first, but those a tram may hide last."""
         rng = self.rng
         hidden = self.schedule.band == 'Rail Track'
+        walks = [
+            # Things stand on the outermost band: the sidewalk, or the shoulder of a country road.
+            min(self.street.bands, key=lambda band: band.middle),
+            max(self.street.bands, key=lambda band: band.middle),
+        ]
         spots = []
         for step in range(9):
-            for side in (-1, 1):
-                walks = [
-                    band
-                    for band in self.street.bands
-                    if band.name == 'Sidewalk' and band.middle * side > 0
-                ]
-                if walks:
-                    x = rng.uniform(walks[0].left + 0.4, walks[0].right - 0.4)
-                else:
-                    x = self._side_edge(side) + side * rng.uniform(0.4, 1.3)
+            for walk in walks:
+                x = rng.uniform(walk.left + 0.4, walk.right - 0.4)
                 z = max(7.5, (abs(x) + 0.6) / (self.camera.half_view(1) * 0.93))
                 z *= 1.3**step * rng.uniform(0.97, 1.05)
                 if z < self.limit - 4:
@@ -423,7 +425,8 @@ class _Composer:
         rng, schedule = self.rng, self.schedule
         by_spot = [] if self.style.pixels is not None else list(schedule.signs)
         wanted: list[str | int] = [*schedule.furniture, *by_spot]
-        near = [spots.pop(0) for _ in range(min(len(wanted), len(spots)))]
+        count = max(len(wanted), _CHOICE)
+        near, spots = spots[:count], spots[count:]
         rng.shuffle(near)
         if _HIGH_AND_WIDE in wanted:
             # Behind the others, which it would hide.
