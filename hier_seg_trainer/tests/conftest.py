@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.segmenter.network import NetworkOptions
 from hier_seg_trainer import configuration
 from hier_seg_trainer.configuration import Experiment, load_experiment
+
+# pytest's importlib mode leaves helper modules beside the tests unfindable.
+sys.path.append(str(Path(__file__).parent))
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 

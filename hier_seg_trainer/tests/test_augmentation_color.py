@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from encoded_street import encoded_street
 from PIL import Image, ImageEnhance, ImageOps
 
 from hier_seg_ros.errors import HierSegError
@@ -15,8 +16,6 @@ from hier_seg_trainer.augmentation.color import (
     photometric,
     rand_augment,
 )
-
-from .encoded_street import encoded_street
 
 NONE = {'brightness': 0.0, 'contrast': 0.0, 'saturation': 0.0, 'hue': 0.0, 'blur': 0.0}
 LUMA = np.array([0.299, 0.587, 0.114])

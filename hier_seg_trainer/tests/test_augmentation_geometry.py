@@ -7,6 +7,16 @@ import math
 
 import numpy as np
 import pytest
+from encoded_street import (
+    COLORS,
+    PATCHES,
+    SYMMETRIC,
+    count_agreeing,
+    encoded_street,
+    frozen,
+    steady,
+    whole,
+)
 
 from hier_seg_ros.hierarchy import UNLABELLED
 from hier_seg_trainer.augmentation import (
@@ -20,17 +30,6 @@ from hier_seg_trainer.augmentation import (
 from hier_seg_trainer.augmentation.crops import PADDING_COLOR
 from hier_seg_trainer.augmentation.geometry import rotate
 from hier_seg_trainer.datasets.samples import Box, StreetSample
-
-from .encoded_street import (
-    COLORS,
-    PATCHES,
-    SYMMETRIC,
-    count_agreeing,
-    encoded_street,
-    frozen,
-    steady,
-    whole,
-)
 
 
 @pytest.mark.parametrize(

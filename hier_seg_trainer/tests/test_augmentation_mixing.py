@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
+from encoded_street import COLORS, PATCHES, count_agreeing, encoded_street, frozen, whole
 from PIL import Image
 
 from hier_seg_ros.hierarchy import UNLABELLED
@@ -23,8 +24,6 @@ from hier_seg_trainer.augmentation import (
 )
 from hier_seg_trainer.augmentation.crops import PADDING_COLOR
 from hier_seg_trainer.datasets.samples import Box
-
-from .encoded_street import COLORS, PATCHES, count_agreeing, encoded_street, frozen, whole
 
 SIZE = (120, 200)
 

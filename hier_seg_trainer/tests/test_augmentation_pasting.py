@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from encoded_street import COLORS, SYMMETRIC, count_agreeing, encoded_street, frozen, whole
 from PIL import Image
 
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
@@ -26,8 +27,6 @@ from hier_seg_trainer.augmentation import (
 )
 from hier_seg_trainer.datasets.gtsrb import Gtsrb
 from hier_seg_trainer.datasets.samples import Box, StreetSample
-
-from .encoded_street import COLORS, SYMMETRIC, count_agreeing, encoded_street, frozen, whole
 
 # Colours of the signs by node id: a circle, a diamond and an octagon.
 SIGNS = {66: (220, 30, 30), 77: (250, 250, 0), 79: (200, 0, 200)}

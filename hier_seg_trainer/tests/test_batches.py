@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 from torch.utils.data import DataLoader
+from torch.utils.data._utils.pin_memory import pin_memory
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
@@ -449,6 +450,22 @@ def test_moving_a_batch_moves_every_part() -> None:
     assert same(batch.to(torch.device('cpu')), batch)
     meta = batch.to(torch.device('meta'))
     assert all(getattr(meta, f.name).device.type == 'meta' for f in fields(Batch))
+
+
+def test_a_data_loader_pins_every_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = MixedBatches([stream(Numbered(3), 2)], 0)[0]
+    pinned: list[torch.Tensor] = []
+
+    def pin(tensor: torch.Tensor) -> torch.Tensor:
+        pinned.append(tensor)
+        return tensor.clone()
+
+    # Pinning itself needs a GPU's driver.
+    monkeypatch.setattr(torch.Tensor, 'pin_memory', pin)
+    copy = pin_memory(batch)
+    assert same(copy, batch)
+    assert [id(tensor) for tensor in pinned] == [id(getattr(batch, f.name)) for f in fields(Batch)]
+    assert all(getattr(copy, f.name) is not getattr(batch, f.name) for f in fields(Batch))
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from hier_seg_ros.segmenter.segmenter import Segmenter
 from hier_seg_trainer import configuration, export, validation
 from hier_seg_trainer.checkpoint import BEST, CHECKPOINT, read_checkpoint
 from hier_seg_trainer.cli import main
+from hier_seg_trainer.commands import train as train_command
 from hier_seg_trainer.configuration import load_experiment
 from hier_seg_trainer.datasets.opening import open_dataset
 from hier_seg_trainer.evaluation import EvaluationOptions, evaluate_dataset, summary
@@ -185,7 +186,9 @@ def test_what_the_run_has_scored_is_not_scored_again_for_the_card(
     assert card == (trained.model / 'README.md').read_text(encoding='utf-8')
 
 
-def test_a_value_of_the_file_can_be_changed_for_a_run(trained: Trained, tmp_path: Path) -> None:
+def test_a_value_of_the_file_can_be_changed_for_a_run(
+    trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     run = tmp_path / 'run'
     places = ['--data', str(trained.data), '--run', str(run), '--device', 'cpu', '--workers', '0']
     changes = ['--set', 'iterations=1', '--set', 'optimizer.learning_rate=0.5']
@@ -198,6 +201,32 @@ def test_a_value_of_the_file_can_be_changed_for_a_run(trained: Trained, tmp_path
     assert main(['export', *arguments, '--out', str(out), '--device', 'cpu']) == 0
     weights = [(folder / 'weights.safetensors').read_bytes() for folder in (out, run / 'model')]
     assert weights[0] == weights[1]
+    # The file that the run began with says something else.
+    capsys.readouterr()
+    arguments[0] = str(trained.experiment)
+    assert main(['export', *arguments, '--out', str(tmp_path / 'wrong'), '--device', 'cpu']) == 1
+    message = capsys.readouterr().err
+    assert re.search(
+        r'other settings \(iterations, optimizer\); give .*run/experiment\.yaml', message
+    )
+    assert not (tmp_path / 'wrong').exists()
+
+
+def test_too_little_memory_is_one_line(
+    trained: Trained,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def train(*_: object) -> None:
+        raise torch.cuda.OutOfMemoryError('CUDA out of memory. Tried to allocate 20 MiB.')
+
+    monkeypatch.setattr(train_command, 'train', train)
+    places = ['--data', str(trained.data), '--run', str(tmp_path / 'run'), '--device', 'cpu']
+    assert main(['train', str(trained.experiment), *places]) == 1
+    message = capsys.readouterr().err
+    assert message.startswith('hier-seg train: device cpu: has not enough memory')
+    assert message.count('\n') == 1
 
 
 def test_early_stopping_exports_the_best_weights_and_their_scores(

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch.torch_version import TorchVersion
 
 from hier_seg_ros import Segmenter
 from hier_seg_ros.errors import HierSegError
@@ -19,9 +20,12 @@ from hier_seg_ros.segmenter.model_folder import InputOptions, ModelDescription, 
 from hier_seg_ros.segmenter.network import NetworkOptions, build_network
 from hier_seg_trainer.cli import main
 from hier_seg_trainer.loss import supervised_nodes
-from hier_seg_trainer.onnx_export import export_onnx
+from hier_seg_trainer.onnx_export import OLDEST_TORCH, export_onnx
 
 onnxruntime = pytest.importorskip('onnxruntime', reason='onnxruntime is not installed')
+needs_exporter = pytest.mark.skipif(
+    torch.__version__ < OLDEST_TORCH, reason=f'the ONNX export needs torch {OLDEST_TORCH}'
+)
 
 PHOTOGRAPH = Path(__file__).resolve().parents[2] / 'docs' / 'images' / 'demo.jpg'
 NETWORKS = {
@@ -116,6 +120,7 @@ def exported(
     return model, file, options
 
 
+@needs_exporter
 @pytest.mark.parametrize('size', [(160, 96), (97, 31), (333, 250), (321, 641)])
 def test_any_size_gives_what_the_segmenter_gives(
     exported: tuple[Path, Path, DecisionOptions], photograph: Image.Image, size: tuple[int, int]
@@ -134,6 +139,7 @@ def test_any_size_gives_what_the_segmenter_gives(
     assert compare(file, segmenter, images) >= 0.999
 
 
+@needs_exporter
 def test_the_options_are_part_of_the_graph(
     exported: tuple[Path, Path, DecisionOptions], photograph: Image.Image
 ) -> None:
@@ -143,6 +149,7 @@ def test_the_options_are_part_of_the_graph(
     assert compare(file, plain, image[None]) < 0.999
 
 
+@needs_exporter
 def test_the_tree_is_in_the_metadata(exported: tuple[Path, Path, DecisionOptions]) -> None:
     model, file, _ = exported
     session = onnxruntime.InferenceSession(str(file), providers=['CPUExecutionProvider'])
@@ -151,6 +158,7 @@ def test_the_tree_is_in_the_metadata(exported: tuple[Path, Path, DecisionOptions
     assert json.loads(metadata['hierarchy']) == Hierarchy.load(model / 'hierarchy.yaml').as_dict()
 
 
+@needs_exporter
 def test_the_bundled_model_on_a_photograph(
     tmp_path: Path, photograph: Image.Image, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -161,6 +169,7 @@ def test_the_bundled_model_on_a_photograph(
     assert compare(file, segmenter, np.asarray(photograph)[None]) >= 0.999
 
 
+@needs_exporter
 def test_min_confidence_is_refused(tmp_path: Path) -> None:
     with pytest.raises(HierSegError, match='min_confidence'):
         export_onnx(
@@ -168,6 +177,16 @@ def test_min_confidence_is_refused(tmp_path: Path) -> None:
         )
 
 
+def test_a_torch_that_is_too_old_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, '__version__', TorchVersion('2.6.1+cpu'))
+    with pytest.raises(HierSegError, match=r"torch 2\.6\.1.*pip install 'torch>=2\.7'"):
+        export_onnx(find_model('street_lite0'), tmp_path / 'a.onnx')
+    assert not list(tmp_path.iterdir())
+
+
+@needs_exporter
 def test_a_folder_that_is_not_there_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

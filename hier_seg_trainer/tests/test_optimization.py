@@ -307,7 +307,7 @@ def test_the_linear_scaling_rule(images: int, scale: float) -> None:
         ({'learning_rate': math.inf}, 'optimizer.learning_rate: is inf'),
         ({'weight_decay': -1.0}, 'optimizer.weight_decay: is -1.0; it must be at least 0'),
         ({'l1': -1.0}, 'optimizer.l1'),
-        ({'momentum': 1.0}, 'optimizer.momentum: is 1.0; it must be at least 0 and less than 1'),
+        ({'momentum': 1.0}, 'optimizer.momentum: is 1.0; it must be at least 0 and below 1'),
         ({'backbone_factor': -0.5}, 'optimizer.backbone_factor'),
         ({'gradient_clip': -0.5}, 'optimizer.gradient_clip'),
         ({'final_rate': 0.0}, 'optimizer.final_rate'),

@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from training_runs import Trainer
 
 from hier_seg_ros.segmenter.network import NETWORKS
 from hier_seg_trainer.configuration import Experiment, load_experiment
 from hier_seg_trainer.synthesis.writing import SynthesisOptions, synthesize
-
-from .training_runs import Trainer
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
 RECIPES = sorted(path.stem for path in CONFIGS.glob('*.yaml'))

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from training_runs import CPU, Trainer, assert_same, logged_losses, read_log
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
@@ -22,13 +23,12 @@ from hier_seg_ros.segmenter.network import NetworkOptions
 from hier_seg_trainer import training, validation
 from hier_seg_trainer.checkpoint import BEST, CHECKPOINT, read_checkpoint
 from hier_seg_trainer.configuration import Experiment
+from hier_seg_trainer.datasets.mapping import FOLDER
 from hier_seg_trainer.evaluation import evaluate_dataset, summary
 from hier_seg_trainer.run import Run, load_checkpoint, start_run
 from hier_seg_trainer.training import train
 from hier_seg_trainer.training_data import load_hierarchy, open_training_data
 from hier_seg_trainer.validation import is_finished
-
-from .training_runs import CPU, Trainer, assert_same, logged_losses, read_log
 
 Make = Callable[..., tuple[Path, Experiment]]
 
@@ -337,6 +337,80 @@ def test_classes_are_counted_once_and_balanced(
     assert weights == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(
+    ('signs_shown', 'paste', 'taught'),
+    [(True, {'replace': 1.0}, True), (True, {'count': 2}, False), (False, {'replace': 1.0}, False)],
+)
+def test_pasted_signs_teach_their_classes(
+    make_experiment: Make,
+    make_camvid: Callable[..., Path],
+    make_gtsrb: Callable[..., Path],
+    experiment_content: Callable[..., dict[str, Any]],
+    tmp_path: Path,
+    tree: Hierarchy,
+    signs_shown: bool,
+    paste: dict[str, Any],
+    taught: bool,
+) -> None:
+    root = tmp_path / 'data'
+    make_camvid(root / 'camvid', {'train': 2, 'val': 1})
+    make_gtsrb(root / 'gtsrb', {1: (220, 30, 30)})
+    mapping = (FOLDER / 'camvid.yaml').read_text(encoding='utf-8')
+    if not signs_shown:
+        mapping = mapping.replace("node: 'Traffic Sign (Front)'", 'node: Billboard')
+    (root / 'camvid.yaml').write_text(mapping, encoding='utf-8')
+    entry = {**experiment_content()['data'][0], 'mapping': 'camvid.yaml'}
+    entry |= {'pasted_signs': 'gtsrb', 'paste': paste}
+    data = open_training_data(make_experiment(data=[entry])[1], root)
+    assert (tree.node('speed limit 30').name in data.supervised) is taught
+    # Its labels are pixels, and it does not say where there is no sign.
+    assert data.box_ids == data.negative_ids == frozenset()
+
+
+def test_signs_beside_boxes_of_other_things_teach_their_classes(
+    make_experiment: Make,
+    make_gtsrb: Callable[..., Path],
+    experiment_content: Callable[..., dict[str, Any]],
+    tmp_path: Path,
+    tree: Hierarchy,
+) -> None:
+    root = tmp_path / 'data'
+    make_gtsrb(root / 'gtsrb', {1: (220, 30, 30)})
+    (root / 'images').mkdir()
+    Image.new('RGB', (64, 64)).save(root / 'images' / 'a.png')
+    for split in ('train', 'val'):
+        table = 'image,left,top,right,bottom,class\na,2,2,30,30,bench\n'
+        (root / f'{split}.csv').write_text(table, encoding='utf-8')
+    mapping = 'format: 1\ncomplete_boxes: true\nclasses: [{name: bench, node: Bench}]\n'
+    (root / 'boxes.yaml').write_text(mapping, encoding='utf-8')
+    entry = {**experiment_content()['data'][1], 'format': 'boxes_csv', 'path': '.'}
+    entry['mapping'] = 'boxes.yaml'
+    data = open_training_data(make_experiment(data=[entry])[1], root)
+    bench, sign = tree.node('Bench'), tree.node('speed limit 30')
+    assert {bench.name, sign.name} <= set(data.supervised)
+    assert data.box_ids >= {bench.id, sign.id}
+    # There may be signs of its own that have no box.
+    assert data.negative_ids == {bench.id}
+
+
+def test_images_that_are_trained_on_and_scored_are_counted(
+    make_experiment: Make,
+    experiment_content: Callable[..., dict[str, Any]],
+    small_data: Path,
+    tmp_path: Path,
+    tiny_network: NetworkOptions,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    camvid, gtsdb = experiment_content()['data']
+    entries = [camvid, {**gtsdb, 'split': 'trainval'}]
+    _, experiment = make_experiment(data=entries, iterations=1)
+    train(experiment, small_data, tmp_path / 'run', CPU, 0)
+    lines = capsys.readouterr().out.splitlines()
+    place = lines.index('validate on gtsdb: 2 images')
+    assert lines[place + 1].startswith('warning: 2 of these images are trained on, too')
+    assert sum('warning' in line for line in lines) == 1
+
+
 def test_a_run_says_what_it_does(
     make_experiment: Make,
     small_data: Path,
@@ -370,7 +444,9 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_checkpoint(
         checkpoint_every=1,
         iterations=20,
     )
-    with pytest.raises(HierSegError, match=r'iteration \d+: the loss is .*checkpoint is kept') as e:
+    with pytest.raises(
+        HierSegError, match=r'iteration \d+: the loss is .*kept: lower .*another --run'
+    ) as e:
         train(experiment, small_data, tmp_path / 'run', CPU, 0)
     number = int(re.findall(r'iteration (\d+)', str(e.value))[0])
     assert read_checkpoint(tmp_path / 'run' / CHECKPOINT)['iteration'] == number - 1

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from training_runs import CPU, Trainer, assert_same
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import Hierarchy
@@ -21,8 +22,6 @@ from hier_seg_trainer.configuration import Experiment
 from hier_seg_trainer.run import Run, load_checkpoint, save_best, save_checkpoint, start_run
 from hier_seg_trainer.run_folder import record_run
 from hier_seg_trainer.training_data import TrainingData, open_training_data
-
-from .training_runs import CPU, Trainer, assert_same
 
 Make = Callable[..., tuple[Path, Experiment]]
 
@@ -165,6 +164,17 @@ def test_the_best_checkpoint_is_the_one_to_export(run: Run, tmp_path: Path) -> N
     assert finished_checkpoint(tmp_path) == tmp_path / BEST
 
 
+def test_weights_that_are_no_numbers_are_not_kept(run: Run, tmp_path: Path) -> None:
+    save_checkpoint(run, tmp_path)
+    before = (tmp_path / CHECKPOINT).read_bytes()
+    run.iteration = 7
+    with torch.no_grad():
+        next(run.network.branches.parameters()).view(-1)[3] = torch.nan
+    with pytest.raises(HierSegError, match=r'iteration 7: the weights branches\.0\..* no numbers'):
+        save_checkpoint(run, tmp_path)
+    assert (tmp_path / CHECKPOINT).read_bytes() == before
+
+
 # The run folder
 
 
@@ -178,6 +188,11 @@ def test_a_run_folder_takes_one_experiment_only(make_experiment: Make, tmp_path:
     assert written['command'] == ['hier-seg', 'train']
     assert sorted(p.name for p in folder.iterdir()) == ['experiment.yaml', 'versions.yaml']
     other = replace(experiment, seed=5, iterations=99)
+    # As long as nothing has been trained the file may still be corrected.
+    record_run(folder, other, [])
+    record_run(folder, experiment, [])
+    (folder / CHECKPOINT).touch()
+    record_run(folder, experiment, [])
     with pytest.raises(HierSegError, match=r'other settings \(iterations, seed\); use another'):
         record_run(folder, other, [])
 

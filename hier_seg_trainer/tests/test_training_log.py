@@ -15,6 +15,7 @@ import pytest
 import yaml
 from PIL import Image
 from torch.utils.tensorboard import SummaryWriter
+from training_runs import CPU, logged_losses, read_log
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import Hierarchy
@@ -27,8 +28,6 @@ from hier_seg_trainer.optimization import learning_rate_factor
 from hier_seg_trainer.training import train
 from hier_seg_trainer.training_data import open_training_data
 from hier_seg_trainer.training_log import TrainingLog, draw_prediction
-
-from .training_runs import CPU, logged_losses, read_log
 
 Make = Callable[..., tuple[Path, Experiment]]
 

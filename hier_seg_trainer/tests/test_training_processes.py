@@ -19,14 +19,13 @@ from typing import Any
 
 import pytest
 import yaml
+from training_runs import CPU, logged_losses
 
 from hier_seg_trainer.checkpoint import CHECKPOINT, read_checkpoint
 from hier_seg_trainer.configuration import Experiment, load_experiment
 from hier_seg_trainer.run_folder import record_run
 from hier_seg_trainer.training import train
 from hier_seg_trainer.validation import is_finished
-
-from .training_runs import CPU, logged_losses
 
 # A process of its own has the networks that the package has: the light one on a tiny backbone.
 SETTINGS: dict[str, Any] = {
@@ -116,7 +115,8 @@ def test_sigterm_to_the_whole_group_ends_it_with_a_checkpoint_and_the_run_goes_o
     with running([*TRAIN, *arguments(path, small_data, folder, workers=1)]) as command:
         command.read_until(r'iteration [2-9]/100000')
         assert not (folder / CHECKPOINT).exists()
-        # As a service manager sends it: the worker process gets it, too.
+        # As a service manager sends it: the worker process gets it, too, and first.
+        os.kill(child_of(command.process.pid), signal.SIGTERM)
         os.killpg(command.process.pid, signal.SIGTERM)
         assert command.finish() == 0, command.output
         stopped = re.findall(r'stopped after iteration (\d+); the same command', command.output)
@@ -129,6 +129,18 @@ def test_sigterm_to_the_whole_group_ends_it_with_a_checkpoint_and_the_run_goes_o
     record_run(folder, experiment, [])
     longer = replace(experiment, iterations=done + 2)
     assert is_finished(train(longer, small_data, folder, CPU, 0), longer)
+
+
+def test_a_killed_worker_ends_the_run_in_one_line(
+    write: Callable[..., tuple[Path, Experiment]], small_data: Path, tmp_path: Path
+) -> None:
+    path, _ = write()
+    with running([*TRAIN, *arguments(path, small_data, tmp_path / 'run', workers=1)]) as command:
+        command.read_until(r'iteration [2-9]/100000')
+        os.kill(child_of(command.process.pid), signal.SIGKILL)
+        assert command.finish() == 1
+    assert 'Traceback' not in command.output
+    assert 'a process that prepares batches was killed' in command.output
 
 
 def test_a_killed_run_goes_on_with_the_losses_of_one_that_was_not(

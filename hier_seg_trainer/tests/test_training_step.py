@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor, nn
+from training_runs import CPU, Trainer, assert_same, make_batch, whole_state
 
 from hier_seg_ros.segmenter.network import NetworkOptions
 from hier_seg_trainer.configuration import Experiment
 from hier_seg_trainer.run import start_run
 from hier_seg_trainer.training_data import open_training_data
-
-from .training_runs import CPU, Trainer, assert_same, make_batch, whole_state
+from hier_seg_trainer.training_step import drop_empty_gradients
 
 Make = Callable[..., tuple[Path, Experiment]]
 
@@ -78,6 +78,26 @@ def test_a_batch_without_a_target_changes_no_weight(
     losses = trainer.step(make_batch(images, has_boxes=torch.tensor([True, True])))
     assert set(losses.values()) == {0.0}
     assert not any(move.any() for move in moves(trainer, before))
+
+
+def test_a_branch_that_no_process_has_a_pixel_for_is_left_alone(
+    make_experiment: Make, small_data: Path, tiny_network: NetworkOptions
+) -> None:
+    _, experiment = make_experiment()
+    network = start_run(experiment, open_training_data(experiment, small_data), CPU).network
+    for parameter in network.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    empty, *others = network.branches.values()
+    for parameter in empty.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    # A single value that is not 0 is enough to keep a part.
+    partly = [torch.zeros_like(parameter) for parameter in others[0].parameters()]
+    partly[-1].view(-1)[0] = 1e-30
+    for parameter, gradient in zip(others[0].parameters(), partly, strict=True):
+        parameter.grad = gradient
+    drop_empty_gradients(network)
+    left = {id(parameter) for parameter in network.parameters() if parameter.grad is None}
+    assert left == {id(parameter) for parameter in empty.parameters()}
 
 
 def test_gradients_are_clipped(

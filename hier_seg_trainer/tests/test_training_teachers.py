@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor
+from training_runs import CPU, Trainer, make_batch
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
@@ -20,8 +21,6 @@ from hier_seg_ros.segmenter.model_folder import ModelDescription, write_model_fo
 from hier_seg_ros.segmenter.network import NetworkOptions
 from hier_seg_trainer.configuration import Experiment
 from hier_seg_trainer.teachers import load_teacher, self_training_labels
-
-from .training_runs import CPU, Trainer, make_batch
 
 Make = Callable[..., tuple[Path, Experiment]]
 

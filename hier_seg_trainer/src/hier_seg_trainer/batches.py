@@ -103,6 +103,13 @@ class Batch:
     has_boxes: Tensor
     image_labels: Tensor
 
+    def pin_memory(self) -> Batch:
+        """Return the batch in page-locked memory, which a GPU reads while the program goes on.
+
+        A data loader calls it; of a dataclass it would not pin the tensors itself.
+        """
+        return Batch(**{f.name: getattr(self, f.name).pin_memory() for f in fields(self)})
+
     def to(self, device: torch.device) -> Batch:
         """Return the batch on another device."""
         return Batch(

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import math
 import types
 import typing
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -22,8 +21,19 @@ from hier_seg_ros.segmenter.network import NETWORKS, NetworkOptions
 from hier_seg_ros.segmenter.normalization import NORMALIZATIONS
 from hier_seg_trainer.augmentation import AugmentationOptions, PasteOptions
 from hier_seg_trainer.datasets.opening import FORMATS
-from hier_seg_trainer.loss import LossOptions, check_loss_options
+from hier_seg_trainer.loss import LossOptions
 from hier_seg_trainer.optimization import OptimizerOptions, ScheduleOptions
+from hier_seg_trainer.ranges import (
+    ANY,
+    BELOW_1,
+    FROM_0,
+    FROM_1,
+    POSITIVE,
+    SHARE,
+    Interval,
+    check_choice,
+    check_number,
+)
 
 SYNCHRONISED = 'sync_batch'
 T = TypeVar('T')
@@ -108,7 +118,8 @@ class Experiment:
         of all processes
     dropout : share of the channels that are dropped before each classifier, in [0, 1)
     teacher : model folder that the network also learns from (distillation); '' for none
-    class_balance : weighs the classes by (median frequency / frequency) to this power
+    class_balance : weighs the classes by (median frequency / frequency) to this power; only
+        pixel labels are counted
     average_decay : decay of the averaged weights that evaluation and export use
     batch_norm_momentum : share of a new batch in the running statistics
     accumulate : batches whose gradients make one step
@@ -171,64 +182,28 @@ class Experiment:
         return self.images_per_batch * self.accumulate
 
 
-@dataclass(frozen=True)
-class Interval:
-    """The numbers that an option takes.
-
-    ``least`` and ``most`` are among them, ``above`` and ``below`` are not.
-    """
-
-    least: float = -math.inf
-    above: float = -math.inf
-    most: float = math.inf
-    below: float = math.inf
-
-    def __contains__(self, value: float) -> bool:
-        """Return whether `value` is one of them; infinity and NaN never are."""
-        inside = self.least <= value <= self.most and self.above < value < self.below
-        return math.isfinite(value) and inside
-
-    def __str__(self) -> str:
-        """Say it for an error message."""
-        bounds = {
-            'at least': self.least,
-            'more than': self.above,
-            'at most': self.most,
-            'below': self.below,
-        }
-        said = [f'{words} {bound:g}' for words, bound in bounds.items() if math.isfinite(bound)]
-        return f'must be {" and ".join(said) or "a finite number"}'
-
-
-_ANY = Interval()
-_FROM_0 = Interval(least=0)
-_FROM_1 = Interval(least=1)
-_POSITIVE = Interval(above=0)
-_SHARE = Interval(least=0, most=1)
-_BELOW_1 = Interval(least=0, below=1)
-
 # What their own classes do not check.
 NUMBERS: dict[str, Interval] = {
     'input.long_side': Interval(least=32),
-    'input.mean': _SHARE,
-    'input.standard_deviation': _POSITIVE,
+    'input.mean': SHARE,
+    'input.standard_deviation': POSITIVE,
     'crop': Interval(least=32),
-    'data.images_per_batch': _FROM_1,
-    'data.scale': _POSITIVE,
-    'data.focus_on_boxes': _SHARE,
-    'iterations': _FROM_1,
-    'dropout': _BELOW_1,
-    'self_training.start': _FROM_0,
-    'self_training.confidence': _SHARE,
-    'early_stopping.patience': _FROM_0,
-    'class_balance': _FROM_0,
-    'average_decay': _BELOW_1,
-    'batch_norm_momentum': _SHARE,
-    'accumulate': _FROM_1,
-    'seed': _FROM_0,
-    'evaluate_every': _FROM_1,
-    'checkpoint_every': _FROM_1,
-    'images_every': _FROM_0,
+    'data.images_per_batch': FROM_1,
+    'data.scale': POSITIVE,
+    'data.focus_on_boxes': SHARE,
+    'iterations': FROM_1,
+    'dropout': BELOW_1,
+    'self_training.start': FROM_0,
+    'self_training.confidence': SHARE,
+    'early_stopping.patience': FROM_0,
+    'class_balance': FROM_0,
+    'average_decay': BELOW_1,
+    'batch_norm_momentum': SHARE,
+    'accumulate': FROM_1,
+    'seed': FROM_0,
+    'evaluate_every': FROM_1,
+    'checkpoint_every': FROM_1,
+    'images_every': FROM_0,
 }
 
 CHOICES: dict[str, Collection[Any]] = {
@@ -255,7 +230,6 @@ def load_experiment(path: str | Path, changes: Sequence[str] = ()) -> Experiment
         for change in changes:
             _apply(change, content)
         experiment = parse(Experiment, content)
-        check_loss_options(experiment.loss)
         _check_values(experiment)
         _check_combinations(experiment)
     except HierSegError as error:
@@ -290,12 +264,10 @@ def _apply(change: str, content: Any) -> None:
 def _check_values(experiment: Experiment) -> None:
     """Check every value by itself, but for those that their own classes check."""
     for key, value in options_of(experiment):
-        if key in CHOICES and value not in CHOICES[key]:
-            choices = ', '.join(str(choice).lower() for choice in CHOICES[key])
-            raise HierSegError(f'{key}: {value!r} is not one of {choices}')
-        interval = NUMBERS.get(key, _ANY)
-        if isinstance(value, (int, float)) and value not in interval:
-            raise HierSegError(f'{key}: is {value!r}; it {interval}')
+        if key in CHOICES:
+            check_choice(key, value, CHOICES[key])
+        if isinstance(value, (int, float)):
+            check_number(key, value, NUMBERS.get(key, ANY))
 
 
 def _check_combinations(experiment: Experiment) -> None:
@@ -310,6 +282,11 @@ def _check_combinations(experiment: Experiment) -> None:
             raise HierSegError(
                 f'data.scale: {list(entry.scale)} is no range; write the lower factor first'
             )
+        if entry.pasted_signs and entry.paste.count == entry.paste.replace == 0:
+            raise HierSegError(
+                'data.pasted_signs: does nothing without a paste.count or paste.replace above 0; '
+                'give one, or leave it out'
+            )
     # Batch normalisation has nothing to normalise by in the average of a single image.
     batch_norm = experiment.network_options.normalization == 'batch'
     if batch_norm and experiment.images_per_batch < 2:
@@ -319,6 +296,11 @@ def _check_combinations(experiment: Experiment) -> None:
         raise HierSegError(
             f'early_stopping.measure: {stopping.measure!r} names no score; write DATA SET/MEASURE, '
             f'for example camvid/mean_iou_paper'
+        )
+    if experiment.self_training.start > 0 and experiment.loss.self_training_weight == 0:
+        raise HierSegError(
+            'self_training.start: does nothing without a loss.self_training_weight above 0; give '
+            'one, or write start: 0'
         )
     if bool(experiment.teacher) != (experiment.loss.distillation_weight > 0):
         raise HierSegError(

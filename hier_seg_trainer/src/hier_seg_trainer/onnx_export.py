@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 # The first one whose Resize can smooth while it scales down, as the segmenter does.
 OPSET = 18
+# Exporters before it cannot scale features to a size that is not known yet.
+OLDEST_TORCH = '2.7'
 
 # What runs at height x width of an image; {network} stands for the merged network between them.
 _PREPARE = """
@@ -100,7 +102,8 @@ decide ({inputs}, int64[2] size, float[2] logits_per_pixel) => ({outputs})
 """
 
 # Rounding may make the upsampled logits a row too small: one more row and column, equal to the
-# last ones as they are at the border anyway, and then cut to size.
+# last ones as they are at the border anyway, and then cut to size. Node ids are int32 until the
+# end, because runtimes such as onnxruntime 1.18 compare no uint8.
 _CLASSIFIER = """
   indices_{n} = Constant <value = int64[{count}] {{{indices}}}> ()
   selected_{n} = Gather <axis = 1> (logits_{n}, indices_{n})
@@ -109,12 +112,12 @@ _CLASSIFIER = """
     (widened_{n}, , scales)
   dense_{n} = Slice (enlarged_{n}, begin, size, image_axes)
   winner_{n} = ArgMax <axis = 1, keepdims = 0> (dense_{n})
-  nodes_{n} = Constant <value = uint8[{count}] {{{nodes}}}> ()
+  nodes_{n} = Constant <value = int32[{count}] {{{nodes}}}> ()
   chosen_{n} = Gather (nodes_{n}, winner_{n})
 """
 _ROOT = '  decided_0 = Identity (chosen_0)'
 _BELOW = """
-  parent_{n} = Constant <value = uint8[1] {{{parent}}}> ()
+  parent_{n} = Constant <value = int32[1] {{{parent}}}> ()
   of_parent_{n} = Equal (decided_{before}, parent_{n})
   decided_{n} = Where (of_parent_{n}, chosen_{n}, decided_{before})
 """
@@ -134,8 +137,14 @@ def export_onnx(
     (N, H, W): ``level_1`` … with node ids of the deepest decision of that depth, 255 where nothing
     was decided; ``traffic_signs`` and ``categories`` as in ``SegmentationResult``. The tree and the
     model's name are in the file's metadata. `decision_options` become part of the graph;
-    ``min_confidence`` cannot. Raises HierSegError if onnx is missing or `file` cannot be written.
+    ``min_confidence`` cannot. Raises HierSegError if torch is too old, onnx is missing or `file`
+    cannot be written.
     """
+    if torch.__version__ < OLDEST_TORCH:  # torch compares it as a version, not as text
+        raise HierSegError(
+            f'ONNX export: torch {torch.__version__} cannot export these networks; '
+            f"pip install 'torch>={OLDEST_TORCH}'"
+        )
     try:
         import onnx
         import onnx.compose

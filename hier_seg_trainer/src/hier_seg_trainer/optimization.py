@@ -13,6 +13,14 @@ import torch
 from torch import Tensor, nn
 
 from hier_seg_ros.errors import HierSegError
+from hier_seg_trainer.ranges import (
+    BELOW_1,
+    FROM_0,
+    POSITIVE,
+    SHARE,
+    check_choice,
+    check_numbers,
+)
 
 OPTIMIZERS = ('sgd', 'adamw', 'adabound')
 SCHEDULES = ('step', 'poly', 'cosine')
@@ -50,12 +58,21 @@ class OptimizerOptions:
 
     def __post_init__(self) -> None:
         """Check every value."""
-        _check_choice('optimizer.name', self.name, OPTIMIZERS)
-        for key in ('learning_rate', 'final_rate', 'gamma'):
-            _check(f'optimizer.{key}', getattr(self, key), above=0.0)
-        for key in ('weight_decay', 'l1', 'backbone_factor', 'gradient_clip'):
-            _check(f'optimizer.{key}', getattr(self, key), least=0.0)
-        _check('optimizer.momentum', self.momentum, least=0.0, below=1.0)
+        check_choice('optimizer.name', self.name, OPTIMIZERS)
+        check_numbers(
+            'optimizer',
+            self,
+            {
+                'learning_rate': POSITIVE,
+                'weight_decay': FROM_0,
+                'l1': FROM_0,
+                'momentum': BELOW_1,
+                'backbone_factor': FROM_0,
+                'gradient_clip': FROM_0,
+                'final_rate': POSITIVE,
+                'gamma': POSITIVE,
+            },
+        )
 
 
 @dataclass(frozen=True)
@@ -87,14 +104,19 @@ class ScheduleOptions:
 
     def __post_init__(self) -> None:
         """Check every value."""
-        _check_choice('schedule.name', self.name, SCHEDULES)
-        _check_choice('schedule.warm_up_kind', self.warm_up_kind, WARM_UPS)
-        for key in ('warm_up', 'reference_batch'):
-            _check(f'schedule.{key}', getattr(self, key), least=0.0)
-        _check('schedule.warm_up_factor', self.warm_up_factor, least=0.0, most=1.0)
-        _check('schedule.power', self.power, above=0.0)
-        for iteration in self.halve_at:
-            _check('schedule.halve_at', iteration, least=0.0)
+        check_choice('schedule.name', self.name, SCHEDULES)
+        check_choice('schedule.warm_up_kind', self.warm_up_kind, WARM_UPS)
+        check_numbers(
+            'schedule',
+            self,
+            {
+                'warm_up': FROM_0,
+                'warm_up_factor': SHARE,
+                'halve_at': FROM_0,
+                'power': POSITIVE,
+                'reference_batch': FROM_0,
+            },
+        )
         if self.warm_up > 0 and self.warm_up_kind == 'constant' and self.warm_up_factor == 0.0:
             raise HierSegError(
                 'schedule.warm_up_factor: a constant warm-up at 0 learns nothing; write 0.1'
@@ -255,30 +277,3 @@ class AdaBound(torch.optim.Optimizer):
         upper = final * (1.0 + 1.0 / (group['gamma'] * step))
         rates = (rate / mean_square.sqrt().add_(group['eps'])).clamp_(lower, upper)
         parameter.addcmul_(rates, mean, value=-1.0)
-
-
-def _check_choice(key: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise HierSegError(f'{key}: {value!r} is not one of {", ".join(choices)}')
-
-
-def _check(
-    key: str,
-    value: float,
-    *,
-    least: float | None = None,
-    above: float | None = None,
-    below: float | None = None,
-    most: float | None = None,
-) -> None:
-    bounds = (
-        ('at least', least, least is None or value >= least),
-        ('more than', above, above is None or value > above),
-        ('less than', below, below is None or value < below),
-        ('at most', most, most is None or value <= most),
-    )
-    if not math.isfinite(value) or not all(holds for _, _, holds in bounds):
-        wanted = ' and '.join(
-            f'{words} {bound:g}' for words, bound, _ in bounds if bound is not None
-        )
-        raise HierSegError(f'{key}: is {value}; it must be {wanted}')

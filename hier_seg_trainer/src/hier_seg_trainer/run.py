@@ -87,9 +87,14 @@ def start_run(experiment: Experiment, data: TrainingData, device: torch.device) 
 
 
 def save_checkpoint(run: Run, run_folder: Path) -> None:
-    """Write a checkpoint into the run folder, in the first process; see ``write_checkpoint``."""
+    """Write a checkpoint into the run folder, in the first process; see ``write_checkpoint``.
+
+    Raises HierSegError, too, if a weight is no number: the run could not go on from there, so the
+    checkpoint before is kept.
+    """
     if not distributed.is_first():
         return
+    _check_weights(run)
     content = {
         **_exported_part(run),
         'network': run.network.state_dict(),
@@ -102,6 +107,15 @@ def save_checkpoint(run: Run, run_folder: Path) -> None:
         'versions': versions(),
     }
     write_checkpoint(run_folder / CHECKPOINT, content)
+
+
+def _check_weights(run: Run) -> None:
+    for name, parameter in run.network.named_parameters():
+        if not torch.isfinite(parameter).all():
+            raise HierSegError(
+                f'iteration {run.iteration}: the weights {name} are no numbers any more; the last '
+                f'checkpoint is kept: lower the learning rate and use another --run folder'
+            )
 
 
 def _exported_part(run: Run) -> dict[str, Any]:

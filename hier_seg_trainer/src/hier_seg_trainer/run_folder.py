@@ -17,6 +17,7 @@ import yaml
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.segmenter.model_folder import MODEL_FILE
 from hier_seg_trainer import __version__
+from hier_seg_trainer.checkpoint import CHECKPOINT
 from hier_seg_trainer.configuration import Experiment, as_plain
 
 EXPERIMENT_FILE = 'experiment.yaml'
@@ -36,6 +37,31 @@ def versions() -> dict[str, str]:
     }
 
 
+def check_settings(folder: Path, experiment: Experiment, advice: str) -> None:
+    """Raise HierSegError, which ends with `advice`, if the checkpoint in a run folder has others.
+
+    Without a checkpoint there is nothing that they must agree with.
+    """
+    path = folder / EXPERIMENT_FILE
+    if not (path.is_file() and (folder / CHECKPOINT).is_file()):
+        return
+    try:
+        before = yaml.safe_load(path.read_text(encoding='utf-8'))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = ' '.join(str(error).split())
+        raise HierSegError(f'{path}: cannot be read ({reason}); use another --run') from error
+    content = as_plain(experiment)
+    if before != content:
+        keys = [
+            key
+            for key in content
+            if not isinstance(before, dict) or before.get(key) != content[key]
+        ]
+        raise HierSegError(
+            f'{folder}: holds a run with other settings ({", ".join(keys)}); {advice}'
+        )
+
+
 def record_run(folder: Path, experiment: Experiment, command: list[str]) -> None:
     """Write the experiment, the versions and the command into a run folder.
 
@@ -43,24 +69,7 @@ def record_run(folder: Path, experiment: Experiment, command: list[str]) -> None
     the run is over, or if it holds a run of another experiment: its checkpoint would go on under
     other rules than it began with.
     """
-    path = folder / EXPERIMENT_FILE
-    content = as_plain(experiment)
-    if path.is_file():
-        try:
-            before = yaml.safe_load(path.read_text(encoding='utf-8'))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            reason = ' '.join(str(error).split())
-            raise HierSegError(f'{path}: cannot be read ({reason}); use another --run') from error
-        if before != content:
-            keys = [
-                key
-                for key in content
-                if not isinstance(before, dict) or before.get(key) != content[key]
-            ]
-            raise HierSegError(
-                f'{folder}: holds a run with other settings ({", ".join(keys)}); '
-                f'use another --run folder, or restore the settings'
-            )
+    check_settings(folder, experiment, 'use another --run folder, or restore the settings')
     model = folder / MODEL_FOLDER
     if model.exists() and not (model / MODEL_FILE).is_file():
         raise HierSegError(
@@ -68,7 +77,7 @@ def record_run(folder: Path, experiment: Experiment, command: list[str]) -> None
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _write_yaml(path, content)
+        _write_yaml(folder / EXPERIMENT_FILE, as_plain(experiment))
         _write_yaml(folder / VERSIONS_FILE, {'command': command, **versions()})
     except OSError as error:
         raise HierSegError(f'{folder}: cannot be written ({error}); use another --run') from error

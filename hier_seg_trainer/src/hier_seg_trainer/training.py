@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import math
 import os
+import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -58,7 +60,7 @@ def train(
     batches = read_batches(experiment, training_data, run.iteration, device, workers)
     run_folder.mkdir(parents=True, exist_ok=True)
     log = TrainingLog(run_folder, experiment, run.iteration, distributed.is_first())
-    with log, stop_signals() as stop:
+    with log, stop_signals() as stop, _worker_deaths():
         while not distributed.any_process(stop.asked, device):
             if evaluation_is_due(run, experiment):
                 # Before: an evaluation may take long, and a crash must not cost the steps so far.
@@ -90,8 +92,8 @@ def _check_losses(losses: Mapping[str, float], iteration: int) -> None:
     total = sum(losses.values())
     if not math.isfinite(total):
         raise HierSegError(
-            f'iteration {iteration}: the loss is {total}; the last checkpoint is kept: '
-            f'lower the learning rate and resume'
+            f'iteration {iteration}: the loss is {total}; the last checkpoint is kept: lower the '
+            f'learning rate and use another --run folder'
         )
 
 
@@ -170,10 +172,28 @@ def read_batches(
         raise HierSegError(message.split(f'{HierSegError.__name__}: ', 1)[-1]) from error
 
 
+@contextmanager
+def _worker_deaths() -> Iterator[None]:
+    """Say in one line that a process that prepares batches has died.
+
+    A signal tells the main process of it, and PyTorch raises wherever that happens to be.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if 'DataLoader worker' not in str(error):
+            raise
+        raise HierSegError(
+            'a process that prepares batches was killed; the last checkpoint is kept: free some '
+            'memory or take fewer --workers, and resume'
+        ) from error
+
+
 def _start_worker(_: int) -> None:
-    # Ctrl-C, and often SIGTERM, reach the whole process group; the main process decides when to
-    # stop, and a worker that died before would take the iteration with it.
+    # Ctrl-C reaches the whole process group, and SIGTERM often every process of a service; the main
+    # process decides when to stop, and a worker that died before would take the iteration with it.
     os.setpgid(0, 0)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     # The cores are the network's.
     torch.set_num_threads(1)
 
@@ -218,8 +238,16 @@ def _print_setup(
             f'train on {dataset.title}: {len(dataset)} images, {stream.images_per_batch} of them '
             f'in every batch, labels: {dataset.supervision}'
         )
+    trained_on = {
+        stream.dataset.image_path(index)
+        for stream in data.streams
+        for index in range(len(stream.dataset))
+    }
     for name, (_, dataset) in data.validation.items():
         print(f'validate on {name}: {len(dataset)} images')
+        both = sum(dataset.image_path(index) in trained_on for index in range(len(dataset)))
+        if both:
+            print(f'warning: {both} of these images are trained on, too: the scores are too good')
     tree = data.network_hierarchy
     options = experiment.network_options
     print(

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,14 +67,22 @@ def open_training_data(experiment: Experiment, data: Path) -> TrainingData:
     """
     hierarchy = load_hierarchy(experiment.hierarchy)
     streams = tuple(_stream(entry, experiment, data, hierarchy) for entry in experiment.data)
-    named = frozenset().union(*(stream.dataset.node_names for stream in streams))
+    named = frozenset().union(*(_named(stream, hierarchy) for stream in streams))
     network_hierarchy = flat_hierarchy(hierarchy, named) if experiment.flat else hierarchy
-    datasets = [stream.dataset for stream in streams]
     ids_of = {
-        kind: {_ids(dataset, hierarchy) for dataset in datasets if dataset.supervision == kind}
+        kind: {
+            _ids(_named(stream, hierarchy), hierarchy)
+            for stream in streams
+            if stream.dataset.supervision == kind
+        }
         for kind in ('boxes', 'image')
     }
-    complete = {_ids(dataset, hierarchy) for dataset in datasets if dataset.complete_boxes}
+    # Of pasted signs only what is pasted has a box.
+    complete = {
+        _ids(stream.dataset.node_names, hierarchy)
+        for stream in streams
+        if stream.dataset.complete_boxes
+    }
     negative_ids = frozenset.intersection(*complete) if complete else frozenset()
     if experiment.loss.negatives_per_positive > 0 and complete and not negative_ids:
         raise HierSegError(
@@ -134,5 +142,17 @@ def _open(entry: DataOptions, split: str, data: Path, hierarchy: Hierarchy) -> S
     return open_dataset(entry.format, data / entry.path, split, hierarchy, mapping)
 
 
-def _ids(dataset: StreetDataset, hierarchy: Hierarchy) -> frozenset[int]:
-    return frozenset(hierarchy.node(name).id for name in dataset.node_names)
+def _named(stream: Stream, hierarchy: Hierarchy) -> frozenset[str]:
+    """Return the names of the nodes that the labels of a stream's crops show, pasted signs too."""
+    dataset, signs, paste = stream.dataset, stream.signs, stream.paste
+    if signs is None:
+        return dataset.node_names
+    beside_boxes = paste.count > 0 and dataset.supervision == 'boxes'
+    onto_signs = paste.replace > 0 and bool(
+        _ids(dataset.node_names, hierarchy) & stream.sign_places
+    )
+    return dataset.node_names | (signs.node_names if beside_boxes or onto_signs else frozenset())
+
+
+def _ids(node_names: Collection[str], hierarchy: Hierarchy) -> frozenset[int]:
+    return frozenset(hierarchy.node(name).id for name in node_names)

@@ -71,7 +71,7 @@ def share_between_processes(step: TrainingStep) -> SharedStep:
     """Return the step such that all processes take the same one."""
     if distributed.process_count() == 1:
         return step
-    # Which branches a batch trains differs from process to process.
+    # Branches that no data set supervises are never run.
     return DistributedDataParallel(step, find_unused_parameters=True)
 
 
@@ -109,6 +109,8 @@ def train_iteration(
                 run.scaler.scale(total).backward()
         for name, value in losses.items():
             sums[name] = sums.get(name, 0.0) + value.detach()
+    if distributed.process_count() > 1:
+        drop_empty_gradients(run.network)
     if any(parameter.grad is not None for parameter in run.network.parameters()):
         if experiment.optimizer.gradient_clip > 0:
             run.scaler.unscale_(run.optimizer)
@@ -118,6 +120,18 @@ def train_iteration(
     update_average(run.average, run.network, run.iteration + 1, experiment.average_decay)
     means = distributed.mean_of_processes(torch.stack(list(sums.values())) / len(batches))
     return dict(zip(sums, means.tolist(), strict=True))
+
+
+def drop_empty_gradients(network: HierarchicalNetwork) -> None:
+    """Set the gradients of each part of the network that are all 0 to None.
+
+    Several processes run every branch, whether any of them has a pixel for it or not. One process
+    leaves such a branch alone; momentum and weight decay must not move it in several either.
+    """
+    for part in (network.backbone, network.pyramid, *network.branches.values()):
+        gradients = (parameter.grad for parameter in part.parameters())
+        if not any(bool(gradient.any()) for gradient in gradients if gradient is not None):
+            part.zero_grad(set_to_none=True)
 
 
 def _losses(

@@ -7,8 +7,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hier_seg_ros.errors import HierSegError
+from hier_seg_trainer.ranges import FROM_0, SHARE, Interval, check_choice, check_numbers
 
-AUTO_AUGMENT = ('', 'auto', 'rand')
+AUTO_AUGMENT = ('auto', 'rand', '')
 LARGEST_MAGNITUDE = 30
 
 
@@ -78,29 +79,29 @@ class AugmentationOptions:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        for name, highest in (
-            ('brightness', 1.0),
-            ('contrast', 1.0),
-            ('saturation', 1.0),
-            ('hue', 0.5),
-            ('blur', float('inf')),
-            ('rotation', 45.0),
-            ('pca_color', float('inf')),
-            ('rand_augment_count', float('inf')),
-            ('rand_augment_magnitude', LARGEST_MAGNITUDE),
-            ('cutout', 1.0),
-            ('cutout_size', 1.0),
-            ('random_erasing', 1.0),
-            ('cutmix', 1.0),
-            ('ricap', 1.0),
-            ('mixup', float('inf')),
-            ('copy_blob', float('inf')),
-        ):
-            _check_range('augmentation', name, getattr(self, name), highest)
-        if self.auto_augment not in AUTO_AUGMENT:
-            raise HierSegError(
-                f'augmentation.auto_augment: is {self.auto_augment!r}; give auto, rand or nothing'
-            )
+        check_choice('augmentation.auto_augment', self.auto_augment, AUTO_AUGMENT)
+        check_numbers(
+            'augmentation',
+            self,
+            {
+                'brightness': SHARE,
+                'contrast': SHARE,
+                'saturation': SHARE,
+                'hue': Interval(least=0, most=0.5),
+                'blur': FROM_0,
+                'rotation': Interval(least=0, most=45),
+                'pca_color': FROM_0,
+                'rand_augment_count': FROM_0,
+                'rand_augment_magnitude': Interval(least=0, most=LARGEST_MAGNITUDE),
+                'cutout': SHARE,
+                'cutout_size': SHARE,
+                'random_erasing': SHARE,
+                'cutmix': SHARE,
+                'ricap': SHARE,
+                'mixup': FROM_0,
+                'copy_blob': FROM_0,
+            },
+        )
 
 
 @dataclass(frozen=True)
@@ -122,15 +123,8 @@ class PasteOptions:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        _check_range('paste', 'count', self.count, float('inf'))
-        _check_range('paste', 'replace', self.replace, 1.0)
+        check_numbers('paste', self, {'count': FROM_0, 'replace': SHARE})
         if not 0 < self.size[0] <= self.size[1]:
             raise HierSegError(
                 f'paste.size: is {list(self.size)}; give the smallest and the largest long edge'
             )
-
-
-def _check_range(group: str, name: str, value: float, highest: float) -> None:
-    if not 0 <= value <= highest:
-        limit = 'at least 0' if highest == float('inf') else f'a value in 0–{highest:g}'
-        raise HierSegError(f'{group}.{name}: is {value}; give {limit}')

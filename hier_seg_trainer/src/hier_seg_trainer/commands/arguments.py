@@ -7,7 +7,7 @@ from __future__ import annotations
 import argparse
 
 
-def add_device(parser: argparse.ArgumentParser) -> None:
+def add_device(parser: argparse._ActionsContainer) -> None:
     """Add the device."""
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
 

@@ -15,6 +15,7 @@ from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.resources import find_model
 from hier_seg_ros.segmenter.segmenter import Segmenter
+from hier_seg_trainer.commands.arguments import add_device
 from hier_seg_trainer.datasets.mapping import LabelMapping
 from hier_seg_trainer.datasets.opening import FORMATS, open_dataset
 from hier_seg_trainer.datasets.samples import StreetDataset
@@ -89,7 +90,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         action='store_true',
         help='for a flat model: where an ancestor of the runner-up wins, take the runner-up',
     )
-    run.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
+    add_device(run)
 
     written = parser.add_argument_group('what is written')
     written.add_argument(

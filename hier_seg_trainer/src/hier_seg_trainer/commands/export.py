@@ -10,9 +10,11 @@ from pathlib import Path
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.resources import find_model
 from hier_seg_ros.segmenter.segmenter import resolve_device
+from hier_seg_trainer.commands.arguments import add_device
 from hier_seg_trainer.configuration import load_experiment
 from hier_seg_trainer.export import evaluate_and_export
 from hier_seg_trainer.onnx_export import export_onnx
+from hier_seg_trainer.run_folder import EXPERIMENT_FILE, check_settings
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -31,7 +33,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         '--notes', type=Path, metavar='FILE', help='Markdown that goes into the model card'
     )
-    parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
+    add_device(parser)
     parser.set_defaults(run_command=_export)
 
 
@@ -54,6 +56,8 @@ def _export(options: argparse.Namespace) -> None:
 
 def _export_run(options: argparse.Namespace) -> Path:
     experiment = load_experiment(options.source)
+    # The model card would otherwise name settings that the weights were not trained with.
+    check_settings(options.run, experiment, f'give {options.run / EXPERIMENT_FILE}')
     notes = ''
     if options.notes is not None:
         try:

@@ -8,6 +8,9 @@ import argparse
 import sys
 from pathlib import Path
 
+import torch
+
+from hier_seg_ros.errors import HierSegError
 from hier_seg_trainer import distributed
 from hier_seg_trainer.commands.arguments import add_device, count
 from hier_seg_trainer.configuration import load_experiment
@@ -50,7 +53,14 @@ def _train(options: argparse.Namespace) -> None:
         first = distributed.is_first()
         if first:
             record_run(options.run, experiment, ['hier-seg', *sys.argv[1:]])
-        run = train(experiment, options.data, options.run, device, options.workers)
+        try:
+            run = train(experiment, options.data, options.run, device, options.workers)
+        except torch.cuda.OutOfMemoryError as error:
+            raise HierSegError(
+                f'device {device}: has not enough memory for this experiment; lower '
+                f'data.images_per_batch (accumulate makes up for it) or crop, and use another '
+                f'--run folder'
+            ) from error
     if not first:
         return
     if not is_finished(run, experiment):

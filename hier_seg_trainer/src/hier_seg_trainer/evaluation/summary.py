@@ -86,7 +86,7 @@ def class_lines(scores: DatasetScores, hierarchy: Hierarchy) -> list[str]:
                 f'{name:40} {paper.iou[place]:7.4f} {paper.accuracy[place]:9.4f} '
                 f'{paper.pixels[place]:12d}'
             )
-    if scores.signs is not None:
+    if scores.sign_results:
         signs = Counter(result.truth.sign for result in scores.sign_results)
         found = Counter(result.truth.sign for result in scores.sign_results if result.found)
         right = Counter(result.truth.sign for result in scores.sign_results if result.right)

@@ -56,7 +56,8 @@ def duplicate_groups(fingerprints: Sequence[Fingerprint]) -> list[list[int]]:
     if not count:
         return []
     stacked = np.stack(fingerprints)
-    group = np.arange(count)
+    # SciPy before 1.12 fails on a graph with 64-bit indices, and only prints that it did.
+    group = np.arange(count, dtype=np.int32)
     for start in range(0, count, BLOCK):
         # Those before `start` have been compared with all that follow them.
         correlation = stacked[start : start + BLOCK] @ stacked[start:].T

@@ -8,7 +8,6 @@ from hier_seg_trainer.loss.options import (
     IMAGE_LABELS,
     PIXEL_LOSSES,
     LossOptions,
-    check_loss_options,
 )
 from hier_seg_trainer.loss.targets import (
     IGNORED,
@@ -27,7 +26,6 @@ __all__ = [
     'LossOptions',
     'Target',
     'build_targets',
-    'check_loss_options',
     'class_weights',
     'supervised_nodes',
 ]

@@ -18,7 +18,7 @@ from hier_seg_trainer.loss.batch_logits import BatchLogits, Samples
 from hier_seg_trainer.loss.distillation import Distillation
 from hier_seg_trainer.loss.label_map import LabelMap
 from hier_seg_trainer.loss.means import Mean, add_means, no_mean
-from hier_seg_trainer.loss.options import LossOptions, check_loss_options
+from hier_seg_trainer.loss.options import LossOptions
 from hier_seg_trainer.loss.supervision import (
     box_pixels,
     image_label_samples,
@@ -55,7 +55,7 @@ class HierarchicalLoss:
         image_ids: Collection[int] | None = None,
         teacher_targets: tuple[Target, ...] | None = None,
     ) -> None:
-        """Take the classifiers from ``build_targets``; HierSegError for an impossible option.
+        """Take the classifiers from ``build_targets``.
 
         `box_ids` are the node ids that boxes may have, `image_ids` those that image labels may
         have (None: any); only their classifiers then have losses on image labels. A pixel that is
@@ -63,7 +63,6 @@ class HierarchicalLoss:
         are the classifiers with the classes that the teacher to distil was trained on (None: with
         those of `targets`).
         """
-        check_loss_options(options)
         self.targets = targets
         self.box_ids = frozenset(box_ids)
         self.options = options

@@ -4,10 +4,17 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from hier_seg_ros.errors import HierSegError
+from hier_seg_trainer.ranges import (
+    BELOW_1,
+    FROM_0,
+    POSITIVE,
+    Interval,
+    check_choice,
+    check_numbers,
+)
 
 PIXEL_LOSSES = ('cross_entropy', 'focal', 'ohem')
 BOX_PIXELS = ('parent', 'box', 'shape', 'parent_or_shape')
@@ -16,7 +23,7 @@ IMAGE_LABELS = ('parent', 'pooled')
 
 @dataclass(frozen=True)
 class LossOptions:
-    """The choices of the loss; the defaults are the paper's.
+    """The choices of the loss; the defaults are the paper's. A wrong one raises HierSegError.
 
     Attributes
     ----------
@@ -25,8 +32,9 @@ class LossOptions:
         decided for it ('parent', the paper's rule), all ('box'), those inside its outline
         ('shape'), or those of the first and the third ('parent_or_shape')
     boxes_teach_ancestors : the outlines also train the classifiers above the box's class
-    negatives_per_positive : pixels far from all boxes teach the root that they are none of the
-        boxes' classes: the hardest ones, this many for each pixel inside an outline; 0: none
+    negatives_per_positive : pixels far from all boxes teach the root that they are none of its
+        classes above the boxes' ones: the hardest pixels, this many for each one inside an outline;
+        0: none
     self_training_weight : weight of the loss on a teacher's confident decisions
     pixel_loss : 'cross_entropy', 'focal', or 'ohem', the cross-entropy of the hardest pixels
     focal_gamma : exponent of 'focal', at least 0
@@ -61,40 +69,26 @@ class LossOptions:
     distillation_weight: float = 0.0
     distillation_temperature: float = 2.0
 
-
-def check_loss_options(options: LossOptions, where: str = 'loss') -> None:
-    """Raise HierSegError if a value is impossible, naming it after `where`."""
-    for name, choices in (
-        ('pixel_loss', PIXEL_LOSSES),
-        ('box_pixels', BOX_PIXELS),
-        ('image_labels', IMAGE_LABELS),
-    ):
-        value = getattr(options, name)
-        if value not in choices:
-            raise HierSegError(f'{where}.{name}: {value!r} is not one of {", ".join(choices)}')
-    if not options.level_weights:
-        raise HierSegError(f'{where}.level_weights: is empty; give a weight for level 1')
-    if not all(0 <= weight < math.inf for weight in options.level_weights):
-        raise HierSegError(f'{where}.level_weights: must be at least 0; correct it')
-    for name, low, high in (
-        ('negatives_per_positive', 0.0, math.inf),
-        ('self_training_weight', 0.0, math.inf),
-        ('focal_gamma', 0.0, math.inf),
-        ('ohem_threshold', 0.0, 1.0),
-        ('label_smoothing', 0.0, 1.0),
-        ('image_label_weight', 0.0, math.inf),
-        ('distillation_weight', 0.0, math.inf),
-    ):
-        value = getattr(options, name)
-        if not low <= value < high:
-            limit = '' if high == math.inf else f' and below {high:g}'
-            raise HierSegError(f'{where}.{name}: is {value}; it must be at least {low:g}{limit}')
-    if not 0 < options.ohem_share <= 1:
-        raise HierSegError(
-            f'{where}.ohem_share: is {options.ohem_share}; it must be above 0 and at most 1'
-        )
-    if not 0 < options.distillation_temperature < math.inf:
-        raise HierSegError(
-            f'{where}.distillation_temperature: is {options.distillation_temperature}; '
-            f'it must be above 0'
+    def __post_init__(self) -> None:
+        """Check every value."""
+        check_choice('loss.pixel_loss', self.pixel_loss, PIXEL_LOSSES)
+        check_choice('loss.box_pixels', self.box_pixels, BOX_PIXELS)
+        check_choice('loss.image_labels', self.image_labels, IMAGE_LABELS)
+        if not self.level_weights:
+            raise HierSegError('loss.level_weights: is empty; give a weight for level 1')
+        check_numbers(
+            'loss',
+            self,
+            {
+                'level_weights': FROM_0,
+                'negatives_per_positive': FROM_0,
+                'self_training_weight': FROM_0,
+                'focal_gamma': FROM_0,
+                'ohem_share': Interval(above=0, most=1),
+                'ohem_threshold': BELOW_1,
+                'label_smoothing': BELOW_1,
+                'image_label_weight': FROM_0,
+                'distillation_weight': FROM_0,
+                'distillation_temperature': POSITIVE,
+            },
         )

@@ -116,9 +116,9 @@ def class_weights(pixel_counts: NDArray[np.integer], power: float, hierarchy: Hi
     """Return the weights that balance the classes: (256,) float by node id, 0 if never seen.
 
     The classes of each classifier are balanced among themselves, by (median count / count) **
-    `power`: the median frequency balancing of Eigen & Fergus (ICCV 2015) for the power 1, no
-    balancing for 0. `pixel_counts` (256,) are numbers of pixels by node id; a class has those of
-    all nodes below it, too. Pixels without a label do not count.
+    `power`: for the power 1 the median frequency balancing of Eigen & Fergus (ICCV 2015), with
+    frequencies over all images; no balancing for 0. `pixel_counts` (256,) are numbers of pixels by
+    node id; a class has those of all nodes below it, too. Pixels without a label do not count.
     """
     weights = np.zeros(256)
     for classifier in hierarchy.classifiers:
