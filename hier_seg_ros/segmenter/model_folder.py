@@ -108,8 +108,8 @@ def write_model_folder(
 ) -> None:
     """Write a model folder, in place of one that may be there.
 
-    `readme` is the text of the model card. Raises HierSegError if `folder` exists and is no
-    model folder: nothing else is ever replaced.
+    `readme` is the text of the model card. Raises HierSegError if `folder` cannot be written, or
+    exists and is no model folder: nothing else is ever replaced.
     """
     folder = Path(folder)
     if folder.exists() and not (folder / MODEL_FILE).is_file():
@@ -117,21 +117,27 @@ def write_model_folder(
     weights = save_tensors({k: v.detach().cpu().contiguous() for k, v in _state(network).items()})
     content = _description_as_dict(description, hierarchy)
     content['weights_sha256'] = hashlib.sha256(weights).hexdigest()
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f'.{folder.name}.', dir=folder.parent))
     try:
-        # mkdtemp makes a private folder; a model folder is to be read by everyone.
-        partial.chmod(0o755)
-        (partial / WEIGHTS_FILE).write_bytes(weights)
-        hierarchy.save(partial / HIERARCHY_FILE)
-        text = yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=100)
-        (partial / MODEL_FILE).write_text(text, encoding='utf-8')
-        (partial / 'README.md').write_text(readme, encoding='utf-8')
-        if folder.exists():
-            shutil.rmtree(folder)
-        os.replace(partial, folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=f'.{folder.name}.', dir=folder.parent))
+        try:
+            # mkdtemp makes a private folder; a model folder is to be read by everyone.
+            partial.chmod(0o755)
+            (partial / WEIGHTS_FILE).write_bytes(weights)
+            hierarchy.save(partial / HIERARCHY_FILE)
+            text = yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=100)
+            (partial / MODEL_FILE).write_text(text, encoding='utf-8')
+            (partial / 'README.md').write_text(readme, encoding='utf-8')
+            if folder.exists():
+                shutil.rmtree(folder)
+            os.replace(partial, folder)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+    except OSError as error:
+        raise HierSegError(
+            f'{folder}: cannot be written ({error.strerror or error}); make room or choose another '
+            f'path'
+        ) from error
 
 
 def _state(network: HierarchicalNetwork) -> dict[str, Tensor]:

@@ -184,6 +184,12 @@ def test_a_whole_number_does_for_a_float() -> None:
         ('input.standard_deviation', [0.5, 0, 0.5], 'standard_deviation: is 0.0; .* more than 0'),
         ('early_stopping', {'patience': 2}, "early_stopping.measure: '' names no score"),
         ('early_stopping', {'patience': 2, 'measure': 'iou'}, "'iou' names no score; .*camvid/"),
+        (
+            'early_stopping',
+            {'measure': 'camvid/mean_iou_paper'},
+            'does nothing with a patience of 0',
+        ),
+        ('optimizer.learning_rate', '1e-4', "is '1e-4'; .*float; .* text: write 0.000100"),
         ('teacher', 'street_lite0', 'teacher: goes with a loss.distillation_weight above 0'),
         ('loss.distillation_weight', 0.5, 'teacher: goes with a loss.distillation_weight above 0'),
     ],

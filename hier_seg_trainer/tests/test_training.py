@@ -393,6 +393,34 @@ def test_signs_beside_boxes_of_other_things_teach_their_classes(
     assert data.negative_ids == {bench.id}
 
 
+@pytest.mark.parametrize(
+    ('settings', 'message'),
+    [
+        ({'flip': True}, 'data .: flip does nothing, as its mapping'),
+        ({}, 'negatives_per_positive: does nothing, as no mapping of boxes says complete_boxes'),
+    ],
+)
+def test_what_the_mapping_leaves_without_effect_is_refused(
+    settings: dict[str, Any],
+    message: str,
+    make_experiment: Make,
+    experiment_content: Callable[..., dict[str, Any]],
+    tmp_path: Path,
+) -> None:
+    root = tmp_path / 'data'
+    (root / 'images').mkdir(parents=True)
+    Image.new('RGB', (64, 64)).save(root / 'images' / 'a.png')
+    table = 'image,left,top,right,bottom,class\na,2,2,30,30,bench\n'
+    (root / 'train.csv').write_text(table, encoding='utf-8')
+    mapping = 'format: 1\nclasses: [{name: bench, node: Bench}]\n'
+    (root / 'boxes.yaml').write_text(mapping, encoding='utf-8')
+    entry = {'format': 'boxes_csv', 'path': '.', 'mapping': 'boxes.yaml', 'validation_split': ''}
+    entry |= {'images_per_batch': 2, 'scale': [1.0, 1.0], **settings}
+    _, experiment = make_experiment(data=[entry])
+    with pytest.raises(HierSegError, match=message):
+        open_training_data(experiment, root)
+
+
 def test_images_that_are_trained_on_and_scored_are_counted(
     make_experiment: Make,
     experiment_content: Callable[..., dict[str, Any]],

@@ -75,14 +75,14 @@ def running(arguments: list[str]) -> Iterator[Command]:
         start_new_session=True,
     )
     # A command that hangs would otherwise be waited for without end.
-    watchdog = threading.Timer(240, lambda: os.killpg(process.pid, signal.SIGKILL))
+    watchdog = threading.Timer(240, kill_all, [process.pid])
     watchdog.start()
     try:
         yield Command(process)
     finally:
         watchdog.cancel()
         if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
+            kill_all(process.pid)
             process.wait()
         assert process.stdout is not None
         process.stdout.close()
@@ -116,7 +116,7 @@ def test_sigterm_to_the_whole_group_ends_it_with_a_checkpoint_and_the_run_goes_o
         command.read_until(r'iteration [2-9]/100000')
         assert not (folder / CHECKPOINT).exists()
         # As a service manager sends it: the worker process gets it, too, and first.
-        os.kill(child_of(command.process.pid), signal.SIGTERM)
+        os.kill(children_of(command.process.pid)[-1], signal.SIGTERM)
         os.killpg(command.process.pid, signal.SIGTERM)
         assert command.finish() == 0, command.output
         stopped = re.findall(r'stopped after iteration (\d+); the same command', command.output)
@@ -137,7 +137,7 @@ def test_a_killed_worker_ends_the_run_in_one_line(
     path, _ = write()
     with running([*TRAIN, *arguments(path, small_data, tmp_path / 'run', workers=1)]) as command:
         command.read_until(r'iteration [2-9]/100000')
-        os.kill(child_of(command.process.pid), signal.SIGKILL)
+        os.kill(children_of(command.process.pid)[-1], signal.SIGKILL)
         assert command.finish() == 1
     assert 'Traceback' not in command.output
     assert 'a process that prepares batches was killed' in command.output
@@ -222,7 +222,7 @@ def test_two_processes_have_the_losses_of_one_and_stop_together(
     with running([*launcher, *module, *arguments(path, small_data, folder)]) as command:
         command.read_until(r'iteration [3-9]/100000')
         # To one of them only; the other has to learn of it.
-        os.kill(child_of(command.process.pid), signal.SIGTERM)
+        os.kill(children_of(command.process.pid)[-1], signal.SIGTERM)
         assert command.finish() == 0, command.output
     assert 'device cpu, 2 processes, 8 images a step' in command.output
     done = read_checkpoint(folder / CHECKPOINT)['iteration']
@@ -240,7 +240,14 @@ def test_two_processes_have_the_losses_of_one_and_stop_together(
     assert expected[3]['loss/root'] < 0.9 * expected[1]['loss/root']
 
 
-def child_of(process: int) -> int:
-    """Return the id of a process that `process` has started."""
+def children_of(process: int) -> list[int]:
+    """Return the ids of the processes that `process` has started."""
     children = Path(f'/proc/{process}/task/{process}/children').read_text(encoding='utf-8')
-    return int(children.split()[-1])
+    return [int(child) for child in children.split()]
+
+
+def kill_all(process: int) -> None:
+    """Kill a process, its group, and its children: torchrun's have groups of their own."""
+    for child in children_of(process):
+        os.kill(child, signal.SIGKILL)
+    os.killpg(process, signal.SIGKILL)

@@ -145,6 +145,14 @@ def test_only_a_model_folder_is_replaced(untrained_model: Path, tmp_path: Path) 
     assert (tmp_path / 'm' / 'README.md').read_text(encoding='utf-8') == 'new'
 
 
+def test_a_place_that_cannot_be_written_is_named(untrained_model: Path, tmp_path: Path) -> None:
+    description, hierarchy, network = read_model_folder(untrained_model)
+    file = tmp_path / 'file'
+    file.write_text('no folder', encoding='utf-8')
+    with pytest.raises(HierSegError, match=r'file/model: cannot be written \('):
+        write_model_folder(file / 'model', description, hierarchy, network, '')
+
+
 def test_a_missing_folder_or_file_is_named(folder: Path) -> None:
     assert 'does not exist' in refused(folder / 'absent')
     for name in ('model.yaml', 'hierarchy.yaml', 'weights.safetensors'):

@@ -8,6 +8,7 @@ import os
 import zipfile
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -36,7 +37,8 @@ def write_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
         os.replace(partial, path)
     # PyTorch turns some failed writes into its own error.
     except (OSError, RuntimeError) as error:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()
         reason = ' '.join(str(error).split())[:200]
         kept = 'the checkpoint before it is kept' if path.exists() else 'there is none before it'
         raise HierSegError(

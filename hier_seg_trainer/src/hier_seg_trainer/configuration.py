@@ -292,6 +292,11 @@ def _check_combinations(experiment: Experiment) -> None:
     if batch_norm and experiment.images_per_batch < 2:
         raise HierSegError('data: a batch needs at least 2 images; raise images_per_batch')
     stopping = experiment.early_stopping
+    if stopping.measure and stopping.patience == 0:
+        raise HierSegError(
+            'early_stopping.measure: does nothing with a patience of 0; give a patience or leave '
+            'both out'
+        )
     if stopping.patience > 0 and '/' not in stopping.measure:
         raise HierSegError(
             f'early_stopping.measure: {stopping.measure!r} names no score; write DATA SET/MEASURE, '
@@ -381,4 +386,14 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     if float in kinds and type(value) is int:
         return float(value)
     names = ' or '.join(kind.__name__ for kind in kinds)
+    if float in kinds and isinstance(value, str) and _is_number(value):
+        names += f'; YAML takes it for a text: write {float(value):f}'
     raise HierSegError(f'{where}: is {value!r}; it must be of type {names}')
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

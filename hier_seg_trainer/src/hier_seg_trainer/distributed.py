@@ -45,6 +45,11 @@ def process_group(device: str) -> Iterator[torch.device]:
     torch.distributed.init_process_group(backend, timeout=_TIMEOUT)
     try:
         yield own
+        if backend == 'gloo':
+            # torch before 2.8 keeps Python's lock while it destroys a group and waits for its
+            # threads. One that still has to free the tensor of the last exchange needs that lock;
+            # during this wait it gets it.
+            torch.distributed.barrier()
     finally:
         torch.distributed.destroy_process_group()
 

@@ -29,10 +29,10 @@ _CARD = """# {name}
 {architecture}
 
 - **Trained on**: {data}. Initial weights: {initial_weights}. {iterations} iterations.
-- **Licences**: these weights are Apache-2.0 as far as the terms of the data allow, which are:
+- **Licences** of the data, whose terms decide what the weights may be used for:
 {licences}
-- **Decides** {decided} of the tree's {nodes} nodes. The others were never supervised by any of the
-  data sets and are never decided: {undecided}.
+- **Decides** {decided} of the tree's {nodes} nodes. Never decided, because no data set supervises
+  them: {undecided}.
 - **Input**: any size; images whose longer side exceeds {long_side} pixels are scaled down to it.
 {notes}
 ## Scores

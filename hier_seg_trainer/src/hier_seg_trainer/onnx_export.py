@@ -15,6 +15,7 @@ import os
 import tempfile
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -324,7 +325,8 @@ def _write(file: Path, content: bytes) -> None:
         partial.write_bytes(content)
         os.replace(partial, file)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()
         raise HierSegError(
             f'{file}: cannot be written ({error.strerror}); choose another path'
         ) from error

@@ -84,6 +84,12 @@ def open_training_data(experiment: Experiment, data: Path) -> TrainingData:
         if stream.dataset.complete_boxes
     }
     negative_ids = frozenset.intersection(*complete) if complete else frozenset()
+    boxed = any(stream.dataset.supervision == 'boxes' for stream in streams)
+    if experiment.loss.negatives_per_positive > 0 and boxed and not complete:
+        raise HierSegError(
+            'loss.negatives_per_positive: does nothing, as no mapping of boxes says '
+            'complete_boxes: true; write 0, or complete_boxes if every object has its box'
+        )
     if experiment.loss.negatives_per_positive > 0 and complete and not negative_ids:
         raise HierSegError(
             'loss.negatives_per_positive: the data sets with boxes name different classes: what '
@@ -104,8 +110,15 @@ def open_training_data(experiment: Experiment, data: Path) -> TrainingData:
 def _stream(entry: DataOptions, experiment: Experiment, data: Path, hierarchy: Hierarchy) -> Stream:
     """Open a data set with its share of the batch."""
     signs = Gtsrb(data / entry.pasted_signs, 'train', hierarchy) if entry.pasted_signs else None
+    dataset = _open(entry, entry.split, data, hierarchy)
+    ids = list(_ids(dataset.node_names, hierarchy))
+    if entry.flip and (dataset.mirror_of_id[ids] < 0).all():
+        raise HierSegError(
+            f'data {entry.path}: flip does nothing, as its mapping says of no class what a mirror '
+            f'shows; write mirror: all there if every class may be mirrored, or flip: false'
+        )
     return Stream(
-        _open(entry, entry.split, data, hierarchy),
+        dataset,
         entry.images_per_batch,
         CropOptions(
             experiment.crop, entry.scale, entry.flip, entry.focus_on_boxes, entry.scale_to_crop

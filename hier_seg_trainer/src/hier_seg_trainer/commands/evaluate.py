@@ -27,7 +27,7 @@ from hier_seg_trainer.evaluation import (
     summary,
     write_predictions,
 )
-from hier_seg_trainer.evaluation.files import replaced
+from hier_seg_trainer.evaluation.files import make_folder, replaced
 from hier_seg_trainer.evaluation.inference import mirrored_order
 from hier_seg_trainer.evaluation.mirroring import mirror_table
 from hier_seg_trainer.evaluation.results import write_results
@@ -129,6 +129,11 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         _predict(arguments, segmenter, tree, options, open_unlabelled(*place))
         return
     dataset = open_dataset(*place)
+    # Before the scoring, which may take hours.
+    if arguments.out is not None:
+        make_folder(arguments.out, '--out')
+    if arguments.json is not None:
+        make_folder(arguments.json.parent, '--json')
     _say_what_is_not_flipped(segmenter, tree, options, dataset)
     scores = evaluate_dataset(
         segmenter,

@@ -86,6 +86,6 @@ def require_mapping(format_name: str, mapping: Path | None) -> Path:
     if mapping is None:
         raise HierSegError(
             f'{format_name}: needs a mapping file, which says on which node of the tree each class '
-            f'falls; give one as mapping'
+            f'falls; give one as mapping (--mapping on a command line)'
         )
     return mapping
