@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -180,9 +181,12 @@ def _worker_deaths() -> Iterator[None]:
     """
     try:
         yield
-    except RuntimeError as error:
-        if 'DataLoader worker' not in str(error):
+    except (RuntimeError, ConnectionError, EOFError) as error:
+        if isinstance(error, RuntimeError) and 'DataLoader worker' not in str(error):
             raise
+        # Where it died while it handed over a batch, the signal is still to come.
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         raise HierSegError(
             'a process that prepares batches was killed; the last checkpoint is kept: free some '
             'memory or take fewer --workers, and resume'
