@@ -194,10 +194,9 @@ def _worker_deaths() -> Iterator[None]:
 
 
 def _start_worker(_: int) -> None:
-    # Ctrl-C reaches the whole process group, and SIGTERM often every process of a service; the main
-    # process decides when to stop, and a worker that died before would take the iteration with it.
+    # Ctrl-C, and often SIGTERM, reach the whole process group; the main process decides when to
+    # stop, and a worker that died before would take the iteration with it.
     os.setpgid(0, 0)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     # The cores are the network's.
     torch.set_num_threads(1)
 
