@@ -393,8 +393,18 @@ def test_predictions_are_written_where_the_labels_are_withheld(
         assert set(np.unique(written)) <= set(range(34))
     # Nothing can be scored, and nothing else is done with such a split.
     for words_more, reason in (
-        (['--predictions', tmp_path / 'r', '--out', tmp_path / 'o'], 'leave out --out and --json'),
-        (['--predictions', tmp_path / 'r', '--json', tmp_path / 'j'], 'leave out --out and --json'),
+        (
+            ['--predictions', tmp_path / 'r', '--out', tmp_path / 'o'],
+            'leave out --out, --json and --gallery',
+        ),
+        (
+            ['--predictions', tmp_path / 'r', '--json', tmp_path / 'j'],
+            'leave out --out, --json and --gallery',
+        ),
+        (
+            ['--predictions', tmp_path / 'r', '--gallery', tmp_path / 'g'],
+            'leave out --out, --json and --gallery',
+        ),
         ([], r'use train or val, or have hier-seg evaluate .*--predictions'),
     ):
         with pytest.raises(HierSegError, match=rf'{format_name}: .*{reason}') as raised:

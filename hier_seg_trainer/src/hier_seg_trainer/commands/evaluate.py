@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.resources import find_model
@@ -28,7 +30,8 @@ from hier_seg_trainer.evaluation import (
     write_predictions,
 )
 from hier_seg_trainer.evaluation.files import make_folder, replaced
-from hier_seg_trainer.evaluation.inference import mirrored_order
+from hier_seg_trainer.evaluation.gallery import PAGE, write_gallery
+from hier_seg_trainer.evaluation.inference import make_decider, mirrored_order
 from hier_seg_trainer.evaluation.mirroring import mirror_table
 from hier_seg_trainer.evaluation.results import write_results
 from hier_seg_trainer.evaluation.summary import level_lines, official_lines
@@ -106,6 +109,15 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         help='the decisions as PNG: label ids for Cityscapes and MiniCity, else node ids; of their '
         'test splits, whose labels are withheld, only these are written',
     )
+    written.add_argument(
+        '--gallery',
+        type=Path,
+        metavar='DIR',
+        help='a page of the worst images: ground truth, decision, and what is wrong',
+    )
+    written.add_argument(
+        '--worst', type=int, default=20, metavar='N', help='images of the gallery (default 20)'
+    )
     written.add_argument('--json', type=Path, metavar='FILE', help='also write the summary here')
     parser.set_defaults(run_command=_evaluate)
 
@@ -134,6 +146,10 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         make_folder(arguments.out, '--out')
     if arguments.json is not None:
         make_folder(arguments.json.parent, '--json')
+    if arguments.worst < 1:
+        raise HierSegError(f'--worst: {arguments.worst} leaves no image; give at least 1')
+    if arguments.gallery is not None:
+        make_folder(arguments.gallery, '--gallery')
     _say_what_is_not_flipped(segmenter, tree, options, dataset)
     scores = evaluate_dataset(
         segmenter,
@@ -156,13 +172,21 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         'split': arguments.split,
         'images': scores.images,
     }
+    command = {'command': shlex.join(['hier-seg', *sys.argv[1:]])}
     if arguments.json is not None:
         with replaced(arguments.json, '--json') as path:
             path.write_text(json.dumps({**facts, **numbers}, indent=2) + '\n', encoding='utf-8')
     if arguments.out is not None:
-        facts['command'] = shlex.join(['hier-seg', *sys.argv[1:]])
-        write_results(arguments.out, scores, facts, arguments.format, '--out')
+        write_results(arguments.out, scores, facts | command, arguments.format, '--out')
         print(f'the results are in {arguments.out}')
+    if arguments.gallery is not None:
+        mirror = mirror_table(tree, dataset) if options.flip else np.empty(0, np.int16)
+        decide = make_decider(segmenter, tree, options, mirror)
+        heading = {'model': segmenter.name, 'split': arguments.split, **command}
+        worst = write_gallery(
+            arguments.gallery, dataset, scores, decide, arguments.worst, heading, progress=True
+        )
+        print(f'the {len(worst)} worst images are in {arguments.gallery / PAGE}')
 
 
 def _predict(
@@ -173,10 +197,10 @@ def _predict(
     images: UnlabelledImages,
 ) -> None:
     """Write predictions for a split without labels."""
-    if arguments.out is not None or arguments.json is not None:
+    if any(path is not None for path in (arguments.out, arguments.json, arguments.gallery)):
         raise HierSegError(
             f'{images.name}: the {arguments.split} split has no labels to score against; leave out '
-            f'--out and --json'
+            f'--out, --json and --gallery'
         )
     _say_what_is_not_flipped(segmenter, tree, options, images.mapping)
     count = write_predictions(

@@ -28,6 +28,7 @@ from hier_seg_trainer.datasets.labelled_images import LabelledImages
 from hier_seg_trainer.datasets.samples import Box, StreetDataset, open_labels
 from hier_seg_trainer.evaluation.cityscapes import CityscapesCounts, load_labels
 from hier_seg_trainer.evaluation.dataset_scores import DatasetScores
+from hier_seg_trainer.evaluation.frames import FrameScore, score_pixels, score_signs
 from hier_seg_trainer.evaluation.inference import make_decider
 from hier_seg_trainer.evaluation.levels import class_table
 from hier_seg_trainer.evaluation.mirroring import mirror_table
@@ -68,6 +69,7 @@ def evaluate_dataset(
     image_decisions = np.zeros((256, 256), np.int64)
     counts_as = class_table(dataset.node_names, tree)
     is_class = np.isin(np.arange(256), [tree.node(name).id for name in dataset.node_names])
+    frames: list[FrameScore] = []
     sign_results: list[SignResult] = []
     far = predicted = 0
     indices = spread(len(dataset), options.limit)
@@ -75,12 +77,17 @@ def evaluate_dataset(
         sample = dataset[index]
         finest = decide(np.asarray(sample.image))
         if sample.labels is not None:
-            decisions += confusion_matrix(sample.labels, finest)
+            decisions_here = confusion_matrix(sample.labels, finest)
+            decisions += decisions_here
+            frames.append(score_pixels(index, decisions_here, dataset.node_names, tree))
         if sample.boxes is not None:
             decisions += confusion_matrix(draw_boxes(sample.boxes, finest.shape), finest)
             truths = true_signs(draw_signs(sample.boxes, finest.shape, tree))
             mask = sign_mask(finest, tree)
-            sign_results += check_signs(truths, tree.traffic_sign_of_id[finest], mask)
+            signs = tree.traffic_sign_of_id[finest]
+            results = check_signs(truths, signs, mask)
+            sign_results += results
+            frames.append(score_signs(index, results, signs, mask, tree))
             far_here, predicted_here = far_pixels(mask, truths)
             far, predicted = far + far_here, predicted + predicted_here
         if sample.image_label is not None:
@@ -105,6 +112,7 @@ def evaluate_dataset(
         sign_results=tuple(sign_results),
         image_decisions=image_decisions if image else None,
         official=None if official is None else official.scores(),
+        frames=tuple(frames),
     )
 
 

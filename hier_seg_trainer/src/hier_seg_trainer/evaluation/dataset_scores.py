@@ -13,6 +13,7 @@ from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.segmenter.scores import ClassScores, Rule, class_scores
 from hier_seg_ros.segmenter.signs import SignResult, SignScores
 from hier_seg_trainer.evaluation.cityscapes import CityscapesScores
+from hier_seg_trainer.evaluation.frames import FrameScore
 from hier_seg_trainer.evaluation.levels import deepest_level, level_confusion
 
 
@@ -33,6 +34,7 @@ class DatasetScores:
     image_decisions : (256, 256) int64, images by id of their label and of the class of the data
         set that most of their pixels were decided for; None if there are no such labels
     official : the scores of the Cityscapes benchmark, if they were asked for and apply
+    frames : how well each image was decided; empty where images have one label
     """
 
     images: int
@@ -44,6 +46,7 @@ class DatasetScores:
     sign_results: tuple[SignResult, ...] = ()
     image_decisions: NDArray[np.int64] | None = None
     official: CityscapesScores | None = None
+    frames: tuple[FrameScore, ...] = ()
 
     @property
     def levels(self) -> range:
