@@ -348,6 +348,25 @@ def test_the_command(
     assert numbers['level_1/mean_accuracy_cityscapes'] == pytest.approx(expected, abs=1e-4)
 
 
+def test_the_command_draws_the_worst_images_as_they_were_scored(
+    model: Path, small_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_command(
+        model, '--format', 'gtsdb', '--path', small_data / 'gtsdb', '--device', 'cpu',
+        '--scales', 0.75, 1.25, '--gallery', tmp_path / 'gallery', '--worst', 1,
+    )  # fmt: skip
+    assert f'the 1 worst images are in {tmp_path / "gallery" / "index.html"}' in (
+        capsys.readouterr().out
+    )
+    assert len(list((tmp_path / 'gallery').glob('01_*.jpg'))) == 1
+    with pytest.raises(HierSegError, match='--worst: 0 leaves no image'):
+        run_command(
+            model, '--format', 'gtsdb', '--path', small_data / 'gtsdb', '--device', 'cpu',
+            '--gallery', tmp_path / 'none', '--worst', 0,
+        )  # fmt: skip
+    assert not (tmp_path / 'none').exists()
+
+
 @pytest.mark.parametrize(
     ('format_name', 'names'),
     [

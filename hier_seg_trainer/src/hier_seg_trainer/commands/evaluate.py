@@ -11,8 +11,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.resources import find_model
@@ -180,7 +178,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         write_results(arguments.out, scores, facts | command, arguments.format, '--out')
         print(f'the results are in {arguments.out}')
     if arguments.gallery is not None:
-        mirror = mirror_table(tree, dataset) if options.flip else np.empty(0, np.int16)
+        mirror = mirror_table(tree, dataset)
         decide = make_decider(segmenter, tree, options, mirror)
         heading = {'model': segmenter.name, 'split': arguments.split, **command}
         worst = write_gallery(

@@ -56,7 +56,7 @@ def evaluate_dataset(
     """
     options = options or EvaluationOptions()
     tree = segmenter.hierarchy if tree is None else checked_tree(tree, segmenter.hierarchy)
-    mirror = mirror_table(tree, dataset) if options.flip else np.empty(0, np.int16)
+    mirror = mirror_table(tree, dataset)
     decide = make_decider(segmenter, tree, options, mirror)
     folder = None
     if predictions is not None:

@@ -36,7 +36,7 @@ def write_predictions(
     """
     options = options or EvaluationOptions()
     tree = checked_tree(tree or segmenter.hierarchy, segmenter.hierarchy)
-    mirror = mirror_table(tree, images.mapping) if options.flip else np.empty(0, np.int16)
+    mirror = mirror_table(tree, images.mapping)
     decide = make_decider(segmenter, tree, options, mirror)
     values = label_values(images.mapping, tree, load_labels())
     predictions = PredictionFolder.of(folder, images.paths)
