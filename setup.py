@@ -37,16 +37,17 @@ setup(
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{NAME}']),
         (f'share/{NAME}', ['package.xml']),
-        *share_files('config', 'demo/street', 'launch', 'models'),
+        *share_files('config', 'demo/street', 'examples', 'launch', 'models'),
     ],
     zip_safe=False,
     install_requires=[
         'backports.zstd>=1.0; python_version < "3.14"',
         'Jinja2>=3.0',
         'numpy>=1.26',
-        'Pillow>=9.4',
+        'opencv-python-headless>=4.6',
+        'Pillow>=9.0',
         'PyYAML>=6.0',
-        'rosbags>=0.11',
+        'rosbags>=0.11.7',
         'safetensors>=0.4',
         'scipy>=1.8',
         'timm>=1.0',
@@ -62,8 +63,8 @@ setup(
             'ros-sensor-msgs==5.3.6',
             'ros-std-srvs==5.3.6',
         ],
-        'video': ['opencv-python-headless>=4.6'],
-        'test': ['mcap>=1.1', 'opencv-python-headless>=4.6', 'pytest>=7.4'],
+        # An older timm lacks the tests' backbone.
+        'test': ['mcap>=1.1', 'pytest>=7.4', 'timm>=1.0.8'],
         # Pinned: another version of a formatter or a type checker has other opinions.
         'lint': ['mypy==2.4.1', 'ruff==0.17.6', 'types-PyYAML', 'types-tqdm'],
     },

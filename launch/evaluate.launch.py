@@ -18,6 +18,7 @@ from launch.events.process import ProcessExited
 from launch_ros.actions import Node
 from launch_ros.substitutions import ExecutableInPackage
 
+from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.resources import find_model, share_folder
 
@@ -63,7 +64,9 @@ def generate_launch_description() -> LaunchDescription:
 
 def _start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     values = {name: context.launch_configurations[name] for name, _, _ in ARGUMENTS}
+    _check(values)
     model = str(find_model(values['model']).resolve())
+    params_file = str(Path(values['params_file']).expanduser())
     out = Path(values['out'])
     recorded = out.with_name(f'{out.name}_predictions')
     levels = range(1, Hierarchy.load(Path(model) / 'hierarchy.yaml').depth + 1)
@@ -74,7 +77,7 @@ def _start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         package=PACKAGE,
         executable='segmenter_node',
         name='segmenter',
-        parameters=[values['params_file'], {'model': model, 'device': values['device']}],
+        parameters=[params_file, {'model': model, 'device': values['device']}],
         remappings=[('image', values['image_topic'].removesuffix('/compressed'))],
         arguments=['--dds-profile', values['dds_profile']],
         output='screen',
@@ -109,6 +112,22 @@ def _start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             OnProcessExit(target_action=evaluate, on_exit=Shutdown(reason='the evaluation is done'))
         ),
     ]
+
+
+def _check(values: dict[str, str]) -> None:
+    """Refuse what would come to light only when the node has started, or not at all."""
+    if not Path(values['bag']).exists():
+        raise HierSegError(
+            f'bag:={values["bag"]}: no such bag; give a rosbag2 folder or an .mcap file'
+        )
+    if not Path(values['params_file']).expanduser().is_file():
+        raise HierSegError(f'params_file:={values["params_file"]}: no such file')
+    try:
+        positive = float(values['timeout']) > 0
+    except ValueError:
+        positive = False
+    if not positive:
+        raise HierSegError(f'timeout:={values["timeout"]}: must be a number of seconds above 0')
 
 
 def _next(

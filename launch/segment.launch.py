@@ -3,6 +3,9 @@
 """Start the segmenter on a camera's topics, and RViz with it where asked for."""
 
 import os
+import re
+import tempfile
+from pathlib import Path
 
 import yaml
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
@@ -23,7 +26,7 @@ ARGUMENTS = (
         'cameras',
         '',
         'Names of several cameras, for example [front, left]: front subscribes front/image and '
-        'front/camera_info, and image_topic and camera_info_topic are not used',
+        'front/camera_info, where image_topic and camera_info_topic name what follows front/',
     ),
     ('image_transport', '', 'raw or compressed (parameter file: raw)'),
     ('model', '', 'Name of an installed model or path of a model folder'),
@@ -41,6 +44,10 @@ ARGUMENTS = (
     ),
 )
 
+NAMESPACE = re.compile(r'/?([A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*)?')
+TOPIC = re.compile(r'/?[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*')
+LOG_LEVELS = ('debug', 'info', 'warn', 'error', 'fatal')
+
 
 def generate_launch_description() -> LaunchDescription:
     """Declare the arguments; the actions are made once their values are known."""
@@ -57,14 +64,16 @@ def generate_launch_description() -> LaunchDescription:
 
 def _start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     values = {name: context.launch_configurations[name] for name, _, _ in ARGUMENTS}
+    _check(values)
     cameras = _camera_names(values['cameras'])
+    image_topic = values['image_topic'].removesuffix('/compressed')
     remappings = []
-    if not cameras:
-        image_topic = values['image_topic'].removesuffix('/compressed')
-        remappings = [
-            ('image', image_topic),
-            ('image/compressed', f'{image_topic}/compressed'),
-            ('camera_info', values['camera_info_topic']),
+    for camera in cameras or ['']:
+        prefix = f'{camera}/' if camera else ''
+        remappings += [
+            (f'{prefix}image', prefix + image_topic),
+            (f'{prefix}image/compressed', f'{prefix}{image_topic}/compressed'),
+            (f'{prefix}camera_info', prefix + values['camera_info_topic']),
         ]
     # An argument that is given goes before the parameter file.
     parameters: dict[str, object] = {'use_sim_time': _boolean('use_sim_time', values)}
@@ -89,7 +98,7 @@ def _start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
                 executable='rviz2',
                 name='rviz2',
                 namespace=values['namespace'],
-                arguments=['--display-config', str(CONFIG / 'segment.rviz')],
+                arguments=['--display-config', _write_display_config(values, cameras)],
                 parameters=[{'use_sim_time': parameters['use_sim_time']}],
                 additional_env={
                     name: value
@@ -106,7 +115,7 @@ def _start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             executable='segmenter_node',
             name='segmenter',
             namespace=values['namespace'],
-            parameters=[values['params_file'], parameters],
+            parameters=[str(Path(values['params_file']).expanduser()), parameters],
             remappings=remappings,
             arguments=['--dds-profile', values['dds_profile']],
             ros_arguments=['--log-level', values['log_level']],
@@ -117,8 +126,38 @@ def _start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     return actions
 
 
+def _check(values: dict[str, str]) -> None:
+    """Refuse what launch would pass over, or the node report in rcl's words."""
+    if not Path(values['params_file']).expanduser().is_file():
+        raise HierSegError(f'params_file:={values["params_file"]}: no such file')
+    if values['log_level'].lower() not in LOG_LEVELS:
+        raise HierSegError(
+            f'log_level:={values["log_level"]}: must be one of {", ".join(LOG_LEVELS)}'
+        )
+    if not NAMESPACE.fullmatch(values['namespace']):
+        raise HierSegError(
+            f'namespace:={values["namespace"]}: must be names of letters, digits and underscores '
+            f'with a slash between them'
+        )
+    for name in ('image_topic', 'camera_info_topic'):
+        topic = values[name]
+        if not TOPIC.fullmatch(topic):
+            raise HierSegError(
+                f'{name}:={topic}: must be names of letters, digits and underscores with a slash '
+                f'between them'
+            )
+        if values['cameras'] and topic.startswith('/'):
+            raise HierSegError(
+                f'{name}:={topic}: with cameras, give what follows the name of each camera, such '
+                f'as image_raw'
+            )
+
+
 def _camera_names(text: str) -> list[str]:
-    names = yaml.safe_load(text) if text else []
+    try:
+        names = yaml.safe_load(text) if text else []
+    except yaml.YAMLError:
+        names = None
     if isinstance(names, str):
         names = names.replace(',', ' ').split()
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
@@ -131,3 +170,40 @@ def _boolean(name: str, values: dict[str, str]) -> bool:
     if value not in ('true', 'false', '1', '0'):
         raise HierSegError(f'{name}:={values[name]}: must be true or false')
     return value in ('true', '1')
+
+
+def _write_display_config(values: dict[str, str], cameras: list[str]) -> str:
+    """Write config/segment.rviz with the topics of these arguments; return the path.
+
+    The file names those of one camera without a namespace.
+    """
+    config = yaml.safe_load((CONFIG / 'segment.rviz').read_text(encoding='utf-8'))
+    namespace = values['namespace'].strip('/')
+    namespace = f'/{namespace}' if namespace else ''
+    displays = []
+    for camera in cameras or ['']:
+        prefix = f'{camera}/' if camera else ''
+        image_topic = values['image_topic'].removesuffix('/compressed')
+        if not image_topic.startswith('/'):
+            image_topic = f'{namespace}/{prefix}{image_topic}'
+        if values['image_transport'] == 'compressed':
+            image_topic += '/compressed'
+        for display in config['Visualization Manager']['Displays']:
+            topic = display['Topic']['Value']
+            if topic.startswith('/segmenter/'):
+                topic = f'{namespace}/segmenter/{prefix}{topic.removeprefix("/segmenter/")}'
+            else:
+                topic = image_topic
+            displays.append(
+                {
+                    **display,
+                    'Name': f'{camera} {display["Name"]}'.lstrip(),
+                    'Topic': {**display['Topic'], 'Value': topic},
+                }
+            )
+    config['Visualization Manager']['Displays'] = displays
+    with tempfile.NamedTemporaryFile(
+        'w', encoding='utf-8', prefix='segment_', suffix='.rviz', delete=False
+    ) as file:
+        yaml.safe_dump(config, file, sort_keys=False)
+    return file.name

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,9 @@ from hier_seg_ros.segmenter.model_folder import (
 from hier_seg_ros.segmenter.network import NetworkOptions, build_network
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+# pytest's importlib mode leaves helper modules beside the tests unfindable.
+sys.path.append(str(Path(__file__).parent))
 
 TINY = NetworkOptions(
     backbone='test_efficientnet',

@@ -33,7 +33,12 @@ from rosbags.serde import SerdeError
 from rosbags.typesys import Stores, get_typestore
 
 from hier_seg_ros.errors import HierSegError
-from hier_seg_ros.segmenter.images import decode_image
+from hier_seg_ros.segmenter.image_encodings import ENCODINGS, InvalidFrameError
+from hier_seg_ros.segmenter.image_messages import (
+    RawMessage,
+    rgb_from_compressed_image,
+    rgb_from_raw_image,
+)
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -67,24 +72,13 @@ _DAMAGE = (
     zstd.ZstdError,
 )
 
-# Encoding: bytes a pixel, and which of them are red, green and blue.
-_COLOR_ENCODINGS: dict[str, tuple[int, tuple[int, ...]]] = {
-    'rgb8': (3, (0, 1, 2)),
-    'bgr8': (3, (2, 1, 0)),
-    '8UC3': (3, (2, 1, 0)),
-    'rgba8': (4, (0, 1, 2)),
-    'bgra8': (4, (2, 1, 0)),
-    '8UC4': (4, (2, 1, 0)),
-}
-_MONO_ENCODINGS = ('mono8', '8UC1')
-
 
 @dataclass(frozen=True)
 class StampedImage:
     """One image of a bag.
 
     ``stamp`` is the header's time in nanoseconds; ``pixels`` is H×W×3 uint8 (rgb) or H×W uint8
-    (mono8, label images).
+    (raw mono8 and 8UC1: label images).
     """
 
     topic: str
@@ -308,11 +302,15 @@ class Bag:
             raise HierSegError(f'{self.path}: {topic}: is of type {message_type}, no image')
         message = self._deserialize(data, message_type)
         stamp = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
-        name = f'{self.path}: {topic}: image with stamp {stamp}'
-        if message_type == IMAGE:
-            pixels = image_pixels(message, name)
-        else:
-            pixels = decode_image(message.data.tobytes(), name)
+        try:
+            if message_type == IMAGE:
+                pixels = image_pixels(message)
+            else:
+                pixels = rgb_from_compressed_image(message)
+        except InvalidFrameError as error:
+            raise HierSegError(
+                f'{self.path}: {topic}: image with stamp {stamp}: {error}'
+            ) from error
         return StampedImage(topic, stamp, message.header.frame_id, pixels)
 
     def _is_color(self, topic: str) -> bool:
@@ -320,11 +318,12 @@ class Bag:
         data = next(self._raw(topic))[1]
         message = self._deserialize(data, message_type)
         if message_type == IMAGE:
-            return message.encoding in _COLOR_ENCODINGS
+            encoding = ENCODINGS.get(message.encoding)
+            return encoding is not None and not encoding.gray
         # image_transport writes "<encoding>; jpeg compressed bgr8", other drivers just "jpeg";
         # depth and mono images have an encoding that says so.
-        encoding = message.format.split(';')[0].strip().lower()
-        return not encoding.startswith(('mono', '16uc', '32fc', '8uc1'))
+        source = message.format.split(';')[0].strip().lower()
+        return not source.startswith(('mono', '16uc', '32fc', '8uc1'))
 
     def _damaged(self, error: BaseException) -> HierSegError:
         reason = ' '.join(str(error).split()) or type(error).__name__
@@ -334,38 +333,16 @@ class Bag:
         )
 
 
-def image_pixels(message: Any, name: str) -> NDArray[np.uint8]:
-    """Return the pixels of a sensor_msgs/Image: H×W×3 uint8 (rgb) or H×W uint8 (mono).
+def image_pixels(message: RawMessage) -> NDArray[np.uint8]:
+    """Return the pixels of a sensor_msgs/Image: H×W uint8 of mono8 and 8UC1, else H×W×3 (rgb).
 
-    Width, height, step and length of the data are checked first. Raises HierSegError, beginning
-    with `name`, for an image that makes no sense or has an encoding other than 8-bit colour or
-    mono.
+    Grey of 16 bits is no label image and becomes rgb, too. Raises InvalidFrameError for an image
+    that makes no sense or is in an encoding that ENCODINGS lacks.
     """
-    if message.encoding in _COLOR_ENCODINGS:
-        channels, order = _COLOR_ENCODINGS[message.encoding]
-    elif message.encoding in _MONO_ENCODINGS:
-        channels, order = 1, (0,)
-    else:
-        known = ', '.join((*_COLOR_ENCODINGS, *_MONO_ENCODINGS))
-        raise HierSegError(f'{name}: encoding {message.encoding!r} is not read here; use {known}')
-    width, height, step = message.width, message.height, message.step
-    if width == 0 or height == 0:
-        raise HierSegError(f'{name}: is {width}×{height} pixels; correct its publisher')
-    if step < width * channels:
-        raise HierSegError(
-            f'{name}: step is {step}, but {width} pixels of {message.encoding} take '
-            f'{width * channels} bytes; correct its publisher'
-        )
-    if len(message.data) < step * height:
-        raise HierSegError(
-            f'{name}: has {len(message.data)} bytes, but step × height is {step * height}; '
-            'correct its publisher'
-        )
-    rows = np.asarray(message.data, np.uint8)[: step * height].reshape(height, step)
-    pixels = rows[:, : width * channels]
-    if channels == 1:
-        return np.ascontiguousarray(pixels)
-    return np.ascontiguousarray(pixels.reshape(height, width, channels)[..., list(order)])
+    rgb = rgb_from_raw_image(message)
+    encoding = ENCODINGS[message.encoding]
+    labels = encoding.gray and encoding.sample_bytes == 1
+    return np.ascontiguousarray(rgb[:, :, 0] if labels else rgb)
 
 
 class BagWriter:

@@ -19,6 +19,11 @@ from hier_seg_ros.segmenter.signs import Box
 
 PICTURE_WIDTH = 640  # of the small pictures on the page, in pixels
 SIGN_EDGE = 112  # of the cut-outs of signs, in pixels
+# By the names that Pillow 9.0 has, too, Ubuntu 22.04's; its types do not tell of them.
+NEAREST: int = Image.NEAREST  # type: ignore[attr-defined]
+BICUBIC: int = Image.BICUBIC  # type: ignore[attr-defined]
+LANCZOS: int = Image.LANCZOS  # type: ignore[attr-defined]
+NO_DITHER: Any = Image.NONE  # type: ignore[attr-defined]
 VERDICT_COLORS = {
     'right': '#1f9d55',
     'wrong': '#e08a00',
@@ -96,12 +101,12 @@ def write_picture(path: Path, image: NDArray[np.uint8], *, smooth: bool) -> None
     picture = Image.fromarray(np.ascontiguousarray(image))
     if picture.width > PICTURE_WIDTH:
         height = max(1, round(picture.height * PICTURE_WIDTH / picture.width))
-        resampling = Image.Resampling.LANCZOS if smooth else Image.Resampling.NEAREST
+        resampling = LANCZOS if smooth else NEAREST
         picture = picture.resize((PICTURE_WIDTH, height), resampling)
     if smooth:
         picture.save(path, 'JPEG', quality=85)
     else:
-        picture.quantize(256, dither=Image.Dither.NONE).save(path, 'PNG')
+        picture.quantize(256, dither=NO_DITHER).save(path, 'PNG')
 
 
 def mark_boxes(rgb: NDArray[np.uint8], boxes: Sequence[tuple[Box, str]]) -> NDArray[np.uint8]:
@@ -129,7 +134,7 @@ def write_cutout(path: Path, rgb: NDArray[np.uint8], box: Box) -> None:
         round(center_y + half),
     )
     cutout = Image.fromarray(np.ascontiguousarray(rgb)).crop(square)
-    cutout.resize((SIGN_EDGE, SIGN_EDGE), Image.Resampling.BICUBIC).save(path, 'JPEG', quality=85)
+    cutout.resize((SIGN_EDGE, SIGN_EDGE), BICUBIC).save(path, 'JPEG', quality=85)
 
 
 def write_report(path: Path, frames: Sequence[FrameRow], **content: Any) -> None:

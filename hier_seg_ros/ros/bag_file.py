@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bags as they lie on disk: serialized messages in and out."""
 
+import os
 import shutil
 import struct
 import tempfile
@@ -21,7 +22,15 @@ from rosbags.interfaces import (
     QosReliability,
     QosTime,
 )
-from rosbags.rosbag2 import Reader, ReaderError, StoragePlugin, Writer, WriterError
+from rosbags.rosbag2 import (
+    CompressionFormat,
+    CompressionMode,
+    Reader,
+    ReaderError,
+    StoragePlugin,
+    Writer,
+    WriterError,
+)
 from rosbags.typesys import Stores, get_typestore
 
 from hier_seg_ros.errors import HierSegError
@@ -167,32 +176,40 @@ class BagRecording:
     As a context manager it appears at the end of the block, unless an exception leaves it.
     """
 
-    def __init__(self, folder: Path, overwrite: bool = False) -> None:
+    def __init__(self, folder: Path, overwrite: bool = False, compressed: bool = False) -> None:
         """Start a bag in a temporary folder beside its final one.
 
         Args:
             folder: where the bag will be.
             overwrite: whether it may take the place of another bag.
+            compressed: whether to compress it with zstd, which every reader of MCAP undoes.
 
         Raises:
             HierSegError: the folder exists, or cannot be made.
 
         """
         self.folder = folder
-        if folder.exists() and not (overwrite and (folder / 'metadata.yaml').is_file()):
-            raise HierSegError(
-                f'{folder}: exists already; choose another folder'
-                + ('' if overwrite else ' or add --overwrite')
-            )
         try:
+            if folder.exists() and not (overwrite and (folder / 'metadata.yaml').is_file()):
+                raise HierSegError(
+                    f'{folder}: exists already; choose another folder'
+                    + ('' if overwrite else ' or add --overwrite')
+                )
             folder.parent.mkdir(parents=True, exist_ok=True)
             self._temporary = Path(tempfile.mkdtemp(prefix=f'.{folder.name}.', dir=folder.parent))
-            self._writer = Writer(
-                self._temporary / folder.name, version=9, storage_plugin=StoragePlugin.MCAP
-            )
+        except OSError as error:
+            raise self._not_written(error) from error
+        # Version 9 writes QoS in a form that Humble cannot parse (rosbag2 issue 2013).
+        self._writer = Writer(
+            self._temporary / folder.name, version=8, storage_plugin=StoragePlugin.MCAP
+        )
+        if compressed:
+            self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
+        try:
             self._writer.open()
         except (OSError, WriterError) as error:
-            raise HierSegError(f'{folder}: cannot be written ({error})') from error
+            shutil.rmtree(self._temporary, ignore_errors=True)
+            raise self._not_written(error) from error
         self._types = get_typestore(Stores.ROS2_JAZZY)
         self._connections: dict[str, Connection] = {}
 
@@ -225,7 +242,7 @@ class BagRecording:
         try:
             self._writer.write(self._connections[topic], time, data)
         except OSError as error:
-            raise HierSegError(f'{self.folder}: cannot be written ({error})') from error
+            raise self._not_written(error) from error
 
     def finish(self) -> None:
         """Put the bag in its place.
@@ -235,12 +252,15 @@ class BagRecording:
 
         """
         try:
-            self._writer.close()
+            # As a with block does, which also closes the file where the rest cannot be written.
+            self._writer.__exit__(None, None, None)
+            written = self._temporary / self.folder.name
+            _flush(written)
             if self.folder.exists():
                 self.folder.rename(self._temporary / 'replaced')
-            (self._temporary / self.folder.name).rename(self.folder)
+            written.rename(self.folder)
         except OSError as error:
-            raise HierSegError(f'{self.folder}: cannot be written ({error})') from error
+            raise self._not_written(error) from error
         finally:
             shutil.rmtree(self._temporary, ignore_errors=True)
 
@@ -248,8 +268,14 @@ class BagRecording:
         """Leave nothing behind."""
         # The file is complete or the disk is full; it goes either way.
         with suppress(OSError):
-            self._writer.close()
+            self._writer.__exit__(WriterError, None, None)
         shutil.rmtree(self._temporary, ignore_errors=True)
+
+    def _not_written(self, error: OSError | WriterError) -> HierSegError:
+        reason = (isinstance(error, OSError) and error.strerror) or ' '.join(str(error).split())
+        return HierSegError(
+            f'{self.folder}: cannot be written ({reason}); make room there or choose another folder'
+        )
 
     def __enter__(self) -> 'BagRecording':
         """Return the recording."""
@@ -266,6 +292,13 @@ class BagRecording:
             self.finish()
         else:
             self.discard()
+
+
+def _flush(folder: Path) -> None:
+    """Bring a folder's files to the disk: after a power cut a bag is there whole or not at all."""
+    for path in folder.iterdir():
+        with path.open('rb') as file:
+            os.fsync(file.fileno())
 
 
 def _recorded_qos(latched: bool) -> Qos:

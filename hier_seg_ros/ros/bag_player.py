@@ -24,8 +24,9 @@ from tqdm import tqdm
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.ros.answers import Answers, stamp_of
 from hier_seg_ros.ros.bag_file import BagMessage, BagReader, BagRecording
-from hier_seg_ros.ros.messages import image_message, rgb_from_compressed_image
+from hier_seg_ros.ros.messages import image_message
 from hier_seg_ros.ros.stop_request import StopRequest
+from hier_seg_ros.segmenter.image_messages import rgb_from_compressed_image
 
 IMAGE = 'sensor_msgs/msg/Image'
 COMPRESSED_IMAGE = 'sensor_msgs/msg/CompressedImage'

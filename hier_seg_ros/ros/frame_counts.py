@@ -11,8 +11,9 @@ from collections.abc import Callable
 class FrameCounts:
     """Counts of one camera's frames, from several threads.
 
-    What is counted: 'received', 'replaced' (a newer frame came first), 'not_needed' (no output
-    was subscribed), 'published', 'rejected/<reason>' and 'failed/<reason>'.
+    What is counted: 'received', 'rate_limited', 'replaced' (a newer frame came first),
+    'not_needed' (no output was subscribed), 'backing_off' (memory had run out shortly before),
+    'published', 'rejected/<reason>', 'failed/<reason>' and 'flagged/<reason>'.
     """
 
     def __init__(self) -> None:
@@ -51,3 +52,8 @@ class ErrorThrottle:
                 return False
             self._last[key] = now
             return True
+
+    def reset(self) -> None:
+        """Let every error through at once again."""
+        with self._lock:
+            self._last.clear()

@@ -3,50 +3,72 @@
 """The lifecycle node `segmenter`: images in, label images out."""
 
 import functools
-import json
 import threading
 import traceback
 from collections.abc import Callable
+from typing import Any
 
-import numpy as np
-import torch
+from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.msg import SetParametersResult
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.clock import JumpThreshold, TimeJump
+from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from rclpy.publisher import Publisher
-from rclpy.qos_overriding_options import QoSOverridingOptions
-from std_msgs.msg import String
+from rclpy.service import Service
+from rclpy.subscription import Subscription
+from rosgraph_msgs.msg import Clock
+from std_srvs.srv import SetBool, Trigger
 
 from hier_seg_ros.errors import HierSegError
-from hier_seg_ros.resources import find_model
-from hier_seg_ros.ros.camera import Camera, ImageMessage, LabelInfo, latched_qos
+from hier_seg_ros.ros.camera_outputs import LabelInfo
+from hier_seg_ros.ros.connections import Connections
+from hier_seg_ros.ros.diagnostics import Diagnostics
+from hier_seg_ros.ros.health import NodeReport
+from hier_seg_ros.ros.model_loading import release_cached_memory
 from hier_seg_ros.ros.parameters import (
     Settings,
-    as_string_arrays,
     changed_settings,
     declare_parameters,
+    same_model,
+    with_declared_types,
 )
-from hier_seg_ros.ros.worker import SegmentationWorker
-from hier_seg_ros.segmenter import DecisionOptions, Segmenter
+from hier_seg_ros.ros.pipeline import Pipeline
 
-# Any size does: the first run of a network is slow whatever it is given.
-WARM_UP_SHAPE = (480, 640, 3)
+# Threads that the executor needs so that neither a long call (another model, a capture) nor the
+# diagnostics hold up the frames.
+EXECUTOR_THREADS = 3
+
+# Simulated time that goes on by more than this in one step has jumped.
+LONGEST_CLOCK_STEP = Duration(seconds=10)
 
 Transition = Callable[['SegmenterNode', LifecycleState], TransitionCallbackReturn]
 
 
-def _log_unexpected(transition: Transition) -> Transition:
-    """Log an exception that leaves a transition: rclpy turns it into ERROR and drops its text."""
+def _transition(during: str, after: str) -> Callable[[Transition], Transition]:
+    """Keep account of the lifecycle state, which rclpy does not tell, around a transition.
 
-    @functools.wraps(transition)
-    def wrapper(node: 'SegmenterNode', state: LifecycleState) -> TransitionCallbackReturn:
-        try:
-            return transition(node, state)
-        except Exception:
-            node.get_logger().error(traceback.format_exc())
-            raise
+    An exception that leaves the transition is logged: rclpy turns it into ERROR and drops its
+    text.
+    """
 
-    return wrapper
+    def decorate(transition: Transition) -> Transition:
+        @functools.wraps(transition)
+        def wrapper(node: 'SegmenterNode', state: LifecycleState) -> TransitionCallbackReturn:
+            with node._control:
+                node._state = during
+                try:
+                    result = transition(node, state)
+                except Exception:
+                    node.get_logger().error(traceback.format_exc())
+                    raise
+                success = result == TransitionCallbackReturn.SUCCESS
+                node._state = after if success else state.label
+                return result
+
+        return wrapper
+
+    return decorate
 
 
 class SegmenterNode(LifecycleNode):
@@ -62,153 +84,241 @@ class SegmenterNode(LifecycleNode):
             HierSegError: a parameter's value is not allowed.
 
         """
+        self._clock_group = MutuallyExclusiveCallbackGroup()
         super().__init__('segmenter')
         self._on_death = on_death
-        self._lock = threading.Lock()
-        self._segmenter: Segmenter | None = None
-        self._cameras: list[Camera] = []
-        self._hierarchy_publisher: Publisher | None = None
-        self._worker: SegmentationWorker | None = None
+        # Held by whatever changes the node: parameters and transitions come in one callback
+        # group, services in another, `close` from another thread.
+        self._control = threading.RLock()
+        self._closing = threading.Event()
+        self._state = 'unconfigured'
+        self._error = ''
+        self._warning = ''
+        self._pipeline: Pipeline | None = None
+        self._services_of_pipeline: list[Service] = []
         self._settings = declare_parameters(self)
-        # Humble has no such callback; there an empty list is written [''].
+        # Humble has no such callback; there an empty list is written [''], and 1.0 with its point.
         if hasattr(self, 'add_pre_set_parameters_callback'):
-            self.add_pre_set_parameters_callback(as_string_arrays)
+            self.add_pre_set_parameters_callback(with_declared_types)
         self.add_on_set_parameters_callback(self._change_parameters)
+        for service in self.services:
+            if service.srv_type is ChangeState:
+                service.callback = self._refuse_wrong_transitions(service.callback)
+        self._connections = Connections(self)
+        self._jump_handle = self.get_clock().create_jump_callback(
+            JumpThreshold(
+                min_forward=LONGEST_CLOCK_STEP,
+                min_backward=Duration(nanoseconds=-1),
+                on_clock_change=True,
+            ),
+            post_callback=self._clock_jumped,
+        )
+        self._diagnostics = Diagnostics(self, MutuallyExclusiveCallbackGroup(), self._report)
 
     @property
     def settings(self) -> Settings:
         """The values of the parameters."""
         return self._settings
 
+    def start_by_itself(self, abandoned: Callable[[], bool]) -> bool:
+        """Configure and activate, unless somebody else has begun to.
+
+        Args:
+            abandoned: asked before each transition; True leaves the rest.
+
+        Returns:
+            False where a transition failed; the log says why.
+
+        """
+        if self._state != 'unconfigured':
+            return True
+        for transition in (self.trigger_configure, self.trigger_activate):
+            if abandoned():
+                return True
+            if transition() != TransitionCallbackReturn.SUCCESS:
+                return False
+        return True
+
+    def create_subscription(self, msg_type: Any, *args: Any, **options: Any) -> Subscription:
+        """Create a subscription; that of /clock gets a callback group of its own.
+
+        rclpy would put it into the default group, and simulated time would stand still while
+        another model is loaded.
+        """
+        if msg_type is Clock:
+            options['callback_group'] = self._clock_group
+        return super().create_subscription(msg_type, *args, **options)
+
+    def _refuse_wrong_transitions(self, change_state: Callable) -> Callable:
+        """Let the service say no where rclpy raises an exception, which would end the node."""
+
+        def callback(
+            request: ChangeState.Request, response: ChangeState.Response
+        ) -> ChangeState.Response:
+            try:
+                return change_state(request, response)
+            except RuntimeError as error:  # what the lifecycle library's errors are
+                transition = request.transition.label or request.transition.id
+                reason = ' '.join(str(error).split())
+                self.get_logger().error(
+                    f'transition {transition} refused in the state {self._state}: {reason}'
+                )
+                response.success = False
+                return response
+
+        return callback
+
     def _change_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
         changes = {parameter.name: parameter.value for parameter in parameters}
-        try:
-            with self._lock:
-                settings = changed_settings(self._settings, changes, self._segmenter is not None)
-                if self._segmenter is not None:
-                    self._segmenter.set_decision_options(_decision_options(settings))
-                self._settings = settings
-        except HierSegError as error:
-            return SetParametersResult(successful=False, reason=str(error))
-        return SetParametersResult(successful=True)
+        with self._control:
+            before = self._settings
+            try:
+                settings = changed_settings(before, changes, self._pipeline is not None)
+            except HierSegError as error:
+                return SetParametersResult(successful=False, reason=str(error))
+            reason = ''
+            if self._pipeline is not None and settings != before:
+                try:
+                    self._pipeline.change(settings)
+                except HierSegError as error:
+                    reason = str(error)
+            if not same_model(settings, before):
+                # Only here, because an exception holds on to the tensors of what failed.
+                release_cached_memory()
+                self._warning = f'goes on with the model before: {reason}' if reason else ''
+            if reason:
+                return SetParametersResult(successful=False, reason=reason)
+            self._settings = settings
+            return SetParametersResult(successful=True)
 
-    @_log_unexpected
+    @_transition('configuring', 'inactive')
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the model, run it once and create the publishers."""
-        settings = self._settings
+        self._error = self._warning = ''
         try:
-            segmenter = Segmenter.load(
-                find_model(settings.model),
-                device=settings.device,
-                decision_options=_decision_options(settings),
-                input_long_side=settings.input_long_side or None,
+            self._pipeline = Pipeline(
+                self, self._connections, self._settings, self._on_death, self._closing.is_set
             )
-            segmenter.segment([np.zeros(WARM_UP_SHAPE, np.uint8)])
         except HierSegError as error:
-            self.get_logger().error(f'cannot configure: {error}')
+            self._error = f'cannot configure: {error}'
+        if self._pipeline is None:
+            release_cached_memory()
+            self.get_logger().error(self._error)
             return TransitionCallbackReturn.FAILURE
-        # As in the worker: what fails inside torch is a RuntimeError, out of memory included.
-        except RuntimeError as error:
-            reason = ' '.join(str(error).split())
-            self.get_logger().error(
-                f'cannot configure: model {settings.model} does not run on {settings.device}: '
-                f'{reason}; choose another device or model'
-            )
-            return TransitionCallbackReturn.FAILURE
-        self._segmenter = segmenter
-        self._hierarchy_publisher = self.create_publisher(
-            String,
-            '~/hierarchy',
-            latched_qos(),
-            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-        )
-        self._cameras = [
-            Camera(
-                self,
-                name,
-                segmenter.hierarchy,
-                segmenter.supervised,
-                settings.image_transport,
-                self._receive_frame,
-            )
-            for name in settings.cameras or ('',)
+        # Of its own because a group never forgets what was once in it.
+        group = MutuallyExclusiveCallbackGroup()
+        self._services_of_pipeline = [
+            self.create_service(SetBool, '~/enable', self._enable, callback_group=group),
+            self.create_service(Trigger, '~/capture', self._capture, callback_group=group),
         ]
         if LabelInfo is None:
             self.get_logger().info(
                 'vision_msgs is not installed: the label_info topics are left out'
             )
+        segmenter = self._pipeline.segmenter
         self.get_logger().info(f'model {segmenter.name} is ready on {segmenter.device}')
         return TransitionCallbackReturn.SUCCESS
 
-    @_log_unexpected
+    @_transition('activating', 'active')
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Start the worker and subscribe to the images."""
-        assert self._segmenter is not None and self._hierarchy_publisher is not None
-        self._hierarchy_publisher.publish(
-            String(data=json.dumps(self._segmenter.hierarchy.as_dict()))
-        )
-        self._worker = SegmentationWorker(
-            self._segmenter, self._cameras, self._lock, lambda: self._settings, self._on_death
-        )
-        for camera in self._cameras:
-            camera.start(self._settings.min_confidence)
-        return super().on_activate(state)
+        try:
+            self._configured_pipeline().start()
+        except HierSegError as error:
+            self._error = f'cannot activate: {error}'
+            self.get_logger().error(self._error)
+            return TransitionCallbackReturn.FAILURE
+        return TransitionCallbackReturn.SUCCESS
 
-    @_log_unexpected
+    @_transition('deactivating', 'inactive')
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Unsubscribe and stop the worker after the frame under way."""
-        self._stop()
-        return super().on_deactivate(state)
+        self._configured_pipeline().stop()
+        return TransitionCallbackReturn.SUCCESS
 
-    @_log_unexpected
+    @_transition('cleaningup', 'unconfigured')
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Let go of the model and of all topics."""
-        self.close()
+        self._close_pipeline()
+        self._error = self._warning = ''
         return TransitionCallbackReturn.SUCCESS
 
-    @_log_unexpected
+    @_transition('shuttingdown', 'finalized')
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Let go of everything, from any state."""
-        self.close()
+        self._close_pipeline()
         return TransitionCallbackReturn.SUCCESS
 
-    @_log_unexpected
+    @_transition('errorprocessing', 'unconfigured')
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Let go of everything, so that the node can be configured again."""
-        self.close()
+        self._close_pipeline()
         return TransitionCallbackReturn.SUCCESS
 
-    def _receive_frame(self, camera: Camera, message: ImageMessage) -> None:
-        if self._worker is not None:
-            self._worker.put(camera, message)
+    def _enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        with self._control:
+            try:
+                self._configured_pipeline().enable(request.data)
+                response.success = True
+                response.message = 'enabled' if request.data else 'disabled'
+                self.get_logger().info(response.message)
+            except HierSegError as error:
+                response.message = str(error)
+                self.get_logger().error(f'cannot enable: {error}')
+        return response
 
-    def _stop(self) -> None:
-        for camera in self._cameras:
-            camera.stop()
-        if self._worker is not None:
-            self._worker.close()
-            self._worker = None
+    def _capture(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        with self._control:
+            try:
+                response.message = str(self._configured_pipeline().capture())
+                response.success = True
+                self.get_logger().info(f'frames captured: {response.message}')
+            except HierSegError as error:
+                response.message = str(error)
+                self.get_logger().error(f'cannot capture frames: {error}')
+        return response
+
+    def _configured_pipeline(self) -> Pipeline:
+        if self._pipeline is None:  # cleaned up while the call waited
+            raise HierSegError('the node is not configured; configure it first')
+        return self._pipeline
+
+    def _clock_jumped(self, jump: TimeJump) -> None:
+        pipeline = self._pipeline
+        if pipeline is not None:
+            pipeline.forget_times()
+
+    def _report(self) -> NodeReport:
+        # Without a lock: diagnostics must not wait for a model that is being loaded.
+        pipeline = self._pipeline
+        settings = self._settings
+        return NodeReport(
+            state=self._state,
+            model='' if pipeline is None else pipeline.segmenter.name,
+            device='' if pipeline is None else str(pipeline.segmenter.device),
+            error=self._error or ('' if pipeline is None else pipeline.out_of_memory),
+            backing_off=0.0 if pipeline is None else pipeline.backing_off,
+            captures_written=0 if pipeline is None else pipeline.captures_written,
+            captures_failed=0 if pipeline is None else pipeline.captures_failed,
+            stall_warn_seconds=settings.stall_warn_seconds,
+            stall_error_seconds=settings.stall_error_seconds,
+            cameras=() if pipeline is None else pipeline.camera_reports(),
+            warning=self._warning,
+        )
+
+    def _close_pipeline(self) -> None:
+        for service in self._services_of_pipeline:
+            self.destroy_service(service)
+        self._services_of_pipeline = []
+        if self._pipeline is not None:
+            self._pipeline.close()
+            self._pipeline = None
+        release_cached_memory()
 
     def close(self) -> None:
-        """Stop and let go of the model and of all topics; calling it again does nothing."""
-        self._stop()
-        for camera in self._cameras:
-            camera.close()
-        self._cameras = []
-        if self._hierarchy_publisher is not None:
-            self.destroy_publisher(self._hierarchy_publisher)
-            self._hierarchy_publisher = None
-        with self._lock:
-            on_cuda = self._segmenter is not None and self._segmenter.device.type == 'cuda'
-            self._segmenter = None
-        if on_cuda:
-            torch.cuda.empty_cache()
-
-
-def _decision_options(settings: Settings) -> DecisionOptions:
-    return DecisionOptions(
-        void_decisions=settings.void_decisions,
-        min_confidence=settings.min_confidence,
-        allowed_classes=settings.allowed_classes,
-        forbidden_classes=settings.forbidden_classes,
-    )
+        """Let go of everything, for good; a call under way is finished. Again, it does nothing."""
+        self._closing.set()
+        with self._control:
+            self._close_pipeline()
+            self._diagnostics.close()
+            self._jump_handle.unregister()

@@ -25,7 +25,7 @@ class ParameterSpecification:
         name: its name.
         default: its default; an empty tuple declares a string array.
         description: the text of its descriptor.
-        minimum: smallest value of a number; None where there is no limit.
+        minimum: smallest value of a number; None for what is no number.
         maximum: largest value of a number.
         choices: the values of a string that are allowed; all where empty.
         changeable: 'always'; 'unconfigured' for what is used while the node configures; 'never'
@@ -47,13 +47,11 @@ PARAMETERS = (
         'model',
         'street_lite0',
         'Model folder: the name of an installed model or a path',
-        changeable='unconfigured',
     ),
     ParameterSpecification(
         'device',
         'auto',
         'Where the network runs: auto (CUDA if there is any), cpu, cuda or cuda:N',
-        changeable='unconfigured',
     ),
     ParameterSpecification(
         'input_long_side',
@@ -61,7 +59,6 @@ PARAMETERS = (
         "Longer images are scaled down to this many pixels for the network; 0 is the model's own",
         minimum=0,
         maximum=16384,
-        changeable='unconfigured',
     ),
     ParameterSpecification(
         'cameras',
@@ -113,8 +110,62 @@ PARAMETERS = (
         (),
         'Names of classes that must never be reported',
     ),
+    ParameterSpecification(
+        'max_rate_hz',
+        0.0,
+        'Frames a second that are taken of each camera at most, on average; 0 takes all',
+        minimum=0.0,
+        maximum=1000.0,
+    ),
+    ParameterSpecification(
+        'max_class_share',
+        1.0,
+        'A frame of which one class covers more than this share is flagged; 1 flags none',
+        minimum=0.0,
+        maximum=1.0,
+    ),
+    ParameterSpecification(
+        'max_void_share',
+        1.0,
+        'A frame of which more than this share is unlabelled at level 1 is flagged; 1 flags none',
+        minimum=0.0,
+        maximum=1.0,
+    ),
+    ParameterSpecification(
+        'capture_directory',
+        '~/hier_seg_captures',
+        'Folder that captures are written to, each a bag of its own',
+    ),
+    ParameterSpecification(
+        'capture_frames',
+        10,
+        'Frames of each camera that are kept in memory for captures; 0 keeps none',
+        minimum=0,
+        maximum=1000,
+    ),
+    ParameterSpecification(
+        'capture_flagged',
+        False,
+        'Write a capture by itself when a frame is flagged, at most one a minute',
+    ),
+    ParameterSpecification(
+        'stall_warn_seconds',
+        2.0,
+        'Silence of a camera after which diagnostics say WARN',
+        minimum=0.1,
+        maximum=86400.0,
+    ),
+    ParameterSpecification(
+        'stall_error_seconds',
+        10.0,
+        'Silence of a camera after which diagnostics say ERROR',
+        minimum=0.1,
+        maximum=86400.0,
+    ),
 )
 _BY_NAME = {specification.name: specification for specification in PARAMETERS}
+
+_NEVER_EMPTY = ('model', 'device', 'capture_directory')
 
 # A camera's name becomes a part of topic names.
 _CAMERA_NAME = re.compile(r'[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*')
@@ -135,6 +186,14 @@ class Settings:
     min_confidence: float
     allowed_classes: tuple[str, ...]
     forbidden_classes: tuple[str, ...]
+    max_rate_hz: float
+    max_class_share: float
+    max_void_share: float
+    capture_directory: str
+    capture_frames: int
+    capture_flagged: bool
+    stall_warn_seconds: float
+    stall_error_seconds: float
 
 
 def default_settings() -> Settings:
@@ -143,6 +202,15 @@ def default_settings() -> Settings:
         specification.name: specification.default for specification in PARAMETERS
     }
     return Settings(**values)
+
+
+def same_model(settings: Settings, other: Settings) -> bool:
+    """Return whether both ask for the same model, loaded in the same way."""
+    return (settings.model, settings.device, settings.input_long_side) == (
+        other.model,
+        other.device,
+        other.input_long_side,
+    )
 
 
 def changed_settings(
@@ -171,6 +239,11 @@ def changed_settings(
                 f'clean it up first'
             )
         values[name] = value
+    if values['stall_error_seconds'] < values['stall_warn_seconds']:
+        raise HierSegError(
+            f'parameter stall_error_seconds: {values["stall_error_seconds"]} is less than '
+            f'stall_warn_seconds, {values["stall_warn_seconds"]}; set both in one call'
+        )
     return Settings(**values)
 
 
@@ -204,6 +277,8 @@ def _checked_value(specification: ParameterSpecification, value: Any) -> Value:
         raise HierSegError(
             f'parameter {name}: must be one of {", ".join(specification.choices)}, not {value!r}'
         )
+    if name in _NEVER_EMPTY and not value:
+        raise HierSegError(f'parameter {name}: must not be empty')
     return value
 
 
@@ -272,11 +347,11 @@ def _descriptor(specification: ParameterSpecification) -> ParameterDescriptor:
     return descriptor
 
 
-def as_string_arrays(parameters: list[Parameter]) -> list[Parameter]:
-    """Give empty lists meant for a string-array parameter that type.
+def with_declared_types(parameters: list[Parameter]) -> list[Parameter]:
+    """Give values that the command line sends as another type the type that was declared.
 
-    The command line cannot tell what an empty list is a list of, and sends some other type, which
-    rclpy would refuse.
+    It cannot tell what an empty list is a list of, nor that 1 is meant as 1.0; rclpy would refuse
+    both.
     """
     converted = []
     for parameter in parameters:
@@ -288,5 +363,11 @@ def as_string_arrays(parameters: list[Parameter]) -> list[Parameter]:
             and len(parameter.value) == 0
         ):
             parameter = Parameter(parameter.name, Parameter.Type.STRING_ARRAY, [])
+        elif (
+            specification is not None
+            and isinstance(specification.default, float)
+            and parameter.type_ == Parameter.Type.INTEGER
+        ):
+            parameter = Parameter(parameter.name, Parameter.Type.DOUBLE, float(parameter.value))
         converted.append(parameter)
     return converted

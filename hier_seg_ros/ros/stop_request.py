@@ -24,6 +24,9 @@ class StopRequest:
         self.signalled = False
         signal.signal(signal.SIGINT, self._handle)
         signal.signal(signal.SIGTERM, self._handle)
+        # The system may hand a signal to any thread, but Python's handler runs on the main one,
+        # which may be asleep in `wait`: this wakes it.
+        signal.set_wakeup_fd(self._write_end, warn_on_full_buffer=False)
 
     def set(self) -> None:
         """Request the stop from any thread."""

@@ -2,8 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The transport profile with which large images arrive between processes of one machine."""
 
+import fcntl
 import os
+import re
+import time
 from collections.abc import MutableMapping
+from importlib import metadata
 from pathlib import Path
 
 from hier_seg_ros.errors import HierSegError
@@ -11,9 +15,17 @@ from hier_seg_ros.resources import share_folder
 
 # Fast DDS 2 reads the first, Fast DDS 3 (ROS 2 Kilted and later) only the second.
 PROFILE_VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
+# Chooses among Fast DDS's own transports, such as LARGE_DATA; a profile would take its place.
+TRANSPORTS_VARIABLE = 'FASTDDS_BUILTIN_TRANSPORTS'
 SHARED_MEMORY_FOLDER = Path('/dev/shm')
 # The segment of config/fastdds_large_images.xml and some room for Fast DDS's own bookkeeping.
 SHARED_MEMORY_BYTES = (64 + 4) * 1024 * 1024
+# Fast DDS's segments, of versions 2 and 3. The owner of one keeps a lock on the file of the same
+# name with this suffix; `fastdds shm clean` tells by the same lock whether the owner is alive.
+SEGMENT_NAME = re.compile(r'(fastrtps|fastdds)_[0-9a-f]{16}')
+LOCK_SUFFIX = '_el'
+# A younger lock file may be one that its owner has made and not locked yet.
+LEFTOVER_SECONDS = 60.0
 
 
 def use_dds_profile(
@@ -25,8 +37,9 @@ def use_dds_profile(
 
     Args:
         choice: 'auto' takes config/fastdds_large_images.xml, or the one for UDP where the shared
-            memory is too small, unless the user has set a profile or another middleware is in
-            use; 'none' changes nothing; anything else is the path of an XML profile.
+            memory is too small, unless the user has set a profile or a transport or another
+            middleware is in use. What killed processes have left in shared memory is removed
+            before. 'none' changes nothing; anything else is the path of an XML profile.
         environment: the environment variables, which are changed.
         shared_memory_folder: where the system keeps shared memory.
 
@@ -42,10 +55,11 @@ def use_dds_profile(
     if choice != 'auto':
         _set_profile(Path(choice), environment)
         return None
-    if any(environment.get(variable) for variable in PROFILE_VARIABLES):
+    if any(environment.get(variable) for variable in (*PROFILE_VARIABLES, TRANSPORTS_VARIABLE)):
         return None
     if 'fastrtps' not in environment.get('RMW_IMPLEMENTATION', 'rmw_fastrtps_cpp'):
         return None
+    _remove_leftovers(shared_memory_folder)
     free_bytes = _free_bytes(shared_memory_folder)
     if free_bytes >= SHARED_MEMORY_BYTES:
         _set_profile(share_folder() / 'config' / 'fastdds_large_images.xml', environment)
@@ -58,13 +72,49 @@ def use_dds_profile(
     )
 
 
+def profile_variables() -> tuple[str, ...]:
+    """Return the variables from which Fast DDS takes its profile here.
+
+    Only one where the release is known: Kilted (rclpy 9) and later warn wherever the old one is
+    set.
+    """
+    try:
+        release = int(metadata.version('rclpy').partition('.')[0])
+    except metadata.PackageNotFoundError:
+        return PROFILE_VARIABLES
+    return PROFILE_VARIABLES[1:] if release >= 9 else PROFILE_VARIABLES[:1]
+
+
 def _set_profile(path: Path, environment: MutableMapping[str, str]) -> None:
     if not path.is_file():
         raise HierSegError(
             f'{path}: no such DDS profile; give the path of an XML file, auto or none'
         )
     for variable in PROFILE_VARIABLES:
+        environment.pop(variable, None)
+    for variable in profile_variables():
         environment[variable] = str(path.resolve())
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove the segments of processes that have ended without doing so.
+
+    Nothing else ever does: each process that is killed would cost 64 MB until the next reboot.
+    """
+    for lock_path in folder.glob(f'*{LOCK_SUFFIX}'):
+        segment_path = folder / lock_path.name.removesuffix(LOCK_SUFFIX)
+        if not SEGMENT_NAME.fullmatch(segment_path.name):
+            continue
+        try:
+            if time.time() - lock_path.stat().st_mtime < LEFTOVER_SECONDS:
+                continue
+            with lock_path.open('ab') as lock_file:
+                fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                segment_path.unlink(missing_ok=True)
+                lock_path.unlink()
+        # In use, another user's, or already removed by another process that starts.
+        except OSError:
+            continue
 
 
 def _free_bytes(folder: Path) -> int:

@@ -9,6 +9,7 @@ classifier costs as much as there are pixels of its parent.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
@@ -81,7 +82,9 @@ class DecisionRule:
         `logits_of` returns a classifier's logits (C, h, w); it is called only for classifiers
         whose parent was decided somewhere. Returns the node ids (height, width) uint8, 255 where
         nothing was decided, and, if `confidence` is asked for, the product of the softmax values
-        on the decided path (height, width) float32, 0 where nothing was decided.
+        on the decided path (height, width) float32, 0 where nothing was decided. A pixel at which
+        the logits that decide are NaN or infinite stays at the parent, so at the root at 255: the
+        largest of them would be a class by chance.
         """
         with_softmax = confidence or self.options.min_confidence > 0.0
         root, *others = self.choices
@@ -143,14 +146,17 @@ class DecisionRule:
         parent_id = choice.parent_id
         if self.options.void_decisions == 'replace':
             value, winner = logits.narrow(axis, 0, logits.shape[axis] - 1).max(axis)
+            evidence = value + logits.select(axis, -1)
         else:
             value, winner = logits.max(axis)
+            evidence = value
         # The last entry, "unlabelled", and what may not be reported lead back to the parent.
         table = [
             node_id if may else parent_id
             for node_id, may in zip(choice.node_ids, choice.reported, strict=True)
         ]
         ids = torch.tensor(table, dtype=torch.uint8, device=device)[winner]
+        _stay_where_not_finite(ids, evidence, parent_id)
         if not with_softmax:
             return ids, None
         probability = torch.exp(value - torch.logsumexp(logits, axis))
@@ -159,6 +165,15 @@ class DecisionRule:
             ids = torch.where(after >= self.options.min_confidence, ids, parent_id)
         stays = torch.zeros_like(after) if before is None else before
         return ids, torch.where(ids != parent_id, after, stays)
+
+
+def _stay_where_not_finite(ids: Tensor, evidence: Tensor, parent_id: int) -> None:
+    """Put `parent_id` into `ids` where `evidence`, of the same shape, is NaN or infinite."""
+    # The sum shows whether there is any, in a tenth of the time. To read it from a GPU would mean
+    # to wait for it.
+    if evidence.device.type == 'cpu' and math.isfinite(evidence.sum()):
+        return
+    ids.masked_fill_(~(evidence.abs() < math.inf), parent_id)
 
 
 def _block_length(logits: Tensor) -> int:

@@ -14,6 +14,10 @@ from PIL import Image, ImageOps
 
 from hier_seg_ros.errors import HierSegError
 
+# Of a camera's image: more than sensors of robots have. A few kB may claim any size, and decoding
+# them would take the memory for it.
+MOST_PIXELS = 2**26
+
 
 def read_image(path: str | Path) -> NDArray[np.uint8]:
     """Return an image file as (H, W, 3) uint8 RGB, turned upright as its EXIF tag says.
@@ -24,21 +28,60 @@ def read_image(path: str | Path) -> NDArray[np.uint8]:
         data = Path(path).read_bytes()
     except OSError as error:
         raise HierSegError(f'{path}: cannot be read ({error.strerror}); check the path') from error
-    return decode_image(data, str(path))
+    return _as_rgb(_decode(data, str(path), upright=True))
 
 
 def decode_image(data: bytes, name: str) -> NDArray[np.uint8]:
-    """Return a JPEG, PNG or other encoded image as (H, W, 3) uint8 RGB.
+    """Return a camera's JPEG or PNG image as (H, W, 3) uint8 RGB, not turned.
 
-    `name` stands for it in errors. Raises HierSegError if it is no image or is cut off.
+    `name` stands for it in errors. An EXIF orientation is not applied, because labels are to lie
+    on the pixels that the camera sent. Raises HierSegError if it is no JPEG or PNG, is cut off or
+    has over 2**26 pixels.
     """
+    return _as_rgb(decode_pixels(data, name))
+
+
+def decode_pixels(data: bytes, name: str) -> NDArray[np.uint8]:
+    """Do as ``decode_image``, but leave a grey image (H, W)."""
+    return _decode(data, name, upright=False, formats=('JPEG', 'PNG'), most_pixels=MOST_PIXELS)
+
+
+def _decode(
+    data: bytes,
+    name: str,
+    *,
+    upright: bool,
+    formats: tuple[str, ...] | None = None,
+    most_pixels: int | None = None,
+) -> NDArray[np.uint8]:
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            upright = ImageOps.exif_transpose(image)
-            return np.array(upright.convert('RGB'))
+        with Image.open(io.BytesIO(data), formats=formats) as image:
+            if most_pixels is not None and image.width * image.height > most_pixels:
+                raise ValueError(f'{image.width} x {image.height} pixels are too many')
+            return _pixels(ImageOps.exif_transpose(image) if upright else image)
     # Pillow raises SyntaxError, ValueError or OSError, depending on how a file is broken.
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise HierSegError(f'{name}: is no image that can be read ({error}); remove it') from error
+    except (
+        OSError,
+        SyntaxError,
+        ValueError,
+        Image.DecompressionBombError,
+        Image.DecompressionBombWarning,
+    ) as error:
+        reason = ' '.join(str(error).split())
+        raise HierSegError(f'{name}: is no image that can be read ({reason}); remove it') from error
+
+
+def _pixels(image: Image.Image) -> NDArray[np.uint8]:
+    """Return (H, W) of grey images, (H, W, 3) of others; of 16 bits the upper 8."""
+    if image.mode.startswith('I'):  # 16 bits, in a mode that depends on Pillow's version
+        return (np.asarray(image) >> 8).clip(0, 255).astype(np.uint8)
+    mode = 'L' if image.mode in ('1', 'L', 'LA') else 'RGB'
+    # Converting to the same mode copies, which takes twice as long as decoding a JPEG image.
+    return np.array(image if image.mode == mode else image.convert(mode))
+
+
+def _as_rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return pixels if pixels.ndim == 3 else np.repeat(pixels[:, :, None], 3, axis=2)
 
 
 def write_png(path: str | Path, array: NDArray[np.uint8]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from encoded_pixels import encode
 
 from hier_seg_ros.evaluation.bags import (
     Bag,
@@ -94,6 +95,27 @@ def test_segmenter_runs_on_a_bag(
     assert 'traffic_signs' in scores['scores']
     assert str(untrained_model) in scores['command'] and 'untrained' in scores['predictions']
     assert list(tmp_path.glob('out/.*')) == []
+
+
+def test_camera_that_sends_yuv_is_evaluated(
+    street_bag: Path, untrained_model: Path, tmp_path: Path
+) -> None:
+    orange = np.full((64, 96, 3), [220, 120, 30], np.uint8)
+    path, out = tmp_path / 'yuv', tmp_path / 'evaluation'
+    with Bag(street_bag) as signs, BagWriter(path) as writer:
+        for truth in signs.images('/ground_truth/traffic_signs/labels'):
+            message = image_message(encode('nv12', orange), truth.stamp, 'camera')
+            message.encoding, message.height = 'nv12', 64
+            writer.write('/camera', message, truth.stamp)
+            labels = image_message(truth.pixels, truth.stamp, 'camera')
+            writer.write(truth.topic, labels, truth.stamp)
+    assert main([str(path), '--model', str(untrained_model), '--out', str(out)]) == 0
+    scores = scores_of(out)
+    assert scores['image_topic'] == '/camera'
+    assert scores['images']['evaluated'] == 3 and scores['images']['rejected'] == 0
+    assert scores['signs']['signs'] == 3
+    seen = read_image(out / 'photographs' / '000.jpg')
+    np.testing.assert_allclose(seen.astype(int), orange, atol=6)
 
 
 def test_report_refers_to_files_that_are_there(

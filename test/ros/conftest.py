@@ -18,6 +18,8 @@ sys.path.append(str(Path(__file__).parent))
 if TYPE_CHECKING:
     from ros_client import Client
 
+    from hier_seg_ros.segmenter.network import NetworkOptions
+
 
 @pytest.fixture(scope='session', autouse=True)
 def own_ros_domain() -> None:
@@ -65,6 +67,44 @@ def varied_model(untrained_model: Path, tmp_path_factory: pytest.TempPathFactory
                     branch.classifier.bias[index] = 6.0
     folder = tmp_path_factory.mktemp('models') / 'varied'
     write_model_folder(folder, description, hierarchy, network.eval(), '# An untrained model\n')
+    return folder
+
+
+@pytest.fixture(scope='session')
+def shallow_model(
+    tiny_network_options: NetworkOptions, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Return a model folder with a tree of two levels that shares no class with the default."""
+    import torch
+    import yaml
+
+    from hier_seg_ros.hierarchy import Hierarchy
+    from hier_seg_ros.segmenter.model_folder import (
+        InputOptions,
+        ModelDescription,
+        write_model_folder,
+    )
+    from hier_seg_ros.segmenter.network import build_network
+
+    folder = tmp_path_factory.mktemp('models') / 'shallow'
+    tree = folder.with_suffix('.yaml')
+    nodes = [
+        {'id': 200, 'name': 'ground', 'color': [1, 2, 3]},
+        {'id': 201, 'name': 'thing', 'color': [4, 5, 6]},
+        {'id': 202, 'name': 'box', 'color': [7, 8, 9], 'parent': 'thing'},
+        {'id': 203, 'name': 'ball', 'color': [9, 8, 9], 'parent': 'thing'},
+    ]
+    tree.write_text(yaml.safe_dump({'format': 1, 'name': 'shallow', 'nodes': nodes}))
+    hierarchy = Hierarchy.load(tree)
+    torch.manual_seed(3)
+    description = ModelDescription(
+        name='shallow',
+        network=tiny_network_options,
+        input=InputOptions(256, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+        supervised=tuple(node.name for node in hierarchy.nodes),
+    )
+    network = build_network(tiny_network_options, hierarchy)
+    write_model_folder(folder, description, hierarchy, network, '# An untrained model\n')
     return folder
 
 

@@ -18,6 +18,10 @@ from typing import Any
 
 import numpy as np
 import rclpy
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+from rcl_interfaces.srv import SetParametersAtomically
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
@@ -177,6 +181,47 @@ class Client:
         self.wait_for(future.done, f'an answer of {name}')
         self.node.destroy_client(client)
         return future.result()
+
+    def send(self, service_class: Any, name: str, request: Any) -> None:
+        """Call a service without waiting for the response."""
+        client = self.node.create_client(service_class, name)
+        assert client.wait_for_service(DEADLINE), f'no service {name}'
+        client.call_async(request)
+
+
+class Lifecycle:
+    """The lifecycle services of a node."""
+
+    def __init__(self, client: Client, node_name: str) -> None:
+        self._client = client
+        self._node_name = node_name
+
+    def state(self) -> int:
+        response = self._client.call(GetState, f'{self._node_name}/get_state', GetState.Request())
+        return response.current_state.id
+
+    def change(self, transition: int) -> bool:
+        request = ChangeState.Request(transition=Transition(id=transition))
+        return self._client.call(ChangeState, f'{self._node_name}/change_state', request).success
+
+
+def parameter(name: str, value: Any) -> Parameter:
+    """Return a parameter message."""
+    kind, field = {
+        bool: (ParameterType.PARAMETER_BOOL, 'bool_value'),
+        int: (ParameterType.PARAMETER_INTEGER, 'integer_value'),
+        float: (ParameterType.PARAMETER_DOUBLE, 'double_value'),
+        str: (ParameterType.PARAMETER_STRING, 'string_value'),
+        list: (ParameterType.PARAMETER_STRING_ARRAY, 'string_array_value'),
+    }[type(value)]
+    return Parameter(name=name, value=ParameterValue(type=kind, **{field: value}))
+
+
+def set_parameters(client: Client, node_name: str, *parameters: Parameter) -> Any:
+    """Set parameters in one call; return its result."""
+    request = SetParametersAtomically.Request(parameters=list(parameters))
+    name = f'{node_name}/set_parameters_atomically'
+    return client.call(SetParametersAtomically, name, request).result
 
 
 _stamp_seconds = 0

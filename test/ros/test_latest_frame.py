@@ -83,3 +83,6 @@ def test_errors_are_throttled_by_key():
     assert not throttle.allows('step')
     now = 5.0
     assert throttle.allows('step')
+    assert not throttle.allows('step')
+    throttle.reset()
+    assert throttle.allows('step')

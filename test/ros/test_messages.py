@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 
 import numpy as np
 import PIL.Image
@@ -13,56 +15,21 @@ pytest.importorskip('rclpy', reason='needs ROS 2 (rclpy)')
 
 from array import array
 
+from encoded_pixels import mosaic, ramps
 from ros_client import image, street
 from sensor_msgs.msg import CameraInfo, CompressedImage
 
 from hier_seg_ros.ros.messages import (
-    ENCODINGS,
-    InvalidFrameError,
     camera_info_message,
     check_image,
     image_message,
-    rgb_from_compressed_image,
     rgb_from_image,
 )
+from hier_seg_ros.segmenter.image_encodings import InvalidFrameError
+from hier_seg_ros.segmenter.image_messages import rgb_from_compressed_image
 
 RGB = street(6, 10)
 GRAY = np.ascontiguousarray(RGB[:, :, 0])
-ALPHA = np.full((6, 10, 1), 77, np.uint8)
-AS_SENT = {
-    'rgb8': RGB,
-    'bgr8': np.ascontiguousarray(RGB[:, :, ::-1]),
-    'rgba8': np.concatenate([RGB, ALPHA], axis=2),
-    'bgra8': np.concatenate([RGB[:, :, ::-1], ALPHA], axis=2),
-    'mono8': GRAY,
-    '8UC1': GRAY,
-    '8UC3': np.ascontiguousarray(RGB[:, :, ::-1]),
-}
-
-
-def test_every_encoding_has_a_test():
-    assert set(AS_SENT) == set(ENCODINGS)
-
-
-@pytest.mark.parametrize('padding', [0, 5])
-@pytest.mark.parametrize('encoding', list(ENCODINGS))
-def test_pixels_are_read(encoding, padding):
-    sent = AS_SENT[encoding]
-    rows = sent.reshape(6, -1)
-    padded = np.concatenate([rows, np.full((6, padding), 200, np.uint8)], axis=1)
-    message = image(sent, encoding)
-    message.step = padded.shape[1]
-    message.data = array('B', padded.tobytes())
-
-    expected = np.repeat(GRAY[:, :, None], 3, axis=2) if sent.ndim == 2 else RGB
-    np.testing.assert_array_equal(rgb_from_image(message), expected)
-
-
-def test_rgb8_is_not_copied():
-    message = image(RGB)
-    pixels = rgb_from_image(message)
-    message.data[0] ^= 255
-    assert pixels[0, 0, 0] == message.data[0]
 
 
 def broken(**changes):
@@ -79,6 +46,7 @@ def broken(**changes):
         (broken(height=0), 'size', '10 x 0'),
         (broken(step=29), 'step', '29'),
         (broken(step=31), 'data_length', '180 bytes'),
+        (broken(data=array('B', bytes(210))), 'data_length', '210 bytes'),
         (broken(data=array('B', bytes(179))), 'data_length', '179 bytes'),
         (broken(data=array('B')), 'data_length', '0 bytes'),
         (broken(height=7), 'data_length', '180 bytes'),
@@ -98,41 +66,211 @@ def test_byte_order_does_not_matter_to_bytes():
     np.testing.assert_array_equal(rgb_from_image(broken(is_bigendian=1)), RGB)
 
 
-def compressed(pixels, form, format_text=None):
+def compressed(picture, form, format_text=None, **options):
+    """Return a CompressedImage of a Pillow image or of what one can be made of."""
+    if isinstance(picture, np.ndarray):
+        picture = PIL.Image.fromarray(picture)
     buffer = io.BytesIO()
-    PIL.Image.fromarray(pixels).save(buffer, format=form)
-    message = CompressedImage(format=format_text or form)
+    picture.save(buffer, format=form, **options)
+    message = CompressedImage(format=form if format_text is None else format_text)
     message.data = array('B', buffer.getvalue())
     return message
 
 
-def test_png_is_decoded_exactly():
-    np.testing.assert_array_equal(rgb_from_compressed_image(compressed(RGB, 'png')), RGB)
+def refused(message):
+    with pytest.raises(InvalidFrameError) as caught:
+        rgb_from_compressed_image(message)
+    assert '\n' not in str(caught.value)
+    return caught.value
 
 
-def test_jpeg_is_decoded_with_its_colours_in_order():
-    red = np.zeros((16, 16, 3), np.uint8)
+@pytest.mark.parametrize('format_text', ['png', 'rgb8; png compressed bgr8', '', 'jpeg'])
+def test_png_is_decoded_exactly_whatever_the_format_is_called(format_text):
+    message = compressed(RGB, 'png', format_text)
+    np.testing.assert_array_equal(rgb_from_compressed_image(message), RGB)
+
+
+@pytest.mark.parametrize(
+    'format_text',
+    [
+        'jpeg',
+        'jpg',
+        '',
+        'rgb8; jpeg compressed bgr8',
+        'bgra8; jpeg compressed bgr8',
+        'bayer_rggb8; jpeg compressed bgr8',
+        'yuv422_yuy2; jpeg compressed bgr8',
+    ],
+)
+def test_jpeg_is_decoded_with_its_colors_in_order(format_text):
+    red = np.zeros((16, 24, 3), np.uint8)
     red[:, :, 0] = 255
-    pixels = rgb_from_compressed_image(compressed(red, 'jpeg', 'rgb8; jpeg compressed bgr8'))
-    assert pixels.shape == (16, 16, 3)
+    pixels = rgb_from_compressed_image(compressed(red, 'jpeg', format_text))
+    assert pixels.shape == (16, 24, 3)
+    assert pixels.dtype == np.uint8
     assert pixels[..., 0].min() > 240
     assert pixels[..., 1:].max() < 15
 
 
-def test_bad_compressed_images_are_refused():
-    message = compressed(street(64, 64), 'jpeg')
-    message.data = message.data[: len(message.data) // 2]
-    with pytest.raises(InvalidFrameError) as caught:
-        rgb_from_compressed_image(message)
-    assert caught.value.reason == 'compressed'
+PALETTE = np.arange(256)[:, None] * [1, 0, 0] + [0, 7, 9]
+PICTURES = {
+    'gray': (PIL.Image.fromarray(GRAY), GRAY),
+    'gray and alpha': (
+        PIL.Image.merge('LA', [PIL.Image.fromarray(GRAY), PIL.Image.new('L', (10, 6), 3)]),
+        GRAY,
+    ),
+    'black and white': (PIL.Image.fromarray(GRAY > 100), np.uint8(GRAY > 100) * 255),
+    'color and alpha': (PIL.Image.fromarray(np.dstack([RGB, GRAY])), RGB),
+    'palette': (PIL.Image.fromarray(GRAY), PALETTE[GRAY]),
+}
+PICTURES['palette'][0].putpalette(PALETTE.astype(np.uint8).tobytes())
 
-    with pytest.raises(InvalidFrameError) as caught:
-        rgb_from_compressed_image(CompressedImage(format='jpeg'))
-    assert caught.value.reason == 'data_length'
 
-    with pytest.raises(InvalidFrameError) as caught:
-        rgb_from_compressed_image(compressed(RGB, 'png', '16UC1; compressedDepth png'))
-    assert caught.value.reason == 'encoding'
+@pytest.mark.parametrize('kind', PICTURES)
+def test_every_kind_of_png_becomes_rgb(kind):
+    picture, expected = PICTURES[kind]
+    pixels = rgb_from_compressed_image(compressed(picture, 'png'))
+    if expected.ndim == 2:
+        expected = expected[:, :, None].repeat(3, axis=2)
+    np.testing.assert_array_equal(pixels, expected)
+
+
+def png_of_16_bits(samples):
+    """Return a PNG file of H x W (gray) or H x W x 3 (color) samples, written chunk by chunk."""
+    height, width = samples.shape[:2]
+    color_type = 0 if samples.ndim == 2 else 2
+    rows = b''.join(b'\0' + row.astype('>u2').tobytes() for row in samples)
+    chunks = [
+        (b'IHDR', struct.pack('>IIBBBBB', width, height, 16, color_type, 0, 0, 0)),
+        (b'IDAT', zlib.compress(rows)),
+        (b'IEND', b''),
+    ]
+    return b'\x89PNG\r\n\x1a\n' + b''.join(
+        struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
+        for kind, data in chunks
+    )
+
+
+@pytest.mark.parametrize('format_text', ['mono16; png compressed ', '16UC1; png compressed '])
+def test_16_bit_gray_png_keeps_its_range(format_text):
+    samples = np.array([[0, 255, 256, 32768, 65279, 65535]], np.uint16).repeat(2, axis=0)
+    message = CompressedImage(format=format_text, data=array('B', png_of_16_bits(samples)))
+    pixels = rgb_from_compressed_image(message)
+    assert pixels.shape == (2, 6, 3)
+    assert (pixels == np.array([0, 0, 1, 128, 254, 255])[None, :, None]).all()
+
+
+def test_16_bit_color_png_keeps_its_range():
+    samples = RGB.astype(np.uint16) * 257
+    message = CompressedImage(format='rgb16; png compressed bgr16')
+    message.data = array('B', png_of_16_bits(samples))
+    np.testing.assert_array_equal(rgb_from_compressed_image(message), RGB)
+
+
+def test_gray_and_cmyk_jpeg_become_rgb():
+    gray = np.full((8, 8), 90, np.uint8)
+    pixels = rgb_from_compressed_image(compressed(gray, 'jpeg', 'mono8; jpeg compressed '))
+    assert pixels.shape == (8, 8, 3)
+    assert np.abs(pixels.astype(int) - 90).max() <= 2
+    red = PIL.Image.new('RGB', (8, 8), (255, 0, 0)).convert('CMYK')
+    pixels = rgb_from_compressed_image(compressed(red, 'jpeg'))
+    assert pixels[..., 0].min() > 240
+    assert pixels[..., 1:].max() < 15
+
+
+@pytest.mark.parametrize('bits', [8, 16])
+@pytest.mark.parametrize('pattern', ['rggb', 'bggr', 'gbrg', 'grbg'])
+def test_a_compressed_mosaic_gets_its_colors(pattern, bits):
+    # image_transport compresses a Bayer image as if it were gray.
+    rgb = ramps(8, 10)
+    pixels = mosaic(rgb, pattern)
+    message = compressed(pixels, 'png', f'bayer_{pattern}{bits}; png compressed ')
+    if bits == 16:
+        message.data = array('B', png_of_16_bits(pixels.astype(np.uint16) * 257))
+    difference = np.abs(rgb_from_compressed_image(message).astype(int) - rgb)
+    assert difference[1:-1, 1:-1].max() <= 1
+
+
+def test_the_exif_orientation_is_not_applied():
+    exif = PIL.Image.Exif()
+    exif[0x0112] = 6  # turn by 90 degrees
+    for form in ('jpeg', 'png'):
+        message = compressed(street(16, 24), form, exif=exif)
+        assert rgb_from_compressed_image(message).shape == (16, 24, 3)
+
+
+def test_a_jpeg_without_huffman_tables_is_decoded():
+    # Webcams leave them out of MJPEG; the tables of the standard are meant.
+    message = compressed(street(16, 24), 'jpeg')
+    whole = rgb_from_compressed_image(message)
+    data = message.data.tobytes()
+    start = data.index(b'\xff\xc4')
+    end = start
+    while data[end : end + 2] == b'\xff\xc4':
+        end += 2 + int.from_bytes(data[end + 2 : end + 4], 'big')
+    message.data = array('B', data[:start] + data[end:])
+    np.testing.assert_array_equal(rgb_from_compressed_image(message), whole)
+
+
+@pytest.mark.parametrize('form', ['jpeg', 'png'])
+def test_a_picture_cut_off_anywhere_is_refused(form):
+    message = compressed(street(64, 64), form)
+    whole = message.data
+    for length in {1, 2, 8, 20, len(whole) // 4, len(whole) // 2, len(whole) * 9 // 10}:
+        message.data = whole[:length]
+        assert refused(message).reason == 'compressed'
+
+
+def test_what_is_no_jpeg_or_png_is_refused():
+    assert refused(CompressedImage(format='jpeg')).reason == 'data_length'
+    assert refused(CompressedImage(format='jpeg', data=array('B', bytes(99)))).reason == (
+        'compressed'
+    )
+    for form in ('gif', 'bmp', 'tiff', 'eps'):
+        error = refused(compressed(RGB, form, f'rgb8; {form} compressed '))
+        assert error.reason == 'compressed'
+        assert form in str(error)
+    depth = compressed(RGB, 'png', '16UC1; compressedDepth png')
+    assert refused(depth).reason == 'encoding'
+
+
+def test_a_picture_that_claims_a_huge_size_is_refused_before_it_is_decoded():
+    png = compressed(RGB, 'png').data.tobytes()
+    start = png.index(b'IHDR')
+    for width, height in [(50000, 50000), (9000, 9000), (2**31 - 1, 1), (1, 70_000_000)]:
+        header = b'IHDR' + struct.pack('>II', width, height) + png[start + 12 : start + 17]
+        data = png[:start] + header + struct.pack('>I', zlib.crc32(header)) + png[start + 21 :]
+        message = CompressedImage(format='png', data=array('B', data))
+        assert 'pixels' in str(refused(message))
+    jpeg = compressed(RGB, 'jpeg').data.tobytes()
+    start = jpeg.index(b'\xff\xc0') + 5
+    data = jpeg[:start] + struct.pack('>HH', 65500, 65500) + jpeg[start + 4 :]
+    assert 'pixels' in str(refused(CompressedImage(format='jpeg', data=array('B', data))))
+
+
+@pytest.mark.parametrize('form', ['jpeg', 'png'])
+def test_damaged_pictures_are_decoded_or_refused(form):
+    random = np.random.default_rng(21)
+    whole = np.frombuffer(compressed(street(24, 32), form).data, np.uint8)
+    refusals = 0
+    for _ in range(1500):
+        data = whole.copy()
+        # Most of the headers lie at the beginning.
+        place = random.integers(0, len(data) if random.random() < 0.5 else 200, 3) % len(data)
+        data[place] = random.integers(0, 256, 3)
+        if random.random() < 0.2:
+            data = np.delete(data, slice(place[0], place[0] + random.integers(1, 9)))
+        message = CompressedImage(format=form, data=array('B', data.tobytes()))
+        try:
+            pixels = rgb_from_compressed_image(message)
+        except InvalidFrameError as error:
+            assert '\n' not in str(error)
+            refusals += 1
+        else:
+            assert pixels.dtype == np.uint8
+            assert pixels.ndim == 3
+            assert pixels.shape[2] == 3
+    assert refusals > 100
 
 
 @pytest.mark.parametrize(('pixels', 'encoding', 'step'), [(RGB, 'rgb8', 30), (GRAY, 'mono8', 10)])

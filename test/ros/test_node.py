@@ -18,10 +18,17 @@ import torch
 pytest.importorskip('rclpy', reason='needs ROS 2 (rclpy)')
 
 from lifecycle_msgs.msg import State, Transition
-from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
-from rcl_interfaces.srv import SetParameters, SetParametersAtomically
-from ros_client import Command, image, pixels_of, street
+from rcl_interfaces.srv import SetParameters
+from ros_client import (
+    Command,
+    Lifecycle,
+    image,
+    parameter,
+    pixels_of,
+    set_parameters,
+    street,
+)
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import String
 
@@ -199,33 +206,17 @@ def test_camera_info_comes_beside_the_images_under_their_stamp(camera, client):
     assert collected[0][-1].header == sent.header
 
 
-def parameter(name, value):
-    kind = {
-        float: (ParameterType.PARAMETER_DOUBLE, 'double_value'),
-        str: (ParameterType.PARAMETER_STRING, 'string_value'),
-        list: (ParameterType.PARAMETER_STRING_ARRAY, 'string_array_value'),
-    }[type(value)]
-    return Parameter(name=name, value=ParameterValue(type=kind[0], **{kind[1]: value}))
-
-
-def set_parameters(client, *parameters):
-    request = SetParametersAtomically.Request(parameters=list(parameters))
-    return client.call(
-        SetParametersAtomically, '/segmenter/set_parameters_atomically', request
-    ).result
-
-
 def test_parameters_change_between_frames(camera, client, segmenter):
     overlays = client.collect('/segmenter/overlay', Image)
     rgb = street()
-    assert set_parameters(client, parameter('overlay_alpha', 0.0)).successful
+    assert set_parameters(client, '/segmenter', parameter('overlay_alpha', 0.0)).successful
     (answer,) = client.ask(camera, image(rgb), [overlays])
     assert np.array_equal(pixels_of(answer), rgb)
-    assert set_parameters(client, parameter('overlay_alpha', 0.5)).successful
+    assert set_parameters(client, '/segmenter', parameter('overlay_alpha', 0.5)).successful
 
     name = segmenter.hierarchy.nodes_at_level(1)[0].name
     labels = client.collect('/segmenter/level_1/labels', Image)
-    assert set_parameters(client, parameter('allowed_classes', [name])).successful
+    assert set_parameters(client, '/segmenter', parameter('allowed_classes', [name])).successful
     (answer,) = client.ask(camera, image(rgb), [labels])
     allowed = {segmenter.hierarchy.node(name).id, UNLABELLED}
     assert set(np.unique(pixels_of(answer))) <= allowed
@@ -234,7 +225,7 @@ def test_parameters_change_between_frames(camera, client, segmenter):
     empty = Parameter(
         name='allowed_classes', value=ParameterValue(type=ParameterType.PARAMETER_BOOL_ARRAY)
     )
-    assert set_parameters(client, empty).successful
+    assert set_parameters(client, '/segmenter', empty).successful
     (answer,) = client.ask(camera, image(rgb), [labels])
     assert not set(np.unique(pixels_of(answer))) <= allowed
 
@@ -245,14 +236,17 @@ def test_parameters_change_between_frames(camera, client, segmenter):
         ('overlay_alpha', 1.5, 'overlay_alpha'),
         ('void_decisions', 'drop', 'must be one of keep, replace'),
         ('forbidden_classes', ['No Such Class'], 'No Such Class'),
-        ('model', 'another', 'clean it up first'),
+        ('model', 'another', "model 'another'"),
+        ('image_transport', 'compressed', 'clean it up first'),
         ('min_confidence', float('nan'), 'min_confidence'),
     ],
 )
 def test_bad_parameters_are_refused_with_all_that_came_along(
     camera, client, segmenter, name, value, reason
 ):
-    result = set_parameters(client, parameter('overlay_alpha', 1.0), parameter(name, value))
+    result = set_parameters(
+        client, '/segmenter', parameter('overlay_alpha', 1.0), parameter(name, value)
+    )
     assert not result.successful
     assert reason in result.reason
     overlays = client.collect('/segmenter/overlay', Image)
@@ -284,25 +278,17 @@ def test_label_info_names_what_can_occur(node, client, segmenter):
     assert names == {**expected, UNLABELLED: 'unlabelled'}
 
 
-class Lifecycle:
-    """The lifecycle services of a node."""
+def test_the_threshold_of_label_info_follows_min_confidence(node, client):
+    pytest.importorskip('vision_msgs', reason='needs vision_msgs')
+    from vision_msgs.msg import LabelInfo
 
-    def __init__(self, client, node_name):
-        self._client = client
-        self._node_name = node_name
-
-    def state(self):
-        response = self._client.call(GetState, f'{self._node_name}/get_state', GetState.Request())
-        return response.current_state.id
-
-    def change(self, transition):
-        request = ChangeState.Request(transition=Transition(id=transition))
-        try:
-            return self._client.call(
-                ChangeState, f'{self._node_name}/change_state', request
-            ).success
-        except AssertionError:
-            return False
+    messages = client.collect('/segmenter/level_1/label_info', LabelInfo, latched=True)
+    for threshold in (0.25, 0.0):
+        change = parameter('min_confidence', threshold)
+        assert set_parameters(client, '/segmenter', change).successful
+        client.wait_for(
+            lambda wanted=threshold: messages and messages[-1].threshold == wanted, 'the threshold'
+        )
 
 
 def test_lifecycle_in_several_rounds_and_a_broken_model_in_between(

@@ -17,9 +17,10 @@ from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.ros.parameters import (
     PARAMETERS,
     Settings,
-    as_string_arrays,
     changed_settings,
     default_settings,
+    same_model,
+    with_declared_types,
 )
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -52,6 +53,12 @@ def test_settings_hold_every_parameter():
         ('overlay_alpha', float('nan')),
         ('min_confidence', 2.0),
         ('input_long_side', -1),
+        ('max_rate_hz', -1.0),
+        ('max_void_share', 1.5),
+        ('capture_frames', -1),
+        ('capture_directory', ''),
+        ('capture_flagged', 1),
+        ('stall_error_seconds', 1.0),
         ('input_long_side', True),
         ('void_decisions', 'drop'),
         ('image_transport', 'theora'),
@@ -76,11 +83,19 @@ def test_one_bad_value_refuses_all():
 
 
 def test_what_configure_uses_changes_only_before():
-    settings = changed_settings(default_settings(), {'model': 'mine'}, configured=False)
-    assert settings.model == 'mine'
+    settings = changed_settings(default_settings(), {'cameras': ['left']}, configured=False)
+    assert settings.cameras == ('left',)
     with pytest.raises(HierSegError, match='clean it up first'):
-        changed_settings(settings, {'model': 'other'}, configured=True)
-    assert changed_settings(settings, {'model': 'mine'}, configured=True) == settings
+        changed_settings(settings, {'cameras': ['right']}, configured=True)
+    assert changed_settings(settings, {'cameras': ['left']}, configured=True) == settings
+    assert changed_settings(settings, {'model': 'mine'}, configured=True).model == 'mine'
+
+
+def test_a_model_is_another_one_if_anything_that_it_is_loaded_with_changes():
+    settings = default_settings()
+    assert same_model(settings, changed_settings(settings, {'overlay_alpha': 0.1}))
+    for name, value in (('model', 'mine'), ('device', 'cpu'), ('input_long_side', 320)):
+        assert not same_model(settings, changed_settings(settings, {name: value})), name
 
 
 def test_parameters_of_others_are_passed_over():
@@ -97,7 +112,16 @@ def test_an_empty_list_can_be_written_in_several_ways(value):
 def test_an_empty_list_of_any_type_becomes_one_of_names():
     empty = Parameter('allowed_classes', Parameter.Type.BOOL_ARRAY, [])
     other = Parameter('overlay_alpha', Parameter.Type.DOUBLE, 0.5)
-    converted = as_string_arrays([empty, other])
+    converted = with_declared_types([empty, other])
     assert converted[0].type_ == Parameter.Type.STRING_ARRAY
     assert converted[0].value == []
     assert converted[1] is other
+
+
+def test_a_whole_number_may_stand_for_one_with_a_fraction():
+    whole = Parameter('overlay_alpha', Parameter.Type.INTEGER, 1)
+    count = Parameter('capture_frames', Parameter.Type.INTEGER, 3)
+    converted = with_declared_types([whole, count])
+    assert converted[0].type_ == Parameter.Type.DOUBLE
+    assert converted[0].value == 1.0
+    assert converted[1] is count

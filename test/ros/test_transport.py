@@ -3,7 +3,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -11,9 +16,15 @@ import pytest
 
 pytest.importorskip('rclpy', reason='needs ROS 2 (rclpy)')
 
+from ros_client import Command
+
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.ros import transport
-from hier_seg_ros.ros.transport import PROFILE_VARIABLES, use_dds_profile
+from hier_seg_ros.ros.transport import (
+    PROFILE_VARIABLES,
+    SHARED_MEMORY_FOLDER,
+    use_dds_profile,
+)
 
 
 @pytest.fixture
@@ -28,7 +39,7 @@ def free_bytes(monkeypatch):
 
 
 def profile_of(environment):
-    values = {environment.get(variable) for variable in PROFILE_VARIABLES}
+    values = {environment[variable] for variable in PROFILE_VARIABLES if variable in environment}
     assert len(values) == 1
     return values.pop()
 
@@ -55,6 +66,7 @@ def test_too_little_shared_memory_falls_back_to_udp_and_says_so(free_bytes):
     [
         {'FASTRTPS_DEFAULT_PROFILES_FILE': '/mine.xml'},
         {'FASTDDS_DEFAULT_PROFILES_FILE': '/mine.xml'},
+        {'FASTDDS_BUILTIN_TRANSPORTS': 'LARGE_DATA'},
         {'RMW_IMPLEMENTATION': 'rmw_cyclonedds_cpp'},
     ],
 )
@@ -84,3 +96,91 @@ def test_a_file_goes_before_everything(tmp_path, free_bytes):
 def test_a_missing_shared_memory_folder_counts_as_none():
     assert transport._free_bytes(Path('/no/such/folder')) == 0
     assert transport._free_bytes(Path(os.sep)) > 0
+
+
+def test_what_killed_processes_have_left_is_removed_and_nothing_else(tmp_path):
+    def segment(name, seconds_old):
+        """Make a segment and its lock file; return both."""
+        files = [tmp_path / name, tmp_path / f'{name}_el']
+        for path in files:
+            path.write_bytes(b'content')
+            os.utime(path, (time.time() - seconds_old,) * 2)
+        return files
+
+    dead = segment('fastrtps_0123456789abcdef', 3600) + segment('fastdds_fedcba9876543210', 3600)
+    young = segment('fastrtps_1111111111111111', 0)
+    port = segment('fastrtps_port7000', 3600)
+    other = segment('another_0123456789abcdef', 3600)
+    living = segment('fastrtps_2222222222222222', 3600)
+    with living[1].open('ab') as lock_file:
+        fcntl.flock(lock_file, fcntl.LOCK_EX)
+        use_dds_profile('auto', {}, tmp_path)
+        assert not [path for path in dead if path.exists()]
+        assert all(path.exists() for path in young + port + other + living)
+
+
+def test_a_choice_of_the_user_leaves_the_shared_memory_alone(tmp_path):
+    lock = tmp_path / 'fastrtps_0123456789abcdef_el'
+    lock.write_bytes(b'')
+    os.utime(lock, (0, 0))
+    use_dds_profile('none', {}, tmp_path)
+    use_dds_profile('auto', {'FASTDDS_DEFAULT_PROFILES_FILE': '/mine.xml'}, tmp_path)
+    assert lock.exists()
+
+
+PARTICIPANT = """
+import sys, rclpy
+from hier_seg_ros.ros.transport import use_dds_profile
+use_dds_profile()
+rclpy.init()
+node = rclpy.create_node('participant')
+print('ready', flush=True)
+sys.stdin.read()
+"""
+
+
+def segments_of(process_id):
+    """Return a process's own segments: those whose lock files it holds open."""
+    open_files = [link.readlink() for link in Path(f'/proc/{process_id}/fd').iterdir()]
+    segments = [path.with_name(path.name.removesuffix('_el')) for path in open_files]
+    return [path for path in segments if transport.SEGMENT_NAME.fullmatch(path.name)]
+
+
+def skip_without_segments(segments):
+    import rclpy
+
+    if 'fastrtps' not in rclpy.get_rmw_implementation_identifier():
+        pytest.skip('needs Fast DDS')
+    if not segments:
+        pytest.skip('/dev/shm is too small for the profile')
+
+
+def test_fast_dds_locks_its_segments_as_the_clean_up_expects():
+    pipes = {'stdin': subprocess.PIPE, 'stdout': subprocess.PIPE, 'text': True}
+    process = subprocess.Popen([sys.executable, '-c', PARTICIPANT], **pipes)
+    try:
+        assert process.stdout.readline() == 'ready\n'
+        segments = segments_of(process.pid)
+        skip_without_segments(segments)
+        for segment in segments:
+            os.utime(f'{segment}_el', (0, 0))
+        transport._remove_leftovers(SHARED_MEMORY_FOLDER)
+        assert all(segment.exists() for segment in segments)
+    finally:
+        process.kill()
+        process.communicate()
+    transport._remove_leftovers(SHARED_MEMORY_FOLDER)
+    assert not any(segment.exists() for segment in segments)
+
+
+@pytest.mark.parametrize('signal_number', [signal.SIGINT, signal.SIGTERM])
+def test_a_node_that_ends_leaves_no_shared_memory(signal_number, untrained_model):
+    node = Command('segmenter_node', '--ros-args', '-p', f'model:={untrained_model}')
+    try:
+        node.wait_for_output('is ready on')
+        segments = segments_of(node.process.pid)
+        skip_without_segments(segments)
+        assert node.stop(signal_number) == 0
+    finally:
+        node.kill()
+    assert not any(segment.exists() for segment in segments)

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 pytest.importorskip('rclpy', reason='needs ROS 2 (rclpy)')
 
@@ -15,9 +17,15 @@ from ros_client import DEADLINE, image, street
 from sensor_msgs.msg import Image
 
 from hier_seg_ros.errors import HierSegError
-from hier_seg_ros.ros.camera import Camera
+from hier_seg_ros.ros import worker
+from hier_seg_ros.ros.back_off import BackOff
+from hier_seg_ros.ros.camera import Camera, Frame
+from hier_seg_ros.ros.captures import Captures
+from hier_seg_ros.ros.connections import Connections
+from hier_seg_ros.ros.outputs import image_outputs
 from hier_seg_ros.ros.parameters import default_settings
-from hier_seg_ros.ros.worker import SegmentationWorker
+from hier_seg_ros.ros.topics import Topics
+from hier_seg_ros.ros.worker import Processing, SegmentationWorker
 from hier_seg_ros.segmenter import Segmenter
 
 
@@ -37,8 +45,9 @@ class RecordingSegmenter:
         self.calls.append((len(images), options))
         self.entered.set()
         assert self.gate.wait(DEADLINE)
-        if self.failures:
-            raise self.failures.pop(0)
+        failure = self.failures.pop(0) if self.failures else None
+        if failure is not None:
+            raise failure
         return self._segmenter.segment(images, **options)
 
 
@@ -55,34 +64,40 @@ def bench(client, segmenter):
         def __init__(self):
             self.node = client.node
             self.segmenter = RecordingSegmenter(segmenter)
-            self.lock = threading.Lock()
-            self.settings = default_settings()
+            self.processing = Processing(self.segmenter, default_settings())
+            self.captures = Captures(client.node, frames_per_camera=3)
             self.deaths = []
+            self.now = 0.0
+            topics = Topics(client.node, Connections(client.node))
             self.cameras = [
                 Camera(
-                    client.node,
+                    topics,
                     name,
-                    segmenter.hierarchy,
-                    segmenter.supervised,
+                    image_outputs(segmenter.hierarchy, segmenter.supervised),
                     'raw',
-                    lambda camera, message: self.worker.put(camera, message),
+                    lambda: self.processing.settings.max_rate_hz,
+                    lambda camera, frame: self.worker.put(camera, frame),
                 )
                 for name in ('left', 'right')
             ]
             self.worker = SegmentationWorker(
-                self.segmenter,
+                self.processing,
                 self.cameras,
-                self.lock,
-                lambda: self.settings,
+                self.captures,
                 lambda: self.deaths.append(True),
+                BackOff(clock=lambda: self.now),
             )
+
+        def put(self, camera, message):
+            self.worker.put(self.cameras[camera], Frame(message, received_at=time.monotonic()))
 
         def subscribe(self, topic):
             messages = client.collect(f'/test_client/{topic}', Image)
             camera = self.cameras[0 if topic.startswith('left') else 1]
             name = topic.split('/', 1)[1]
             client.wait_for(
-                lambda: any(output.topic == name for output in camera.request().outputs), topic
+                lambda: any(output.topic == name for output in camera.outputs.request().outputs),
+                topic,
             )
             return messages
 
@@ -94,6 +109,7 @@ def bench(client, segmenter):
 
         def close(self):
             self.worker.close()
+            self.captures.close()
             for camera in self.cameras:
                 camera.close()
 
@@ -104,7 +120,7 @@ def bench(client, segmenter):
 
 
 def test_without_subscribers_nothing_is_segmented(bench):
-    bench.worker.put(bench.cameras[0], image(street()))
+    bench.put(0, image(street()))
     bench.counts('not_needed', 1)
     assert bench.segmenter.calls == []
 
@@ -121,7 +137,7 @@ def test_without_subscribers_nothing_is_segmented(bench):
 )
 def test_only_what_is_subscribed_is_computed(bench, topic, confidence, level):
     messages = bench.subscribe(topic)
-    bench.worker.put(bench.cameras[0], image(street()))
+    bench.put(0, image(street()))
     bench.counts('published', 1)
     assert bench.segmenter.calls == [(1, {'confidence': confidence, 'max_level': level})]
     assert len(messages) <= 1
@@ -130,49 +146,208 @@ def test_only_what_is_subscribed_is_computed(bench, topic, confidence, level):
 def test_waiting_frames_of_all_cameras_run_as_one_batch_and_the_newest_wins(bench):
     bench.subscribe('left/level_1/labels')
     bench.subscribe('right/confidence')
-    left, right = bench.cameras
     bench.segmenter.gate.clear()
-    bench.worker.put(left, image(street()))
+    bench.put(0, image(street()))
     assert bench.segmenter.entered.wait(DEADLINE)
-    bench.worker.put(left, image(street()))
-    bench.worker.put(left, image(street()))
-    bench.worker.put(right, image(street(32, 40)))
+    bench.put(0, image(street()))
+    bench.put(0, image(street()))
+    bench.put(1, image(street(32, 40)))
     bench.segmenter.gate.set()
     bench.counts('published', 2)
     bench.counts('published', 1, camera=1)
     assert [number for number, _ in bench.segmenter.calls] == [1, 2]
     assert bench.segmenter.calls[-1] == (2, {'confidence': True, 'max_level': 3})
-    assert left.counts.as_dict()['replaced'] == 1
+    assert bench.cameras[0].counts.as_dict()['replaced'] == 1
 
 
 def test_a_failing_segmenter_drops_the_frame_and_goes_on(bench):
     bench.subscribe('left/level_1/labels')
-    bench.segmenter.failures = [HierSegError('no'), RuntimeError('DefaultCPUAllocator: no memory')]
-    camera = bench.cameras[0]
-    bench.worker.put(camera, image(street()))
+    bench.segmenter.failures = [HierSegError('no'), RuntimeError('CUDA error: illegal access')]
+    bench.put(0, image(street()))
     bench.counts('failed/segmenter', 1)
-    bench.worker.put(camera, image(street()))
+    bench.put(0, image(street()))
     bench.counts('failed/runtime', 1)
-    bench.worker.put(camera, image(street()))
+    bench.put(0, image(street()))
     bench.counts('published', 1)
 
 
-def test_running_out_of_gpu_memory_drops_the_frame(bench):
-    import torch
-
+@pytest.mark.parametrize(
+    'error',
+    [
+        torch.cuda.OutOfMemoryError('CUDA out of memory'),
+        RuntimeError('[enforce fail] DefaultCPUAllocator: not enough memory'),
+        MemoryError(),
+    ],
+)
+def test_running_out_of_memory_drops_frames_for_a_while_and_recovers(bench, error):
     bench.subscribe('left/level_1/labels')
-    bench.segmenter.failures = [torch.cuda.OutOfMemoryError('CUDA out of memory')]
-    bench.worker.put(bench.cameras[0], image(street()))
+    bench.segmenter.failures = [error, error]
+    bench.put(0, image(street()))
     bench.counts('failed/out_of_memory', 1)
-    bench.worker.put(bench.cameras[0], image(street()))
+    assert 'cpu: out of memory' in bench.worker.out_of_memory
+    assert bench.worker.backing_off == 1.0
+
+    bench.put(0, image(street()))
+    bench.counts('backing_off', 1)
+    assert len(bench.segmenter.calls) == 1
+
+    bench.now = 1.0
+    bench.put(0, image(street()))
+    bench.counts('failed/out_of_memory', 2)
+    assert bench.worker.backing_off == 2.0
+
+    bench.now = 3.0
+    bench.put(0, image(street()))
     bench.counts('published', 1)
+    assert bench.worker.out_of_memory == ''
+    assert bench.worker.backing_off == 0.0
+
+
+@pytest.mark.parametrize('step', ['decoding', 'publishing'])
+def test_memory_may_run_out_anywhere_on_the_way(bench, monkeypatch, step):
+    bench.subscribe('left/level_1/labels')
+
+    def fail(*arguments):
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        if step == 'decoding':
+            patch.setattr(worker, 'rgb_of', fail)
+        else:
+            patch.setattr(bench.cameras[0], 'publish', fail)
+        bench.put(0, image(street()))
+        bench.counts('failed/out_of_memory', 1)
+    assert bench.worker.backing_off == 1.0
+    bench.now = 1.0
+    bench.put(0, image(street()))
+    bench.counts('published', 1)
+
+
+def test_a_batch_that_memory_does_not_suffice_for_runs_image_by_image(bench):
+    bench.subscribe('left/level_1/labels')
+    bench.subscribe('right/level_1/labels')
+    bench.segmenter.gate.clear()
+    bench.put(0, image(street()))
+    assert bench.segmenter.entered.wait(DEADLINE)
+    bench.put(0, image(street()))
+    bench.put(1, image(street()))
+    bench.segmenter.failures = [None, torch.cuda.OutOfMemoryError('CUDA out of memory')]
+    bench.segmenter.gate.set()
+    bench.counts('published', 2)
+    bench.counts('published', 1, camera=1)
+    assert [number for number, _ in bench.segmenter.calls] == [1, 2, 1, 1]
+    assert bench.worker.out_of_memory == ''
+    assert bench.worker.backing_off == 0.0
+
+
+def test_a_frame_that_makes_no_sense_is_published_all_the_same_and_counted(bench):
+    bench.subscribe('left/level_1/labels')
+    bench.processing.settings = replace(bench.processing.settings, max_class_share=0.0)
+    bench.put(0, image(street()))
+    bench.counts('flagged/class_share', 1)
+    bench.counts('published', 1)
+
+
+def test_frames_of_all_cameras_are_kept_whether_they_were_needed_or_not(bench, tmp_path):
+    bench.subscribe('left/level_1/labels')
+    for number in (1, 2):
+        bench.put(0, image(street()))
+        bench.counts('published', number)
+    bench.put(1, image(street()))
+    bench.counts('not_needed', 1, camera=1)
+    without_result = []
+
+    def complete(frame):
+        without_result.append(frame.camera)
+        return frame
+
+    path = bench.captures.write(str(tmp_path), complete)
+    assert path.parent == tmp_path
+    assert without_result == ['right']
+    assert bench.captures.written == 1
+
+
+def test_a_bad_frame_of_one_camera_does_not_hold_up_the_other(bench):
+    bench.subscribe('left/level_1/labels')
+    bench.subscribe('right/level_1/labels')
+    bench.segmenter.gate.clear()
+    bench.put(0, image(street()))
+    assert bench.segmenter.entered.wait(DEADLINE)
+    bad = image(street())
+    bad.step = 1
+    bench.put(0, image(street()))
+    bench.put(1, bad)
+    bench.segmenter.gate.set()
+    bench.counts('published', 2)
+    bench.counts('rejected/step', 1, camera=1)
+    assert [number for number, _ in bench.segmenter.calls] == [1, 1]
+
+
+def test_a_camera_takes_only_so_many_frames(bench):
+    camera = bench.cameras[0]
+    bench.processing.settings = replace(bench.processing.settings, max_rate_hz=0.001)
+    for _ in range(3):
+        camera._receive(image(street()))
+    assert camera.counts.as_dict()['rate_limited'] == 2
+    # The limit is each camera's own.
+    bench.cameras[1]._receive(image(street()))
+    assert 'rate_limited' not in bench.cameras[1].counts.as_dict()
+
+
+def test_close_waits_for_the_frame_under_way(bench):
+    bench.subscribe('left/level_1/labels')
+    bench.segmenter.gate.clear()
+    bench.put(0, image(street()))
+    assert bench.segmenter.entered.wait(DEADLINE)
+    bench.put(0, image(street()))
+    thread = threading.Thread(target=bench.worker.close)
+    thread.start()
+    while not bench.worker._frames.closed:
+        assert thread.is_alive()
+    bench.segmenter.gate.set()
+    thread.join(DEADLINE)
+    assert not thread.is_alive()
+    # The frame that waited is let go.
+    assert bench.cameras[0].counts.as_dict()['published'] == 1
+    assert len(bench.segmenter.calls) == 1
+
+
+def test_without_frames_there_is_nothing_to_capture(bench, tmp_path):
+    with pytest.raises(HierSegError) as caught:
+        bench.captures.write(str(tmp_path), lambda frame: frame)
+    assert '\n' not in str(caught.value)
+    assert bench.captures.failed == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_change_waits_for_the_frame_and_comes_before_the_next(bench):
+    bench.subscribe('left/level_1/labels')
+    bench.segmenter.gate.clear()
+    bench.put(0, image(street()))
+    assert bench.segmenter.entered.wait(DEADLINE)
+    bench.put(0, image(street()))
+    calls_before_change = []
+
+    def change():
+        with bench.processing.lock.change():
+            calls_before_change.append(len(bench.segmenter.calls))
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    # The change waits from here on; the worker has a frame to go on with.
+    while not bench.processing.lock.change_waiting:
+        assert thread.is_alive()
+    bench.segmenter.gate.set()
+    thread.join(DEADLINE)
+    bench.counts('published', 2)
+    assert calls_before_change == [1]
 
 
 def test_settings_are_read_between_frames(bench, client):
     messages = bench.subscribe('left/overlay')
-    bench.settings = replace(bench.settings, overlay_alpha=0.0)
+    bench.processing.settings = replace(bench.processing.settings, overlay_alpha=0.0)
     pixels = street()
-    bench.worker.put(bench.cameras[0], image(pixels))
+    bench.put(0, image(pixels))
     client.wait_for(lambda: messages, 'an overlay')
     assert np.array_equal(np.array(messages[0].data, np.uint8), pixels.ravel())
 
@@ -181,7 +356,7 @@ def test_settings_are_read_between_frames(bench, client):
 def test_a_bug_is_not_kept_quiet(bench):
     bench.subscribe('left/level_1/labels')
     bench.segmenter.failures = [KeyError('a bug')]
-    bench.worker.put(bench.cameras[0], image(street()))
+    bench.put(0, image(street()))
     bench.worker._thread.join(DEADLINE)
     assert bench.deaths == [True]
     bench.deaths.clear()
@@ -190,5 +365,5 @@ def test_a_bug_is_not_kept_quiet(bench):
 def test_close_may_come_twice_and_later_frames_are_dropped(bench):
     bench.worker.close()
     bench.worker.close()
-    bench.worker.put(bench.cameras[0], image(street()))
+    bench.put(0, image(street()))
     assert bench.segmenter.calls == []

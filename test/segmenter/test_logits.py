@@ -17,7 +17,7 @@ from hier_seg_ros.segmenter.interpolation import upsample
 
 def picture(height: int, width: int) -> np.ndarray:
     coarse = np.random.default_rng(0).integers(0, 256, (5, 7, 3), np.uint8)
-    return np.asarray(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC))
+    return np.asarray(Image.fromarray(coarse).resize((width, height), Image.BICUBIC))
 
 
 def test_the_rule_makes_of_them_what_segment_returns(untrained_model: Path) -> None:

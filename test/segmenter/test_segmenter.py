@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ def segmenter(untrained_model: Path) -> Segmenter:
 def picture(height: int, width: int, seed: int = 0) -> np.ndarray:
     """Return coarse random colours, so that the network sees areas and not noise."""
     coarse = np.random.default_rng(seed).integers(0, 256, (5, 7, 3), np.uint8)
-    return np.asarray(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC))
+    return np.asarray(Image.fromarray(coarse).resize((width, height), Image.BICUBIC))
 
 
 @pytest.mark.parametrize('size', [(64, 96), (33, 77), (1, 1), (300, 20), (401, 611)])
@@ -134,6 +135,125 @@ def test_min_confidence_bounds_the_confidence_of_what_is_left(untrained_model: P
     assert surest > 0 and labelled.any()
     assert not labelled.all()
     assert (result.confidence[labelled] >= surest).all()
+
+
+class Poisoned:
+    """A segmenter whose network gives logits of which some are not finite."""
+
+    def __init__(self, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.segmenter = Segmenter.load(model, 'cpu')
+        self.classifier = 'root'
+        self.image = 0
+        self.value = math.nan
+        # Of the grid of 16 x 16 logits for an image of 64 x 64 pixels, 4 pixels apart.
+        self.rows, self.columns = slice(4, 5), slice(8, 9)
+        self.channel = 0
+        network = self.segmenter._network
+        original = network.logits
+
+        def logits(features: list[torch.Tensor], classifier: str) -> torch.Tensor:
+            values = original(features, classifier).clone()
+            if classifier == self.classifier:
+                values[self.image, self.channel, self.rows, self.columns] = self.value
+            return values
+
+        monkeypatch.setattr(network, 'logits', logits)
+
+
+@pytest.fixture
+def poisoned(untrained_model: Path, monkeypatch: pytest.MonkeyPatch) -> Poisoned:
+    return Poisoned(untrained_model, monkeypatch)
+
+
+@pytest.mark.parametrize('value', [math.nan, math.inf])
+@pytest.mark.parametrize('confidence', [True, False])
+@pytest.mark.parametrize(
+    'options', [DecisionOptions(), DecisionOptions('replace'), DecisionOptions(min_confidence=0.01)]
+)
+def test_pixels_whose_logits_are_not_finite_are_unlabelled(
+    segmenter: Segmenter,
+    poisoned: Poisoned,
+    value: float,
+    confidence: bool,
+    options: DecisionOptions,
+) -> None:
+    poisoned.value = value
+    poisoned.segmenter.set_decision_options(options)
+    image = picture(64, 64)
+    (result,) = poisoned.segmenter.segment([image], confidence=confidence)
+    assert not result.finite
+    # The bad logit lies in the middle of these pixels, and its neighbours 4 pixels from it.
+    centre = (slice(16, 20), slice(32, 36))
+    assert (result.finest[centre] == UNLABELLED).all()
+    far = np.ones((64, 64), bool)
+    far[12:24, 28:40] = False
+    plain = Segmenter.load(segmenter.model_folder, 'cpu', options)
+    (healthy,) = plain.segment([image])
+    assert healthy.finite
+    assert np.array_equal(result.finest[far], healthy.finest[far])
+    assert (healthy.finest[centre] != UNLABELLED).any()
+    if confidence:
+        assert (result.confidence[centre] == 0).all()
+        assert np.array_equal(result.confidence[far], healthy.confidence[far])
+
+
+def test_only_the_image_of_a_batch_whose_logits_are_not_finite_is_flagged(
+    segmenter: Segmenter, poisoned: Poisoned
+) -> None:
+    images = [picture(64, 64, seed) for seed in range(3)] + [picture(32, 96, 3)]
+    poisoned.image = 1
+    poisoned.rows = poisoned.columns = slice(None)
+    # The last image is a batch of its own, of one.
+    results = poisoned.segmenter.segment(images[:3])
+    assert [result.finite for result in results] == [True, False, True]
+    assert (results[1].finest == UNLABELLED).all()
+    assert (results[1].confidence == 0).all()
+    healthy = segmenter.segment(images[:3])
+    for index in (0, 2):
+        assert np.array_equal(results[index].finest, healthy[index].finest)
+        assert np.array_equal(results[index].confidence, healthy[index].confidence)
+    poisoned.image = 0
+    mixed = poisoned.segmenter.segment([images[0], images[3]])
+    assert [result.finite for result in mixed] == [False, False]
+
+
+def test_only_the_classifiers_that_are_asked_can_be_not_finite(
+    segmenter: Segmenter, poisoned: Poisoned
+) -> None:
+    image = picture(64, 64)
+    (healthy,) = segmenter.segment([image])
+    tree = segmenter.hierarchy
+    child = next(
+        classifier
+        for classifier in tree.classifiers
+        if classifier.parent is not None and (healthy.level(1) == classifier.parent.id).any()
+    )
+    assert child.parent is not None and child.depth == 2
+    poisoned.classifier = child.name
+    poisoned.rows = poisoned.columns = slice(None)
+    (coarse,) = poisoned.segmenter.segment([image], max_level=1)
+    assert coarse.finite
+    (result,) = poisoned.segmenter.segment([image])
+    assert not result.finite
+    # What was decided above stands, with the confidence that it had there.
+    below = healthy.level(1) == child.parent.id
+    assert (result.finest[below] == child.parent.id).all()
+    assert np.array_equal(result.confidence[below], coarse.confidence[below])
+    assert np.array_equal(result.finest[~below], healthy.finest[~below])
+
+
+def test_minus_infinity_is_noticed_too(poisoned: Poisoned) -> None:
+    poisoned.value = -math.inf
+    (result,) = poisoned.segmenter.segment([picture(64, 64)])
+    assert not result.finite
+
+
+def test_large_logits_are_finite(poisoned: Poisoned) -> None:
+    poisoned.value = 1e30
+    poisoned.rows = poisoned.columns = slice(None)
+    (result,) = poisoned.segmenter.segment([picture(64, 64)])
+    assert result.finite
+    assert (result.finest != UNLABELLED).all()
 
 
 def test_long_images_are_scaled_down_for_the_network(untrained_model: Path) -> None:

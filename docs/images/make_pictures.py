@@ -1,0 +1,153 @@
+# Copyright 2026 The hier_seg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Makes the pictures of docs/viewing.md, docs/several_cameras.md and docs/nav2.md.
+
+    python docs/images/make_pictures.py
+
+The photographs come from the demo's bag, the labels from models/street_lite0.
+"""
+
+from __future__ import annotations
+
+import colorsys
+from pathlib import Path
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from hier_seg_ros import Segmenter
+from hier_seg_ros.evaluation.bags import Bag
+from hier_seg_ros.hierarchy import Hierarchy
+from hier_seg_ros.segmenter import SegmentationResult
+from hier_seg_ros.segmenter.drawing import color_image, overlay
+from hier_seg_ros.segmenter.signs import predicted_signs
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = Path(__file__).resolve().parent
+TILE = (416, 245)
+CAPTION_HEIGHT = 18
+BLEND = 0.6
+# Photographs by their place in the bag.
+SIGNS = 1
+STREETS = (12, 13, 15)
+PEOPLE = 13
+
+Pixels = NDArray[np.uint8]
+
+
+def main() -> None:
+    """Write the pictures beside this file."""
+    segmenter = Segmenter.load(ROOT / 'models' / 'street_lite0', device='cpu')
+    with Bag(ROOT / 'demo' / 'street') as bag:
+        images = [image.pixels for image in bag.images('/camera/image_raw/compressed')]
+    wanted = sorted({SIGNS, PEOPLE, *STREETS})
+    results = {index: segmenter.segment([images[index]])[0] for index in wanted}
+    tree = segmenter.hierarchy
+
+    write('outputs.jpg', outputs(images[SIGNS], results[SIGNS], tree), columns=3)
+    overlays = [overlay(images[index], results[index].finest, tree, 0.5) for index in STREETS]
+    names = ('~/front/overlay', '~/left/overlay', '~/right/overlay')
+    write('cameras.jpg', list(zip(names, overlays, strict=True)), columns=3)
+    write('costs.jpg', costs(images[PEOPLE], results[PEOPLE], tree), columns=3)
+
+
+def outputs(rgb: Pixels, result: SegmentationResult, tree: Hierarchy) -> list[tuple[str, Pixels]]:
+    """Return a picture of each output of the node, with its caption."""
+    return [
+        ('image', rgb),
+        ('~/overlay', overlay(rgb, result.finest, tree, 0.5)),
+        ('~/color', color_image(result.finest, tree)),
+        *(
+            (f"~/level_{level}/labels, in the tree's colours", color_image(labels, tree))
+            for level, labels in ((level, result.level(level)) for level in (1, 2, 3))
+        ),
+        ('~/traffic_signs/labels, by name', sign_names(rgb, result, tree)),
+        ('~/categories/labels, in colours', category_colors(result.categories, tree)),
+        ('~/confidence', result.confidence),
+    ]
+
+
+def category_colors(categories: Pixels, tree: Hierarchy) -> Pixels:
+    """Return H×W×3 with a hue for each category, named in the corner."""
+    count = len(tree.categories)
+    hues = [colorsys.hsv_to_rgb(index / count, 0.7, 0.9) for index in range(count)]
+    palette = np.zeros((256, 3), np.uint8)
+    palette[:count] = np.array(hues) * 255
+    picture = Image.fromarray(palette[categories])
+    draw = ImageDraw.Draw(picture)
+    for line, index in enumerate(np.unique(categories)):
+        top = picture.height - 46 * (line + 1)
+        color = tuple(int(value) for value in palette[index])
+        draw.rectangle((8, top, 300, top + 40), fill='black')
+        draw.text((16, top), tree.categories[index], fill=color, font=font(34))
+    return np.asarray(picture)
+
+
+def sign_names(rgb: Pixels, result: SegmentationResult, tree: Hierarchy) -> Pixels:
+    """Return the largest signs of a photograph side by side, with their names."""
+    names = {
+        node.traffic_sign_id: node.readable_name
+        for node in tree.nodes
+        if node.traffic_sign_id is not None
+    }
+    height, width = rgb.shape[:2]
+    tiles = []
+    for area in predicted_signs(result.traffic_signs)[:2]:
+        left, top, right, bottom = area.box
+        size = 2 * max(right - left, bottom - top)
+        x = min(max((left + right - size) // 2, 0), width - size)
+        y = min(max((top + bottom - size) // 2, 0), height - size)
+        tile = Image.fromarray(rgb[y : y + size, x : x + size]).resize((680, 800))
+        draw = ImageDraw.Draw(tile)
+        draw.rectangle((0, 750, 680, 800), fill='black')
+        draw.text((16, 752), names[area.sign], fill='white', font=font(36))
+        tiles.append(np.asarray(tile))
+    return np.hstack(tiles)
+
+
+def costs(rgb: Pixels, result: SegmentationResult, tree: Hierarchy) -> list[tuple[str, Pixels]]:
+    """Return a photograph, its categories, and what these cost in examples/nav2_semantic_layer."""
+    text = (ROOT / 'examples' / 'nav2_semantic_layer.yaml').read_text(encoding='utf-8')
+    costmap = yaml.safe_load(text)['local_costmap']['local_costmap']['ros__parameters']
+    source = costmap['semantic_layer']['camera']
+    cost_of_category = np.zeros(256)
+    for kind in source['class_types']:
+        for name in source[kind]['classes']:
+            cost_of_category[tree.categories.index(name)] = source[kind]['max_cost']
+    share = cost_of_category[result.categories][:, :, None] / 254
+    # Green through yellow to red.
+    colors = 255 * np.concatenate(
+        [np.minimum(2 * share, 1), np.minimum(2 - 2 * share, 1), np.zeros_like(share)], axis=2
+    )
+    blended = (1 - BLEND) * rgb + BLEND * colors
+    return [
+        ('image', rgb),
+        ('~/categories/labels, in colours', category_colors(result.categories, tree)),
+        ('costs: green 0, orange 200, red 254', blended.astype(np.uint8)),
+    ]
+
+
+def font(size: int) -> ImageFont.FreeTypeFont:
+    """Return the font that comes with Pillow."""
+    return ImageFont.load_default(size)
+
+
+def write(name: str, tiles: list[tuple[str, Pixels]], columns: int) -> None:
+    """Write pictures in rows, each under its caption."""
+    width, height = TILE
+    rows = -(-len(tiles) // columns)
+    sheet = Image.new('RGB', (columns * width, rows * (height + CAPTION_HEIGHT)), 'white')
+    draw = ImageDraw.Draw(sheet)
+    for index, (caption, pixels) in enumerate(tiles):
+        left = index % columns * width
+        top = index // columns * (height + CAPTION_HEIGHT)
+        draw.text((left + 4, top), caption, fill='black', font=font(13))
+        tile = Image.fromarray(pixels).convert('RGB').resize((width - 4, height))
+        sheet.paste(tile, (left + 2, top + CAPTION_HEIGHT))
+    sheet.save(FOLDER / name, quality=70, optimize=True)
+
+
+if __name__ == '__main__':
+    main()
