@@ -272,7 +272,7 @@ def judge(course: Course, memory_limit: float) -> list[Growth]:
     for resource, limit in limits.items():
         values = np.array([getattr(sample, resource) for sample in samples], float)
         slope, _, lowest, _ = map(float, theilslopes(values, at, 0.99))
-        growths.append(Growth(resource, values[0], values[-1], slope, limit, lowest >= limit))
+        growths.append(Growth(resource, values[0], values[-1], slope, limit, bool(lowest >= limit)))
     return growths
 
 

@@ -45,9 +45,20 @@ def find_model(name_or_path: str) -> Path:
     returned too: what it lacks is for the one who loads it to say.
 
     Raises:
-        HierSegError: it is neither; the message lists the models that there are.
+        HierSegError: it is neither, in which case the message lists the models that there are, or
+            the system refuses to look at such a path.
 
     """
+    try:
+        return _find_model(name_or_path)
+    # No permission, a name that is too long; RuntimeError is what ~ of an unknown user raises.
+    except (OSError, RuntimeError, ValueError) as error:
+        raise HierSegError(
+            f'model {name_or_path!r}: {error}; give the name of a model or the path of a folder'
+        ) from error
+
+
+def _find_model(name_or_path: str) -> Path:
     path = Path(name_or_path).expanduser()
     if name_or_path and (path / 'model.yaml').is_file():
         return path

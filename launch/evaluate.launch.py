@@ -109,7 +109,10 @@ def _start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             OnProcessExit(target_action=replay, on_exit=_next(evaluate, 'replay_bag has failed'))
         ),
         RegisterEventHandler(
-            OnProcessExit(target_action=evaluate, on_exit=Shutdown(reason='the evaluation is done'))
+            OnProcessExit(
+                target_action=evaluate,
+                on_exit=_next(Shutdown(reason='the evaluation is done'), 'evaluate_bag has failed'),
+            )
         ),
     ]
 

@@ -213,7 +213,7 @@ class Camera:
 
     @property
     def _label(self) -> str:
-        return f'camera {self.name}' if self.name else 'image'
+        return f'camera {self.name}' if self.name else self.image_topic
 
     def _receive(self, message: ImageMessage) -> None:
         received_at = time.monotonic()

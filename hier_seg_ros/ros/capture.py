@@ -144,16 +144,19 @@ def write_capture(
             'capture: no frame is kept; see that images arrive and that capture_frames is above 0'
         )
     folder = _new_folder(directory, node_name, now or datetime.now())
-    with BagRecording(folder, compressed=True) as recording:
-        tree_topic = f'{node_name}/hierarchy'
-        topics: set[str] = set()
-        for topic, stamp, message in _messages(frames, node_name):
-            if abandoned():
-                raise HierSegError(f'{folder}: was abandoned; capture again')
-            if topic not in topics:
-                topics.add(topic)
-                recording.add_topic(topic, _type_name(message), latched=topic == tree_topic)
-            recording.write(topic, stamp, serialize_message(message))
+    try:
+        with BagRecording(folder, compressed=True) as recording:
+            tree_topic = f'{node_name}/hierarchy'
+            topics: set[str] = set()
+            for topic, stamp, message in _messages(frames, node_name):
+                if abandoned():
+                    raise HierSegError(f'{folder}: was abandoned; capture again')
+                if topic not in topics:
+                    topics.add(topic)
+                    recording.add_topic(topic, _type_name(message), latched=topic == tree_topic)
+                recording.write(topic, stamp, serialize_message(message))
+    except MemoryError as error:
+        raise HierSegError(f'{folder}: out of memory; set capture_frames lower') from error
     return folder
 
 

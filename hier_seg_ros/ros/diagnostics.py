@@ -13,15 +13,7 @@ from rclpy.callback_groups import CallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
-from hier_seg_ros.ros.health import (
-    REPORTS_KEPT,
-    CameraReport,
-    NodeReport,
-    diagnose,
-    key_values,
-)
-
-__all__ = ['CameraReport', 'Diagnostics', 'NodeReport', 'memory_use']
+from hier_seg_ros.ros.health import REPORTS_KEPT, NodeReport, diagnose, key_values
 
 PERIOD_SECONDS = 1.0
 MEBIBYTE = 1024 * 1024

@@ -13,7 +13,8 @@ class FrameCounts:
 
     What is counted: 'received', 'rate_limited', 'replaced' (a newer frame came first),
     'not_needed' (no output was subscribed), 'backing_off' (memory had run out shortly before),
-    'published', 'rejected/<reason>', 'failed/<reason>' and 'flagged/<reason>'.
+    'stopped' (the node was deactivated before its turn came), 'published', 'rejected/<reason>',
+    'failed/<reason>' and 'flagged/<reason>'.
     """
 
     def __init__(self) -> None:

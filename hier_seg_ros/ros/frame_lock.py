@@ -3,56 +3,43 @@
 """The lock between the frames and all that changes what they are processed with."""
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from types import TracebackType
 
 
 class FrameLock:
-    """A lock that a waiting change gets before the next frame does.
+    """A lock that is given in the order in which it was asked for.
 
-    An ordinary lock would not do: the worker takes it again within microseconds, so a change
-    could wait for ever beside a camera that is faster than the network.
+    An ordinary one would not do. The worker takes it again within microseconds, so that a change
+    could wait for ever beside a camera that is faster than the network; and frames could wait for
+    the whole of a capture, which takes it once for each of its frames.
     """
 
     def __init__(self) -> None:
         """Start free."""
         self._changed = threading.Condition()
-        self._held = False
-        self._changes_waiting = 0
+        self._asked = 0
+        self._released = 0
 
     @property
-    def change_waiting(self) -> bool:
-        """Whether somebody waits in `change`."""
+    def waiting(self) -> int:
+        """How many wait while another one holds it."""
         with self._changed:
-            return self._changes_waiting > 0
+            return max(0, self._asked - self._released - 1)
 
-    @contextmanager
-    def frame(self) -> Iterator[None]:
-        """Hold the lock while a frame is processed; wait for those who wait in `change`."""
+    def __enter__(self) -> None:
+        """Wait until all who asked before have had it."""
         with self._changed:
-            self._changed.wait_for(lambda: not self._held and self._changes_waiting == 0)
-            self._held = True
-        try:
-            yield
-        finally:
-            self._release()
+            turn = self._asked
+            self._asked += 1
+            self._changed.wait_for(lambda: self._released == turn)
 
-    @contextmanager
-    def change(self) -> Iterator[None]:
-        """Hold the lock between two frames."""
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Give it to the next."""
         with self._changed:
-            self._changes_waiting += 1
-            try:
-                self._changed.wait_for(lambda: not self._held)
-                self._held = True
-            finally:
-                self._changes_waiting -= 1
-        try:
-            yield
-        finally:
-            self._release()
-
-    def _release(self) -> None:
-        with self._changed:
-            self._held = False
+            self._released += 1
             self._changed.notify_all()

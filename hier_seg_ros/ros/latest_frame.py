@@ -23,15 +23,15 @@ class LatestFrames(Generic[Frame]):
         with self._changed:
             return self._closed
 
-    def put(self, camera: str, frame: Frame) -> bool:
-        """Let a frame wait; return True where it took the place of an older one.
+    def put(self, camera: str, frame: Frame) -> Frame | None:
+        """Let a frame wait; return the one that is dropped for it, None where there is none.
 
-        After `close` the frame is dropped and the answer is False.
+        That is the older one of the camera or, after `close`, the frame itself.
         """
         with self._changed:
             if self._closed:
-                return False
-            replaced = camera in self._waiting
+                return frame
+            replaced = self._waiting.get(camera)
             self._waiting[camera] = frame
             self._changed.notify()
             return replaced
@@ -51,9 +51,13 @@ class LatestFrames(Generic[Frame]):
             frames, self._waiting = self._waiting, {}
             return frames
 
-    def close(self) -> None:
-        """Drop what waits and wake whoever waits; calling it again does nothing."""
+    def close(self) -> dict[str, Frame]:
+        """Wake whoever waits; return the frames that are dropped by it, by camera.
+
+        Calling it again does nothing.
+        """
         with self._changed:
             self._closed = True
-            self._waiting = {}
+            frames, self._waiting = self._waiting, {}
             self._changed.notify_all()
+            return frames

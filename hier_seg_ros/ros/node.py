@@ -15,7 +15,6 @@ from rclpy.clock import JumpThreshold, TimeJump
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from rclpy.service import Service
 from rclpy.subscription import Subscription
 from rosgraph_msgs.msg import Clock
 from std_srvs.srv import SetBool, Trigger
@@ -27,6 +26,7 @@ from hier_seg_ros.ros.diagnostics import Diagnostics
 from hier_seg_ros.ros.health import NodeReport
 from hier_seg_ros.ros.model_loading import release_cached_memory
 from hier_seg_ros.ros.parameters import (
+    MODEL_PARAMETERS,
     Settings,
     changed_settings,
     declare_parameters,
@@ -59,7 +59,8 @@ def _transition(during: str, after: str) -> Callable[[Transition], Transition]:
                 node._state = during
                 try:
                     result = transition(node, state)
-                except Exception:
+                except Exception as error:
+                    node._error = f'{during} failed: {error!r}'
                     node.get_logger().error(traceback.format_exc())
                     raise
                 success = result == TransitionCallbackReturn.SUCCESS
@@ -95,7 +96,6 @@ class SegmenterNode(LifecycleNode):
         self._error = ''
         self._warning = ''
         self._pipeline: Pipeline | None = None
-        self._services_of_pipeline: list[Service] = []
         self._settings = declare_parameters(self)
         # Humble has no such callback; there an empty list is written [''], and 1.0 with its point.
         if hasattr(self, 'add_pre_set_parameters_callback'):
@@ -104,6 +104,10 @@ class SegmenterNode(LifecycleNode):
         for service in self.services:
             if service.srv_type is ChangeState:
                 service.callback = self._refuse_wrong_transitions(service.callback)
+        # As long as the node, because a call that waits for a transition wants its answer too.
+        group = MutuallyExclusiveCallbackGroup()
+        self.create_service(SetBool, '~/enable', self._enable, callback_group=group)
+        self.create_service(Trigger, '~/capture', self._capture, callback_group=group)
         self._connections = Connections(self)
         self._jump_handle = self.get_clock().create_jump_callback(
             JumpThreshold(
@@ -159,7 +163,8 @@ class SegmenterNode(LifecycleNode):
                 return change_state(request, response)
             except RuntimeError as error:  # what the lifecycle library's errors are
                 transition = request.transition.label or request.transition.id
-                reason = ' '.join(str(error).split())
+                # What follows is the place in rcl's sources.
+                reason = ' '.join(str(error).partition(', at ')[0].split())
                 self.get_logger().error(
                     f'transition {transition} refused in the state {self._state}: {reason}'
                 )
@@ -182,12 +187,18 @@ class SegmenterNode(LifecycleNode):
                     self._pipeline.change(settings)
                 except HierSegError as error:
                     reason = str(error)
-            if not same_model(settings, before):
+            another_model = not same_model(settings, before)
+            if another_model:
                 # Only here, because an exception holds on to the tensors of what failed.
                 release_cached_memory()
-                self._warning = f'goes on with the model before: {reason}' if reason else ''
             if reason:
+                self.get_logger().warning(f'refused: {reason}')
+                if another_model:
+                    self._warning = f'goes on with the model before: {reason}'
                 return SetParametersResult(successful=False, reason=reason)
+            # Setting the model that is in use says that all is well with it.
+            if not changes.keys().isdisjoint(MODEL_PARAMETERS):
+                self._warning = ''
             self._settings = settings
             return SetParametersResult(successful=True)
 
@@ -205,23 +216,20 @@ class SegmenterNode(LifecycleNode):
             release_cached_memory()
             self.get_logger().error(self._error)
             return TransitionCallbackReturn.FAILURE
-        # Of its own because a group never forgets what was once in it.
-        group = MutuallyExclusiveCallbackGroup()
-        self._services_of_pipeline = [
-            self.create_service(SetBool, '~/enable', self._enable, callback_group=group),
-            self.create_service(Trigger, '~/capture', self._capture, callback_group=group),
-        ]
         if LabelInfo is None:
             self.get_logger().info(
-                'vision_msgs is not installed: the label_info topics are left out'
+                'vision_msgs is not installed: the label_info topics are left out', once=True
             )
         segmenter = self._pipeline.segmenter
-        self.get_logger().info(f'model {segmenter.name} is ready on {segmenter.device}')
+        self.get_logger().info(
+            f'model {segmenter.name} ({segmenter.model_folder}) is ready on {segmenter.device}'
+        )
         return TransitionCallbackReturn.SUCCESS
 
     @_transition('activating', 'active')
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Start the worker and subscribe to the images."""
+        self._error = ''
         try:
             self._configured_pipeline().start()
         except HierSegError as error:
@@ -279,7 +287,7 @@ class SegmenterNode(LifecycleNode):
         return response
 
     def _configured_pipeline(self) -> Pipeline:
-        if self._pipeline is None:  # cleaned up while the call waited
+        if self._pipeline is None:
             raise HierSegError('the node is not configured; configure it first')
         return self._pipeline
 
@@ -307,17 +315,18 @@ class SegmenterNode(LifecycleNode):
         )
 
     def _close_pipeline(self) -> None:
-        for service in self._services_of_pipeline:
-            self.destroy_service(service)
-        self._services_of_pipeline = []
         if self._pipeline is not None:
             self._pipeline.close()
             self._pipeline = None
         release_cached_memory()
 
+    def abandon(self) -> None:
+        """Let another model that is being loaded, or a capture, come to nothing."""
+        self._closing.set()
+
     def close(self) -> None:
         """Let go of everything, for good; a call under way is finished. Again, it does nothing."""
-        self._closing.set()
+        self.abandon()
         with self._control:
             self._close_pipeline()
             self._diagnostics.close()

@@ -165,6 +165,9 @@ PARAMETERS = (
 )
 _BY_NAME = {specification.name: specification for specification in PARAMETERS}
 
+# What the model that is loaded depends on.
+MODEL_PARAMETERS = ('model', 'device', 'input_long_side')
+
 _NEVER_EMPTY = ('model', 'device', 'capture_directory')
 
 # A camera's name becomes a part of topic names.
@@ -206,11 +209,7 @@ def default_settings() -> Settings:
 
 def same_model(settings: Settings, other: Settings) -> bool:
     """Return whether both ask for the same model, loaded in the same way."""
-    return (settings.model, settings.device, settings.input_long_side) == (
-        other.model,
-        other.device,
-        other.input_long_side,
-    )
+    return all(getattr(settings, name) == getattr(other, name) for name in MODEL_PARAMETERS)
 
 
 def changed_settings(
@@ -242,7 +241,7 @@ def changed_settings(
     if values['stall_error_seconds'] < values['stall_warn_seconds']:
         raise HierSegError(
             f'parameter stall_error_seconds: {values["stall_error_seconds"]} is less than '
-            f'stall_warn_seconds, {values["stall_warn_seconds"]}; set both in one call'
+            f'stall_warn_seconds, {values["stall_warn_seconds"]}; change the other one first'
         )
     return Settings(**values)
 

@@ -173,7 +173,7 @@ class Pipeline:
         if not same_model(settings, before):
             self._change_model(settings)
         else:
-            with self._processing.lock.change():
+            with self._processing.lock:
                 self.segmenter.set_decision_options(decision_options(settings))
                 self._processing.settings = settings
             if settings.min_confidence != before.min_confidence:
@@ -197,15 +197,19 @@ class Pipeline:
             for _, earlier, outputs in changed:
                 outputs.close(keep=earlier)
             raise
-        with self._processing.lock.change():
+        with self._processing.lock:
             self._processing.segmenter = segmenter
             self._processing.settings = settings
             for camera, _, outputs in changed:
                 camera.outputs = outputs
+            if self._worker is not None:
+                self._worker.forget_failures()
         for _, earlier, outputs in changed:
             earlier.close(keep=outputs)
         self._publish_latched()
-        self._node.get_logger().info(f'model {segmenter.name} is in use on {segmenter.device}')
+        self._node.get_logger().info(
+            f'model {segmenter.name} ({segmenter.model_folder}) is in use on {segmenter.device}'
+        )
 
     def capture(self) -> Path:
         """Write the last frames and what the model makes of them to a bag; return the bag.
@@ -222,7 +226,7 @@ class Pipeline:
         if self._stopping():
             return frame
         # A frame at a time, so that the cameras' frames get their turn in between.
-        with self._processing.lock.change():
+        with self._processing.lock:
             settings = self._processing.settings
             try:
                 (result,) = self.segmenter.segment([rgb_of(frame.message)])
@@ -274,7 +278,9 @@ class Pipeline:
 
     def _receive(self, camera: Camera, frame: Frame) -> None:
         worker = self._worker
-        if worker is not None:
+        if worker is None:
+            camera.counts.add('stopped')
+        else:
             worker.put(camera, frame)
 
 

@@ -93,6 +93,7 @@ def _spin(node: 'SegmenterNode', stop: StopRequest) -> int:
     )
     thread.start()
     stop.wait()
+    node.abandon()  # before anybody waits for its callbacks
     executor.create_task(lambda: None)  # ends the wait
     thread.join()
     # Not before, because it takes away what the other thread waits with.

@@ -94,13 +94,22 @@ class SegmentationWorker:
 
     def put(self, camera: Camera, frame: Frame) -> None:
         """Let a frame wait for its turn; an older one of the same camera is dropped."""
-        if self._frames.put(camera.name, frame):
+        dropped = self._frames.put(camera.name, frame)
+        if dropped is frame:
+            camera.counts.add('stopped')
+        elif dropped is not None:
             camera.counts.add('replaced')
 
     def close(self) -> None:
         """Stop after the frame under way; calling it again does nothing."""
-        self._frames.close()
+        for name in self._frames.close():
+            self._cameras[name].counts.add('stopped')
         self._thread.join()
+
+    def forget_failures(self) -> None:
+        """End the pause after memory has run out: another model may need less of it."""
+        self._back_off.succeeded()
+        self._out_of_memory = ''
 
     def _run(self) -> None:
         try:
@@ -111,7 +120,7 @@ class SegmentationWorker:
                 self._on_death()
 
     def _process(self, frames: dict[str, Frame]) -> None:
-        with self._processing.lock.frame():
+        with self._processing.lock:
             jobs = [
                 job
                 for name, frame in frames.items()
@@ -153,10 +162,11 @@ class SegmentationWorker:
                 continue
             camera = job.camera
             try:
+                # Before it is published: what is counted as published cannot fail any more.
+                flags = check_result(result, settings.max_class_share, settings.max_void_share)
                 camera_info = camera.publish(
                     job.frame, job.request, job.rgb, result, settings.overlay_alpha
                 )
-                flags = check_result(result, settings.max_class_share, settings.max_void_share)
             except MemoryError:
                 flags = None
             if flags is None:
@@ -182,8 +192,7 @@ class SegmentationWorker:
                     [job.rgb for job in jobs], confidence=confidence, max_level=level
                 )
             ]
-            self._back_off.succeeded()
-            self._out_of_memory = ''
+            self.forget_failures()
             return results
         except HierSegError as error:
             out_of_memory = False

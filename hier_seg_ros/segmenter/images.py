@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from hier_seg_ros.errors import HierSegError
 
@@ -28,7 +28,7 @@ def read_image(path: str | Path) -> NDArray[np.uint8]:
         data = Path(path).read_bytes()
     except OSError as error:
         raise HierSegError(f'{path}: cannot be read ({error.strerror}); check the path') from error
-    return _as_rgb(_decode(data, str(path), upright=True))
+    return _as_rgb(_decode(data, str(path), 'remove it', upright=True))
 
 
 def decode_image(data: bytes, name: str) -> NDArray[np.uint8]:
@@ -43,12 +43,20 @@ def decode_image(data: bytes, name: str) -> NDArray[np.uint8]:
 
 def decode_pixels(data: bytes, name: str) -> NDArray[np.uint8]:
     """Do as ``decode_image``, but leave a grey image (H, W)."""
-    return _decode(data, name, upright=False, formats=('JPEG', 'PNG'), most_pixels=MOST_PIXELS)
+    return _decode(
+        data,
+        name,
+        'correct its publisher',
+        upright=False,
+        formats=('JPEG', 'PNG'),
+        most_pixels=MOST_PIXELS,
+    )
 
 
 def _decode(
     data: bytes,
     name: str,
+    remedy: str,
     *,
     upright: bool,
     formats: tuple[str, ...] | None = None,
@@ -59,6 +67,9 @@ def _decode(
             if most_pixels is not None and image.width * image.height > most_pixels:
                 raise ValueError(f'{image.width} x {image.height} pixels are too many')
             return _pixels(ImageOps.exif_transpose(image) if upright else image)
+    except UnidentifiedImageError as error:
+        known = 'of no known format' if formats is None else f'neither {" nor ".join(formats)}'
+        raise HierSegError(f'{name}: is {known}; {remedy}') from error
     # Pillow raises SyntaxError, ValueError or OSError, depending on how a file is broken.
     except (
         OSError,
@@ -68,7 +79,7 @@ def _decode(
         Image.DecompressionBombWarning,
     ) as error:
         reason = ' '.join(str(error).split())
-        raise HierSegError(f'{name}: is no image that can be read ({reason}); remove it') from error
+        raise HierSegError(f'{name}: is no image that can be read ({reason}); {remedy}') from error
 
 
 def _pixels(image: Image.Image) -> NDArray[np.uint8]:

@@ -14,11 +14,12 @@ import pytest
 
 pytest.importorskip('rclpy', reason='needs ROS 2 (rclpy)')
 
-from diagnostic_msgs.msg import DiagnosticArray
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import State, Transition
 from rcl_interfaces.srv import GetParameters, SetParameters
 from rclpy.exceptions import InvalidHandle
 from ros_client import (
+    DEADLINE,
     Command,
     Lifecycle,
     image,
@@ -37,6 +38,7 @@ from hier_seg_ros import Segmenter
 from hier_seg_ros.ros.segmenter_node import run_executor
 
 NODE = '/control/segmenter'
+OK = DiagnosticStatus.OK
 # Two runs of the same network differ in rounding at most.
 SAME = 0.999
 
@@ -264,13 +266,14 @@ def broken_copy(folder, tmp_path):
     return broken
 
 
-@pytest.mark.parametrize('case', ['broken', 'device', 'small'])
+@pytest.mark.parametrize('case', ['broken', 'device', 'long', 'small'])
 def test_a_model_that_does_not_work_is_refused_and_the_old_one_goes_on(
     camera, client, varied_model, tmp_path, case
 ):
     change, reason = {
         'broken': (('model', str(broken_copy(varied_model, tmp_path))), 'weights.safetensors'),
         'device': (('device', 'cuda:99'), "device 'cuda:99'"),
+        'long': (('model', 'a' * 300), 'too long'),
         'small': (('input_long_side', 16), 'input_long_side'),
     }[case]
     overlays = client.collect(f'{NODE}/overlay', Image)
@@ -288,6 +291,9 @@ def test_a_model_that_does_not_work_is_refused_and_the_old_one_goes_on(
     if case != 'small':
         diagnostics = Diagnostics(client)
         diagnostics.wait_for('model', lambda values: reason in values['message'], 'the refusal')
+        # Setting the one that is in use ends the warning.
+        assert set_parameters(client, NODE, parameter('model', str(varied_model))).successful
+        diagnostics.wait_for('model', lambda values: values['level'] == OK, 'the end of it')
 
 
 def test_transitions_that_there_are_not_are_refused(node, camera, client, lifecycle):
@@ -296,6 +302,35 @@ def test_transitions_that_there_are_not_are_refused(node, camera, client, lifecy
     # In Kilted rclpy refuses it, in its own words.
     node.wait_for_output('transition 250 ')
     assert lifecycle.state() == State.PRIMARY_STATE_ACTIVE
+    labels = client.collect(f'{NODE}/level_1/labels', Image)
+    client.ask(camera, image(street()), [labels])
+
+
+def test_services_answer_in_every_state(camera, client, lifecycle):
+    assert lifecycle.change(Transition.TRANSITION_DEACTIVATE)
+    caller = client.node.create_client(SetBool, f'{NODE}/enable')
+    assert caller.wait_for_service(DEADLINE)
+    answers = []
+
+    def answered():
+        answers.append(caller.call_async(SetBool.Request(data=True)))
+        return any(answer.done() for answer in answers)
+
+    # Once one has come back, both sides know each other.
+    client.wait_for(answered, 'an answer')
+    answers = [caller.call_async(SetBool.Request(data=True)) for _ in range(5)]
+    assert lifecycle.change(Transition.TRANSITION_CLEANUP)
+    client.wait_for(lambda: all(answer.done() for answer in answers), 'answers during cleanup')
+    for service_class, name, request in (
+        (SetBool, 'enable', SetBool.Request(data=False)),
+        (Trigger, 'capture', Trigger.Request()),
+    ):
+        answer = client.call(service_class, f'{NODE}/{name}', request)
+        assert not answer.success
+        assert 'not configured' in answer.message
+    # What could not be done is not done later either.
+    assert lifecycle.change(Transition.TRANSITION_CONFIGURE)
+    assert lifecycle.change(Transition.TRANSITION_ACTIVATE)
     labels = client.collect(f'{NODE}/level_1/labels', Image)
     client.ask(camera, image(street()), [labels])
 

@@ -17,8 +17,9 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rosgraph_msgs.msg import Clock
 
-from hier_seg_ros.ros.diagnostics import CameraReport, Diagnostics, NodeReport, memory_use
+from hier_seg_ros.ros.diagnostics import Diagnostics, memory_use
 from hier_seg_ros.ros.frame_statistics import FrameSummary
+from hier_seg_ros.ros.health import CameraReport, NodeReport
 
 
 def test_memory_of_the_process():

@@ -12,34 +12,35 @@ from hier_seg_ros.ros.frame_lock import FrameLock
 DEADLINE = 60.0
 
 
-def test_a_waiting_change_comes_before_the_next_frame():
+def test_the_lock_is_given_in_the_order_in_which_it_was_asked_for():
     lock = FrameLock()
     order = []
 
-    def change():
-        with lock.change():
-            order.append('change')
+    def wait(name):
+        with lock:
+            order.append(name)
 
-    with lock.frame():
-        thread = threading.Thread(target=change)
-        thread.start()
-        while not lock.change_waiting:
-            assert thread.is_alive()
-    # Whoever asks first, the frame that comes now has to wait.
-    with lock.frame():
-        order.append('frame')
-    thread.join(DEADLINE)
-    assert order == ['change', 'frame']
+    threads = []
+    with lock:
+        for number, name in enumerate(('frame', 'change', 'another frame', 'capture')):
+            threads.append(threading.Thread(target=wait, args=(name,)))
+            threads[-1].start()
+            while lock.waiting == number:
+                assert threads[-1].is_alive()
+    # Whoever comes back at once has to wait for those.
+    with lock:
+        order.append('the next frame')
+    for thread in threads:
+        thread.join(DEADLINE)
+    assert order == ['frame', 'change', 'another frame', 'capture', 'the next frame']
+    assert lock.waiting == 0
 
 
-@pytest.mark.parametrize('kind', ['frame', 'change'])
-def test_the_lock_is_free_again_after_an_exception(kind):
+def test_the_lock_is_free_again_after_an_exception():
     lock = FrameLock()
-    with pytest.raises(KeyError), getattr(lock, kind)():
+    with pytest.raises(KeyError), lock:
         raise KeyError
-    with lock.frame():
-        pass
-    with lock.change():
+    with lock:
         pass
 
 
@@ -48,16 +49,14 @@ def test_only_one_holds_the_lock():
     holders = []
     most = []
 
-    def work(hold):
+    def work():
         for _ in range(300):
-            with hold():
+            with lock:
                 holders.append(1)
                 most.append(len(holders))
                 holders.pop()
 
-    threads = [
-        threading.Thread(target=work, args=(hold,)) for hold in (lock.frame, lock.change) * 2
-    ]
+    threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

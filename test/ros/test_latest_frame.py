@@ -15,9 +15,9 @@ from hier_seg_ros.ros.latest_frame import LatestFrames
 
 def test_the_newest_frame_of_each_camera_wins():
     frames = LatestFrames()
-    assert not frames.put('left', 1)
-    assert frames.put('left', 2)
-    assert not frames.put('right', 3)
+    assert frames.put('left', 1) is None
+    assert frames.put('left', 2) == 1
+    assert frames.put('right', 3) is None
     assert frames.take() == {'left': 2, 'right': 3}
     assert frames.take(timeout=0) == {}
 
@@ -42,8 +42,16 @@ def test_close_wakes_whoever_waits_and_may_come_twice():
     thread.join(10)
     assert taken == [{}]
     assert frames.closed
-    assert not frames.put('', 'too late')
+    assert frames.put('', 'too late') == 'too late'
     assert frames.take() == {}
+
+
+def test_close_tells_what_is_dropped():
+    frames = LatestFrames()
+    frames.put('left', 1)
+    frames.put('right', 2)
+    assert frames.close() == {'left': 1, 'right': 2}
+    assert frames.close() == {}
 
 
 def test_no_frame_is_lost_uncounted_between_threads():
@@ -53,7 +61,7 @@ def test_no_frame_is_lost_uncounted_between_threads():
 
     def produce():
         for number in range(2000):
-            if frames.put('', number):
+            if frames.put('', number) is not None:
                 counts.add('replaced')
         frames.put('last', True)
 

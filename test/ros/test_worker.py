@@ -203,7 +203,18 @@ def test_running_out_of_memory_drops_frames_for_a_while_and_recovers(bench, erro
     assert bench.worker.backing_off == 0.0
 
 
-@pytest.mark.parametrize('step', ['decoding', 'publishing'])
+def test_another_model_is_tried_at_once_after_memory_has_run_out(bench):
+    bench.subscribe('left/level_1/labels')
+    bench.segmenter.failures = [MemoryError()]
+    bench.put(0, image(street()))
+    bench.counts('failed/out_of_memory', 1)
+    bench.worker.forget_failures()
+    assert bench.worker.out_of_memory == ''
+    bench.put(0, image(street()))
+    bench.counts('published', 1)
+
+
+@pytest.mark.parametrize('step', ['decoding', 'judging', 'publishing'])
 def test_memory_may_run_out_anywhere_on_the_way(bench, monkeypatch, step):
     bench.subscribe('left/level_1/labels')
 
@@ -213,6 +224,8 @@ def test_memory_may_run_out_anywhere_on_the_way(bench, monkeypatch, step):
     with monkeypatch.context() as patch:
         if step == 'decoding':
             patch.setattr(worker, 'rgb_of', fail)
+        elif step == 'judging':
+            patch.setattr(worker, 'check_result', fail)
         else:
             patch.setattr(bench.cameras[0], 'publish', fail)
         bench.put(0, image(street()))
@@ -307,8 +320,8 @@ def test_close_waits_for_the_frame_under_way(bench):
     bench.segmenter.gate.set()
     thread.join(DEADLINE)
     assert not thread.is_alive()
-    # The frame that waited is let go.
-    assert bench.cameras[0].counts.as_dict()['published'] == 1
+    # The frame that waited is let go, and counted.
+    assert bench.cameras[0].counts.as_dict() == {'published': 1, 'stopped': 1}
     assert len(bench.segmenter.calls) == 1
 
 
@@ -329,13 +342,13 @@ def test_a_change_waits_for_the_frame_and_comes_before_the_next(bench):
     calls_before_change = []
 
     def change():
-        with bench.processing.lock.change():
+        with bench.processing.lock:
             calls_before_change.append(len(bench.segmenter.calls))
 
     thread = threading.Thread(target=change)
     thread.start()
     # The change waits from here on; the worker has a frame to go on with.
-    while not bench.processing.lock.change_waiting:
+    while not bench.processing.lock.waiting:
         assert thread.is_alive()
     bench.segmenter.gate.set()
     thread.join(DEADLINE)
@@ -367,3 +380,4 @@ def test_close_may_come_twice_and_later_frames_are_dropped(bench):
     bench.worker.close()
     bench.put(0, image(street()))
     assert bench.segmenter.calls == []
+    assert bench.cameras[0].counts.as_dict() == {'stopped': 1}

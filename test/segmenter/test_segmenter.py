@@ -16,7 +16,7 @@ from hier_seg_ros import DecisionOptions, HierSegError, Segmenter
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
 from hier_seg_ros.segmenter.drawing import color_image, overlay
 from hier_seg_ros.segmenter.images import decode_image, read_image, write_png
-from hier_seg_ros.segmenter.segmenter import scaled_size
+from hier_seg_ros.segmenter.segmenter import SegmentationResult, scaled_size
 
 
 @pytest.fixture(scope='module')
@@ -65,7 +65,7 @@ def test_max_level_stops_there(segmenter: Segmenter) -> None:
     assert np.array_equal(coarse.finest, whole.level(1))
 
 
-def test_images_of_one_size_run_as_a_batch_and_give_what_each_gives_alone(
+def test_several_images_give_what_each_gives_alone(
     segmenter: Segmenter,
 ) -> None:
     images = [picture(64, 96, 1), picture(40, 50, 2), picture(64, 96, 3), picture(40, 50, 4)]
@@ -137,6 +137,23 @@ def test_min_confidence_bounds_the_confidence_of_what_is_left(untrained_model: P
     assert (result.confidence[labelled] >= surest).all()
 
 
+def as_one_batch(segmenter: Segmenter, images: list[np.ndarray]) -> list[SegmentationResult]:
+    """Segment images of one size as a GPU does; on a CPU, ``segment`` takes one at a time."""
+    with torch.inference_mode():
+        return segmenter._segment_batch(
+            segmenter.decision_rule, images, True, segmenter.hierarchy.depth
+        )
+
+
+def test_a_batch_gives_what_its_images_give_alone(segmenter: Segmenter) -> None:
+    images = [picture(64, 96, seed) for seed in range(3)]
+    together = as_one_batch(segmenter, images)
+    for image, result in zip(images, together, strict=True):
+        (alone,) = segmenter.segment([image])
+        assert (alone.finest == result.finest).mean() > 0.999
+        assert np.abs(alone.confidence.astype(int) - result.confidence).max() <= 1
+
+
 class Poisoned:
     """A segmenter whose network gives logits of which some are not finite."""
 
@@ -203,8 +220,7 @@ def test_only_the_image_of_a_batch_whose_logits_are_not_finite_is_flagged(
     images = [picture(64, 64, seed) for seed in range(3)] + [picture(32, 96, 3)]
     poisoned.image = 1
     poisoned.rows = poisoned.columns = slice(None)
-    # The last image is a batch of its own, of one.
-    results = poisoned.segmenter.segment(images[:3])
+    results = as_one_batch(poisoned.segmenter, images[:3])
     assert [result.finite for result in results] == [True, False, True]
     assert (results[1].finest == UNLABELLED).all()
     assert (results[1].confidence == 0).all()
@@ -212,6 +228,7 @@ def test_only_the_image_of_a_batch_whose_logits_are_not_finite_is_flagged(
     for index in (0, 2):
         assert np.array_equal(results[index].finest, healthy[index].finest)
         assert np.array_equal(results[index].confidence, healthy[index].confidence)
+    # Two sizes, so that each image is a batch of its own.
     poisoned.image = 0
     mixed = poisoned.segmenter.segment([images[0], images[3]])
     assert [result.finite for result in mixed] == [False, False]
