@@ -96,3 +96,10 @@ def test_find_model_needs_neither_torch_nor_ros():
         'assert not {"torch", "rclpy", "timm"} & set(sys.modules), sorted(sys.modules)'
     )
     subprocess.run([sys.executable, '-c', code], check=True)
+
+
+@pytest.mark.parametrize('name', ['a' * 300, '~nobody_of_this_name/model'])
+def test_find_model_says_in_one_line_what_the_system_refuses(share, name):
+    with pytest.raises(HierSegError, match='give the name of a model') as raised:
+        resources.find_model(name)
+    assert '\n' not in str(raised.value)

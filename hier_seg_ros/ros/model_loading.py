@@ -64,11 +64,6 @@ def _load(settings: Settings, shapes: tuple[tuple[int, int], ...]) -> Segmenter:
             f'model {settings.model} does not run on {settings.device}: {reason}; choose another '
             f'device or model'
         ) from error
-    # Of a path that is too long, or may not be looked into.
-    except OSError as error:
-        raise HierSegError(
-            f'model {settings.model}: cannot be read ({error.strerror or error}); choose another'
-        ) from error
     return segmenter
 
 
