@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -86,8 +87,17 @@ def assert_same(one: Run, other: Run) -> None:
 
 
 def read_log(run_folder: Path) -> EventAccumulator:
-    """Return what a run has logged for TensorBoard."""
-    return EventAccumulator(str(run_folder / 'tensorboard'), size_guidance={'images': 0}).Reload()
+    """Return what a run has logged for TensorBoard.
+
+    TensorBoard reads a folder's files by name. A test that resumes within a second has files whose
+    names differ in a running number only, and as text the tenth comes before the ninth. So they
+    are read as one file, which is what lies in them one after another.
+    """
+    files = sorted((run_folder / 'tensorboard').iterdir(), key=lambda path: path.stat().st_mtime_ns)
+    with TemporaryDirectory() as folder:
+        whole = Path(folder) / 'events.out.tfevents'
+        whole.write_bytes(b''.join(path.read_bytes() for path in files))
+        return EventAccumulator(str(whole), size_guidance={'images': 0}).Reload()
 
 
 def logged_losses(run_folder: Path) -> dict[int, dict[str, float]]:
