@@ -12,7 +12,12 @@ from sensor_msgs.msg import CameraInfo
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.ros.camera import Camera, Frame
-from hier_seg_ros.ros.capture import CapturedFrame, CaptureWriter, FrameHistory, write_capture
+from hier_seg_ros.ros.capture_writer import (
+    CapturedFrame,
+    CaptureWriter,
+    FrameHistory,
+    write_capture,
+)
 from hier_seg_ros.ros.guards import Flag
 from hier_seg_ros.ros.parameters import Settings
 from hier_seg_ros.segmenter import SegmentationResult
@@ -43,6 +48,11 @@ class Captures:
     def failed(self) -> int:
         """Number of bags that could not be written."""
         return self._asked_failed + self._writer.failed
+
+    @property
+    def passed_over(self) -> int:
+        """How often flagged frames were not captured: shortly before they were, or still are."""
+        return self._writer.dropped
 
     def resize(self, frames_per_camera: int) -> None:
         """Change how many frames of each camera are kept; the newest stay."""

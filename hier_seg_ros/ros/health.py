@@ -72,6 +72,8 @@ class NodeReport:
         backing_off: seconds for which frames are still passed over after memory ran out.
         captures_written: bags written.
         captures_failed: bags that could not be written.
+        captures_passed_over: times that flagged frames were not captured, because that was done
+            shortly before or still went on.
         stall_warn_seconds: silence of a camera that is a warning.
         stall_error_seconds: silence of a camera that is an error.
         cameras: its cameras.
@@ -87,6 +89,7 @@ class NodeReport:
     backing_off: float
     captures_written: int
     captures_failed: int
+    captures_passed_over: int
     stall_warn_seconds: float
     stall_error_seconds: float
     cameras: tuple[CameraReport, ...]
@@ -132,6 +135,7 @@ def _model_status(
         'out of memory, next attempt in (s)': f'{report.backing_off:.1f}',
         'captures written': str(report.captures_written),
         'captures failed': str(report.captures_failed),
+        'captures of flagged frames passed over': str(report.captures_passed_over),
     }
     return _status(f'{node_name}: model', report.device, summary, findings, values)
 

@@ -308,6 +308,7 @@ class SegmenterNode(LifecycleNode):
             backing_off=0.0 if pipeline is None else pipeline.backing_off,
             captures_written=0 if pipeline is None else pipeline.captures_written,
             captures_failed=0 if pipeline is None else pipeline.captures_failed,
+            captures_passed_over=0 if pipeline is None else pipeline.captures_passed_over,
             stall_warn_seconds=settings.stall_warn_seconds,
             stall_error_seconds=settings.stall_error_seconds,
             cameras=() if pipeline is None else pipeline.camera_reports(),

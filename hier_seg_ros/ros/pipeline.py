@@ -13,7 +13,7 @@ from std_msgs.msg import String
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.ros.camera import Camera, Frame
 from hier_seg_ros.ros.camera_outputs import CameraOutputs
-from hier_seg_ros.ros.capture import CapturedFrame
+from hier_seg_ros.ros.capture_writer import CapturedFrame
 from hier_seg_ros.ros.captures import Captures, with_result
 from hier_seg_ros.ros.connections import Connections
 from hier_seg_ros.ros.guards import check_result
@@ -96,6 +96,11 @@ class Pipeline:
     def captures_failed(self) -> int:
         """Number of captures that could not be written."""
         return self._captures.failed
+
+    @property
+    def captures_passed_over(self) -> int:
+        """How often flagged frames were not captured: shortly before they were, or still are."""
+        return self._captures.passed_over
 
     @property
     def out_of_memory(self) -> str:

@@ -39,6 +39,7 @@ NODE = NodeReport(
     backing_off=0.0,
     captures_written=2,
     captures_failed=0,
+    captures_passed_over=7,
     stall_warn_seconds=2.0,
     stall_error_seconds=10.0,
     cameras=(CAMERA,),
@@ -112,6 +113,7 @@ def test_all_is_well():
     }
     assert expected.items() <= values.items()
     assert values_of(model)['captures written'] == '2'
+    assert values_of(model)['captures of flagged frames passed over'] == '7'
 
 
 def test_each_camera_has_a_status():

@@ -261,6 +261,21 @@ def test_a_frame_that_makes_no_sense_is_published_all_the_same_and_counted(bench
     bench.counts('published', 1)
 
 
+def test_flagged_frames_that_follow_a_capture_at_once_are_passed_over_and_counted(bench, tmp_path):
+    bench.subscribe('left/level_1/labels')
+    bench.processing.settings = replace(
+        bench.processing.settings,
+        max_class_share=0.0,
+        capture_flagged=True,
+        capture_directory=str(tmp_path),
+    )
+    for number in (1, 2, 3):
+        bench.put(0, image(street()))
+        bench.counts('flagged/class_share', number)
+    bench.worker.close()
+    assert bench.captures.passed_over == 2
+
+
 def test_frames_of_all_cameras_are_kept_whether_they_were_needed_or_not(bench, tmp_path):
     bench.subscribe('left/level_1/labels')
     for number in (1, 2):

@@ -31,9 +31,14 @@ from std_msgs.msg import String
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.evaluation import evaluate_bag
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
-from hier_seg_ros.ros import capture
+from hier_seg_ros.ros import capture_writer
 from hier_seg_ros.ros.bag_file import BagReader
-from hier_seg_ros.ros.capture import CapturedFrame, CaptureWriter, FrameHistory, write_capture
+from hier_seg_ros.ros.capture_writer import (
+    CapturedFrame,
+    CaptureWriter,
+    FrameHistory,
+    write_capture,
+)
 from hier_seg_ros.ros.guards import Flag
 from hier_seg_ros.segmenter import SegmentationResult, Segmenter
 from hier_seg_ros.segmenter.drawing import overlay
@@ -464,7 +469,7 @@ def test_memory_that_runs_out_leaves_nothing_behind(frame, tmp_path, monkeypatch
     def fail(*arguments):
         raise MemoryError
 
-    monkeypatch.setattr(capture, 'overlay', fail)
+    monkeypatch.setattr(capture_writer, 'overlay', fail)
     with pytest.raises(HierSegError) as caught:
         write_capture(tmp_path, [frame(0)], NODE)
     assert 'capture_frames' in one_line_of(caught)
