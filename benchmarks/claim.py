@@ -3,7 +3,7 @@
 r"""The paper's claim as a table: flat classifiers against the tree, on data sets that disagree.
 
     python benchmarks/claim.py --data ../shared/data --runs runs/claim --seeds 0 1
-    hier-seg synthesize runs/drawn && \
+    hier-seg synthesize runs/drawn --formats cityscapes vistas gtsdb gtsrb && \
       python benchmarks/claim.py --table drawn --data runs/drawn --runs runs/claim_drawn
 
 Every row is trained by ``hier-seg train`` with the recipe ``claim.yaml``, the same network, images
@@ -79,6 +79,10 @@ TABLES = {
         flat('flat, GTSDB alone', [(BOXES, 8)], **ONLY_OUTLINES),
         flat('flat, joint', [(CITYSCAPES, 2), (VISTAS, 4), (BOXES, 2)], **OUTLINES),
         Row('tree, boxes', [(CITYSCAPES, 2), (VISTAS, 4), (BOXES, 2)]),
+        Row(
+            'tree, boxes and image labels',
+            [(CITYSCAPES, 2), (VISTAS, 3), (BOXES, 2), (CROPS, 1)],
+        ),
     ),
 }
 

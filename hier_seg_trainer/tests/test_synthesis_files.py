@@ -32,12 +32,12 @@ SIZE = 0.4
 
 @pytest.fixture(scope='module')
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with all four data sets."""
+    """Return a folder with all data sets."""
     root = tmp_path_factory.mktemp('synthetic')
     dense = ('cityscapes', 'vistas', 'minicity')
     synthesize(root, SynthesisOptions(dense, IMAGES, VALIDATION, size=SIZE), 'test')
-    gtsdb = SynthesisOptions(('gtsdb',), GTSDB_IMAGES, VALIDATION, size=SIZE)
-    synthesize(root, gtsdb, 'test')
+    signs = SynthesisOptions(('gtsdb', 'gtsrb'), GTSDB_IMAGES, VALIDATION, size=SIZE)
+    synthesize(root, signs, 'test')
     return root
 
 
@@ -100,6 +100,56 @@ def test_layout_of_gtsdb(data: Path) -> None:
     assert (root / '00000.ppm').read_bytes().startswith(b'P6\n544 320\n255\n')
     for line in (root / 'gt.txt').read_text(encoding='utf-8').splitlines():
         assert re.fullmatch(r'\d{5}\.ppm(;\d+){5}', line)
+
+
+def test_layout_of_gtsrb(data: Path) -> None:
+    root = data / 'gtsrb'
+    folders = names(root / 'Final_Training' / 'Images', '*')
+    assert folders == [f'{number:05d}' for number in range(43)]
+    lists = [root / 'Final_Training' / 'Images' / name / f'GT-{name}.csv' for name in folders]
+    for path in [*lists, root / 'Final_Test' / 'Images' / 'GT-final_test.csv']:
+        header, *lines = path.read_text(encoding='utf-8').splitlines()
+        assert header == 'Filename;Width;Height;Roi.X1;Roi.Y1;Roi.X2;Roi.Y2;ClassId'
+        assert len(lines) == len(names(path.parent, '*.ppm')) > 0
+        for line in lines:
+            name, *numbers = line.split(';')
+            width, height, left, top, right, bottom, class_id = map(int, numbers)
+            if path in lists:
+                assert re.fullmatch(r'\d{5}_0000[012]\.ppm', name)
+                assert class_id == int(path.parent.name)
+            with Image.open(path.parent / name) as crop:
+                assert crop.size == (width, height)
+            assert 0 <= left < right < width
+            assert 0 <= top < bottom < height
+            # The sign's own edge, and not its border, has the benchmark's least size.
+            assert max(right - left, bottom - top) + 1 >= 14
+
+
+def test_crops_show_the_sign_that_their_list_names(data: Path, tree: Hierarchy) -> None:
+    """A crop's region looks more like the face of its class than like that of most others."""
+    crops = open_dataset('gtsrb', data / 'gtsrb', 'train', tree)
+    faces, _ = load_signs(tree)
+    size = (24, 24)
+    pictures = {
+        sign.node.id: np.asarray(render_sign(sign, *size), np.float32) for sign in faces.values()
+    }
+
+    def likeness(region: Image.Image, node_id: int) -> float:
+        picture = pictures[node_id]
+        inside = picture[..., 3] > 128
+        shown = np.asarray(region.resize(size), np.float32)[inside].ravel()
+        return float(np.corrcoef(shown, picture[..., :3][inside].ravel())[0, 1])
+
+    ranks = []
+    for crop in crops._crops:
+        with Image.open(crop.path) as image:
+            region = image.crop(crop.region)
+        if min(region.size) < 20:
+            continue
+        own = likeness(region, crop.node_id)
+        ranks.append(sum(likeness(region, other) > own for other in pictures))
+    assert len(ranks) > 30
+    assert np.mean(np.array(ranks) < 5) > 0.9
 
 
 def test_polygons_drawn_again_give_the_labels(data: Path) -> None:

@@ -27,7 +27,10 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         help='the layouts to write (default cityscapes vistas gtsdb)',
     )
     parser.add_argument(
-        '--images', type=_positive, default=100, help='images for training (default 100)'
+        '--images',
+        type=_positive,
+        default=100,
+        help='images for training (default 100); of gtsrb, scenes whose signs are cut out',
     )
     parser.add_argument(
         '--validation', type=count, default=20, help='images for validation (default 20)'

@@ -31,6 +31,7 @@ from hier_seg_trainer.synthesis.gtsdb_files import (
     write_gtsdb_image,
     write_gtsdb_list,
 )
+from hier_seg_trainer.synthesis.gtsrb_files import write_gtsrb_crops, write_gtsrb_lists
 from hier_seg_trainer.synthesis.scene import draw_scene
 from hier_seg_trainer.synthesis.styles import load_style
 from hier_seg_trainer.synthesis.vistas_files import (
@@ -44,6 +45,7 @@ STYLE_OF_FORMAT = {
     'cityscapes': 'cityscapes',
     'vistas': 'vistas',
     'gtsdb': 'gtsdb',
+    'gtsrb': 'gtsdb',
     'minicity': 'cityscapes',
 }
 _HIERARCHY = 'street_108'
@@ -54,8 +56,9 @@ class SynthesisOptions:
     """What to write.
 
     ``formats``: keys of STYLE_OF_FORMAT. ``images`` and ``validation``: how many for training and
-    for validation, in each format. ``size``: factor of the styles' image sizes, above 0.
-    ``workers``: processes that draw, 0 for none but the caller's.
+    for validation, in each format; of 'gtsrb' the scenes whose signs are cut out. ``size``: factor
+    of the styles' image sizes, above 0. ``workers``: processes that draw, 0 for none but the
+    caller's.
     """
 
     formats: tuple[str, ...]
@@ -124,15 +127,21 @@ def _write_dataset(
                     disable=not progress,
                 )
             )
+        of_split = {
+            split: [
+                result for task, result in zip(tasks, results, strict=True) if task.split == split
+            ]
+            for split in dict.fromkeys(task.split for task in tasks)
+        }
         if format_name == 'vistas':
             write_vistas_config(temporary)
-            for split in dict.fromkeys(task.split for task in tasks):
-                entries = [
-                    entry for task, entry in zip(tasks, results, strict=True) if task.split == split
-                ]
+            for split, entries in of_split.items():
                 write_vistas_panoptic(temporary, split, entries)
         elif format_name == 'gtsdb':
             write_gtsdb_list(temporary, (line for lines in results for line in lines))
+        elif format_name == 'gtsrb':
+            for split, rows in of_split.items():
+                write_gtsrb_lists(temporary, split, (row for some in rows for row in some))
         _write_card(temporary, tasks, command)
         # mkdtemp makes a folder for its owner only.
         temporary.chmod(0o755)
@@ -158,6 +167,8 @@ def _write_image(root: Path, task: _Task) -> Any:
         return write_minicity_image(root, task.split, task.index, scene, hierarchy)
     if task.format == 'vistas':
         return write_vistas_image(root, task.split, task.index, scene, hierarchy)
+    if task.format == 'gtsrb':
+        return write_gtsrb_crops(root, task.split, task.index, scene)
     return write_gtsdb_image(root, task.split, task.index, scene)
 
 
