@@ -39,6 +39,8 @@ VISTAS = {'format': 'vistas_1.2', 'path': 'vistas', 'scale': [0.5, 1.1], 'flip':
 
 # Flat classifiers learn from the signs' outlines: boxes alone would teach them the background.
 OUTLINES = {'loss.box_pixels': 'shape', 'loss.boxes_teach_ancestors': False}
+# As the tree has: without, a flat classifier sees signs all over the images that have boxes.
+NEGATIVES = {'loss.negatives_per_positive': 3.0}
 ONLY_OUTLINES = {
     **OUTLINES,
     'loss.unlabelled_outside_boxes': True,
@@ -70,6 +72,7 @@ TABLES = {
         flat('flat, CamVid alone', [(CAMVID, 8)]),
         flat('flat, GTSDB alone', [(BOXES, 8)], **ONLY_OUTLINES),
         flat('flat, joint', [(CAMVID, 4), (BOXES, 4)], **OUTLINES),
+        flat('flat, joint, far negatives', [(CAMVID, 4), (BOXES, 4)], **OUTLINES, **NEGATIVES),
         Row('tree, boxes', [(CAMVID, 4), (BOXES, 4)]),
         Row('tree, boxes and image labels', [(CAMVID, 4), (BOXES, 3), (CROPS, 1)]),
     ),
@@ -78,6 +81,12 @@ TABLES = {
         flat('flat, Vistas alone', [(VISTAS, 8)]),
         flat('flat, GTSDB alone', [(BOXES, 8)], **ONLY_OUTLINES),
         flat('flat, joint', [(CITYSCAPES, 2), (VISTAS, 4), (BOXES, 2)], **OUTLINES),
+        flat(
+            'flat, joint, far negatives',
+            [(CITYSCAPES, 2), (VISTAS, 4), (BOXES, 2)],
+            **OUTLINES,
+            **NEGATIVES,
+        ),
         Row('tree, boxes', [(CITYSCAPES, 2), (VISTAS, 4), (BOXES, 2)]),
         Row(
             'tree, boxes and image labels',

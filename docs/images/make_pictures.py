@@ -1,6 +1,6 @@
 # Copyright 2026 The hier_seg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Makes the pictures of docs/viewing.md, docs/several_cameras.md and docs/nav2.md.
+"""Makes the pictures of README.md, docs/viewing.md, docs/several_cameras.md and docs/nav2.md.
 
     python docs/images/make_pictures.py
 
@@ -28,11 +28,14 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDER = Path(__file__).resolve().parent
 TILE = (416, 245)
 CAPTION_HEIGHT = 18
+DEMO_TILE = (436, 256)
+GAP = 4
 BLEND = 0.6
 # Photographs by their place in the bag.
 SIGNS = 1
 STREETS = (12, 13, 15)
 PEOPLE = 13
+DEMO = (1, 4, 9)
 
 Pixels = NDArray[np.uint8]
 
@@ -42,10 +45,14 @@ def main() -> None:
     segmenter = Segmenter.load(ROOT / 'models' / 'street_lite0', device='cpu')
     with Bag(ROOT / 'demo' / 'street') as bag:
         images = [image.pixels for image in bag.images('/camera/image_raw/compressed')]
-    wanted = sorted({SIGNS, PEOPLE, *STREETS})
+    wanted = sorted({SIGNS, PEOPLE, *STREETS, *DEMO})
     results = {index: segmenter.segment([images[index]])[0] for index in wanted}
     tree = segmenter.hierarchy
 
+    pairs = [
+        (images[index], overlay(images[index], results[index].finest, tree, 0.5)) for index in DEMO
+    ]
+    write_demo(pairs)
     write('outputs.jpg', outputs(images[SIGNS], results[SIGNS], tree), columns=3)
     overlays = [overlay(images[index], results[index].finest, tree, 0.5) for index in STREETS]
     names = ('~/front/overlay', '~/left/overlay', '~/right/overlay')
@@ -127,6 +134,17 @@ def costs(rgb: Pixels, result: SegmentationResult, tree: Hierarchy) -> list[tupl
         ('~/categories/labels, in colours', category_colors(result.categories, tree)),
         ('costs: green 0, orange 200, red 254', blended.astype(np.uint8)),
     ]
+
+
+def write_demo(pairs: list[tuple[Pixels, Pixels]]) -> None:
+    """Write photographs over what the node makes of them."""
+    width, height = DEMO_TILE
+    sheet = Image.new('RGB', (len(pairs) * (width + GAP) - GAP, 2 * height + GAP), 'white')
+    for column, pair in enumerate(pairs):
+        for row, pixels in enumerate(pair):
+            tile = Image.fromarray(pixels).resize((width, height))
+            sheet.paste(tile, (column * (width + GAP), row * (height + GAP)))
+    sheet.save(FOLDER / 'demo.jpg', quality=80, optimize=True)
 
 
 def font(size: int) -> ImageFont.FreeTypeFont:
