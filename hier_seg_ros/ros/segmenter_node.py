@@ -77,6 +77,7 @@ def _spin(node: 'SegmenterNode', stop: StopRequest) -> int:
 
     executor = MultiThreadedExecutor(num_threads=EXECUTOR_THREADS)
     executor.add_node(node)
+    start_threads(executor, EXECUTOR_THREADS)
 
     def start() -> None:
         timer.cancel()
@@ -99,6 +100,22 @@ def _spin(node: 'SegmenterNode', stop: StopRequest) -> int:
     # Not before, because it takes away what the other thread waits with.
     executor.shutdown()
     return 0 if stop.signalled else 1
+
+
+def start_threads(executor: 'MultiThreadedExecutor', number: int) -> None:
+    """Let the executor start its threads before anything else that it does.
+
+    By itself it starts one whenever none is idle. With the memory nearly used up that would fail,
+    and end the node.
+    """
+    meeting = threading.Barrier(number)
+
+    def meet() -> None:
+        with suppress(threading.BrokenBarrierError):  # the node is stopped already
+            meeting.wait(timeout=5.0)
+
+    for _ in range(number):
+        executor.create_task(meet)
 
 
 def run_executor(executor: 'MultiThreadedExecutor', stop: StopRequest) -> None:

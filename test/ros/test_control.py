@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import State, Transition
 from rcl_interfaces.srv import GetParameters, SetParameters
 from rclpy.exceptions import InvalidHandle
+from rclpy.executors import MultiThreadedExecutor
 from ros_client import (
     DEADLINE,
     Command,
@@ -35,7 +37,7 @@ from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
 
 from hier_seg_ros import Segmenter
-from hier_seg_ros.ros.segmenter_node import run_executor
+from hier_seg_ros.ros.segmenter_node import run_executor, start_threads
 
 NODE = '/control/segmenter'
 OK = DiagnosticStatus.OK
@@ -484,6 +486,16 @@ class CountedStop:
 
     def set(self):
         self.requested = True
+
+
+def test_the_executor_has_all_its_threads_before_anything_else_happens(client):
+    before = threading.active_count()
+    executor = MultiThreadedExecutor(num_threads=3, context=client.context)
+    start_threads(executor, 3)
+    for _ in range(3):
+        executor.spin_once(timeout_sec=DEADLINE)
+    assert threading.active_count() - before == 3
+    executor.shutdown()
 
 
 def test_a_topic_that_is_destroyed_meanwhile_does_not_end_the_executor_but_a_bug_does():

@@ -44,7 +44,7 @@ def report(number):
     summary = FrameSummary(10.0, 0.0, None, None, 0.1, True, 0, 0)
     counts = {'received': number, 'rejected/step': number}
     camera = CameraReport('', '/camera/image_raw', True, counts, summary)
-    return NodeReport('active', 'street_lite0', 'cpu', '', 0.0, 0, 0, 2.0, 10.0, (camera,))
+    return NodeReport('active', 'street_lite0', 'cpu', '', 0.0, 0, 0, 0, 2.0, 10.0, (camera,))
 
 
 def values_of(status):

@@ -26,7 +26,7 @@ _BORDER_SHARE = 0.1
 _LEAST_BORDER = 5
 # A track shows one sign as the car came nearer: its sizes, as shares of the last one's.
 _APPROACH = (0.5, 0.7, 1.0)
-# No scene has more signs of the 43 classes, so that scenes may be written side by side.
+# More than any scene has signs of the 43 classes, so that scenes may be written side by side.
 _TRACKS_A_SCENE = 20
 
 
@@ -49,6 +49,7 @@ def write_gtsrb_crops(root: Path, split: str, index: int, scene: Scene) -> list[
 
     Signs that are too small for the benchmark are left out. Returns the rows of the lists.
     """
+    assert len(scene.signs) <= _TRACKS_A_SCENE
     rows = []
     for place, sign in enumerate(scene.signs):
         number = index * _TRACKS_A_SCENE + place
