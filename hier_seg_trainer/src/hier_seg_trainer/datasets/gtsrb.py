@@ -19,6 +19,10 @@ from hier_seg_trainer.datasets.labelled_images import require_split
 from hier_seg_trainer.datasets.mapping import LabelMapping, bundled_mapping
 from hier_seg_trainer.datasets.samples import StreetSample, Supervision, open_image
 
+# Below the data set's root: a folder a class, and the list beside the crops of the test set.
+TRAINING_FOLDER = Path('Final_Training') / 'Images'
+TEST_LIST = Path('Final_Test') / 'Images' / 'GT-final_test.csv'
+
 # Of the tracks of a class, in the order of their numbers, one in so many is for validation.
 TRACKS_PER_VALIDATION_TRACK = 5
 
@@ -67,10 +71,9 @@ class Gtsrb:
         self.mirror_of_id = self.mapping.mirror_of_id
         faults: list[Fault] = []
         if split == 'test':
-            table = root / 'Final_Test' / 'Images' / 'GT-final_test.csv'
-            listed = _read_list(table, self.mapping, faults)
+            listed = _read_list(root / TEST_LIST, self.mapping, faults)
         else:
-            folder = root / 'Final_Training' / 'Images'
+            folder = root / TRAINING_FOLDER
             lists = sorted(folder.glob('*/GT-*.csv'))
             if not lists:
                 raise HierSegError(f'{folder}: holds no GT-*.csv; give the root of the GTSRB')

@@ -13,10 +13,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from hier_seg_trainer.synthesis.scene import Scene
+from hier_seg_trainer.datasets.gtsrb import TEST_LIST, TRAINING_FOLDER
+from hier_seg_trainer.synthesis.scene import PlacedSign, Scene
 
-TRAINING = Path('Final_Training') / 'Images'
-TEST = Path('Final_Test') / 'Images'
 COLUMNS = ('Filename', 'Width', 'Height', 'Roi.X1', 'Roi.Y1', 'Roi.X2', 'Roi.Y2', 'ClassId')
 
 # The benchmark's crops have at least so many pixels, and a border of a tenth of the sign, at least
@@ -54,22 +53,23 @@ def write_gtsrb_crops(root: Path, split: str, index: int, scene: Scene) -> list[
     for place, sign in enumerate(scene.signs):
         number = index * _TRACKS_A_SCENE + place
         if split == 'val':
-            crop = _write(root / TEST / f'{number:05d}.ppm', scene, sign.box, 1.0, sign.class_id)
-            rows += [crop] if crop else []
-            continue
-        folder = root / TRAINING / f'{sign.class_id:05d}'
-        for frame, scale in enumerate(_APPROACH):
-            name = f'{number:05d}_{frame:05d}.ppm'
-            crop = _write(folder / name, scene, sign.box, scale, sign.class_id)
-            rows += [crop] if crop else []
+            crops = [(TEST_LIST.parent / f'{number:05d}.ppm', 1.0)]
+        else:
+            folder = TRAINING_FOLDER / f'{sign.class_id:05d}'
+            crops = [
+                (folder / f'{number:05d}_{frame:05d}.ppm', scale)
+                for frame, scale in enumerate(_APPROACH)
+            ]
+        for path, scale in crops:
+            row = _write(root / path, scene, sign, scale)
+            if row is not None:
+                rows.append(row)
     return rows
 
 
-def _write(
-    path: Path, scene: Scene, box: tuple[int, int, int, int], scale: float, class_id: int
-) -> CropRow | None:
+def _write(path: Path, scene: Scene, sign: PlacedSign, scale: float) -> CropRow | None:
     """Write a sign with its border, `scale` times as large; None if it would be too small."""
-    left, top, right, bottom = box
+    left, top, right, bottom = sign.box
     size = max(right - left, bottom - top) + 1
     if scale * size < _SMALLEST:
         return None
@@ -90,7 +90,7 @@ def _write(
         round(scale * (top - y0)),
         min(crop.width, round(scale * (right + 1 - x0))) - 1,
         min(crop.height, round(scale * (bottom + 1 - y0))) - 1,
-        class_id,
+        sign.class_id,
     )
 
 
@@ -99,8 +99,8 @@ def write_gtsrb_lists(root: Path, split: str, rows: Iterable[CropRow]) -> None:
     lists: dict[Path, list[CropRow]] = defaultdict(list)
     for row in rows:
         name = f'{row.class_id:05d}'
-        training = root / TRAINING / name / f'GT-{name}.csv'
-        lists[training if split == 'train' else root / TEST / 'GT-final_test.csv'].append(row)
+        of_class = TRAINING_FOLDER / name / f'GT-{name}.csv'
+        lists[root / (of_class if split == 'train' else TEST_LIST)].append(row)
     for path, listed in lists.items():
         with path.open('w', encoding='utf-8', newline='') as file:
             writer = csv.writer(file, delimiter=';', lineterminator='\n')
