@@ -7,6 +7,8 @@ The same class is trained and run. Its published shapes differ only in their opt
 - the paper's (Meletis & Dubbelman, IV 2018): ResNet-50 at output stride 8, a 1x1 convolution to 256
   shared channels, a bottleneck block and a learned x2 upsampling a classifier;
 - the light one: EfficientNet-Lite0, whose features at strides 4 to 32 are fused top-down;
+- the light one with details: features at stride 2 correct the logits of each of its branches, so
+  that what is two pixels wide can keep its outline;
 - DeepLabV3 (Chen et al., arXiv 1706.05587) as torchvision has it: ResNet-50 or ResNet-101 at output
   stride 8, atrous spatial pyramid pooling to 256 channels, a 1x1 convolution a classifier.
 """
@@ -15,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import timm
 import torch
@@ -44,6 +46,9 @@ class NetworkOptions:
     image_pooling : add the average over the whole image to the coarsest features ('deeplabv3'
         always does)
     learned_upsampling : a learned x2 transposed convolution after each classifier
+    detail_channels : channels of the details, 0 for none. Details are the backbone's features at
+        half the finest fused stride, which is that of the logits after learned upsampling; with
+        them each branch computes what it adds to those logits.
     architecture : how the backbone's features become the shared ones: 'pyramid' fuses them,
         'deeplabv3' applies atrous spatial pyramid pooling to those of one stride
     normalization : 'batch', 'instance', 'group' or 'evo', in all parts; see ``normalization.py``
@@ -62,6 +67,12 @@ class NetworkOptions:
     architecture: str = 'pyramid'
     normalization: str = 'batch'
     dropout: float = 0.0
+    detail_channels: int = 0
+
+    @property
+    def detail_stride(self) -> int:
+        """Pixels of the input for each position of the details, in either direction."""
+        return self.fused_strides[0] // 2
 
 
 PAPER = NetworkOptions(
@@ -84,6 +95,8 @@ LIGHT = NetworkOptions(
     learned_upsampling=True,
 )
 
+LIGHT_DETAILED = replace(LIGHT, detail_channels=32)
+
 DEEPLABV3_RESNET50 = NetworkOptions(
     backbone='resnet50',
     # Residual blocks of torchvision's ResNet do not start as identities, timm's would.
@@ -98,10 +111,18 @@ DEEPLABV3_RESNET50 = NetworkOptions(
 
 NETWORKS = {
     'light': LIGHT,
+    'light_detailed': LIGHT_DETAILED,
     'paper': PAPER,
     'deeplabv3_resnet50': DEEPLABV3_RESNET50,
     'deeplabv3_resnet101': replace(DEEPLABV3_RESNET50, backbone='resnet101'),
 }
+
+
+class Features(NamedTuple):
+    """What all branches share: ``shared`` (N, C, h, w), ``details`` (N, D, 2h, 2w) if any."""
+
+    shared: Tensor
+    details: Tensor | None
 
 
 class HierarchicalNetwork(nn.Module):
@@ -124,6 +145,11 @@ class HierarchicalNetwork(nn.Module):
         self.options = options
         self.classifiers = tuple(classifiers)
         self.backbone, channels = build_backbone(options)
+        self.details = (
+            _convolution(channels.pop(0), options.detail_channels, 1)
+            if options.detail_channels
+            else None
+        )
         self.pyramid = (
             AtrousPyramid(channels[0], options.shared_channels)
             if options.architecture == 'deeplabv3'
@@ -155,8 +181,8 @@ class HierarchicalNetwork(nn.Module):
         edge = 2 * self.size_multiple
         return torch.zeros(1, 3, edge, edge)
 
-    def features(self, images: Tensor) -> Tensor:
-        """Return the shared features (N, C, h, w) of normalised ``images`` (N, 3, H, W)."""
+    def features(self, images: Tensor) -> Features:
+        """Return what the branches need of normalised ``images`` (N, 3, H, W)."""
         height, width = images.shape[-2:]
         if height % self.size_multiple or width % self.size_multiple:
             multiple = self.size_multiple
@@ -164,11 +190,15 @@ class HierarchicalNetwork(nn.Module):
                 f'the input is {width}x{height}; both must be multiples of {multiple}, for example '
                 f'{-(-width // multiple) * multiple}x{-(-height // multiple) * multiple}'
             )
-        return self.pyramid(self.backbone(images))
+        levels = self.backbone(images)
+        if self.details is None:
+            return Features(self.pyramid(levels), None)
+        finest, *levels = levels
+        return Features(self.pyramid(levels), self.details(finest))
 
-    def logits(self, features: Tensor, classifier: str) -> Tensor:
+    def logits(self, features: Features, classifier: str) -> Tensor:
         """Return one classifier's logits (N, classes + 1, H / stride, W / stride)."""
-        return self.branches[self._position[classifier]](features)
+        return self.branches[self._position[classifier]](*features)
 
     def forward(
         self, images: Tensor, classifiers: Iterable[str] | None = None
@@ -249,13 +279,42 @@ class Branch(nn.Module):
         self.upsampling = (
             _bilinear_transposed_convolution(logits) if options.learned_upsampling else None
         )
+        channels = options.detail_channels
+        self.correction = Correction(width, channels, logits) if channels else None
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Return the logits of shared features (N, width, h, w)."""
+    def forward(self, features: Tensor, details: Tensor | None = None) -> Tensor:
+        """Return the logits of shared features (N, width, h, w) and, if used, of details."""
         if self.bottleneck is not None:
             features = functional.relu(features + self.bottleneck(features))
         logits = self.classifier(self.dropout(features))
-        return logits if self.upsampling is None else self.upsampling(logits)
+        if self.upsampling is not None:
+            logits = self.upsampling(logits)
+        if self.correction is not None:
+            assert details is not None
+            logits = logits + self.correction(features, details)
+        return logits
+
+
+class Correction(nn.Module):
+    """What details add to the logits of one classifier: nothing, before any training.
+
+    So a network with details goes on where one without them has come to.
+    """
+
+    def __init__(self, width: int, channels: int, logits: int) -> None:
+        """Take the channels of the shared features and of the details."""
+        super().__init__()
+        self.reduction = _convolution(width, channels, 1)
+        self.refinement = _separable(channels)
+        self.classifier = nn.Conv2d(channels, logits, 1, bias=False)
+        nn.init.zeros_(self.classifier.weight)
+
+    def forward(self, features: Tensor, details: Tensor) -> Tensor:
+        """Return (N, logits, 2h, 2w) for features (N, C, h, w) and details (N, D, 2h, 2w)."""
+        coarse = self.reduction(features)
+        size = details.shape[-2:]
+        coarse = functional.interpolate(coarse, size, mode='bilinear', align_corners=False)
+        return self.classifier(self.refinement(coarse + details))
 
 
 def build_network(options: NetworkOptions, hierarchy: Hierarchy) -> HierarchicalNetwork:
@@ -266,10 +325,11 @@ def build_network(options: NetworkOptions, hierarchy: Hierarchy) -> Hierarchical
 def build_backbone(options: NetworkOptions) -> tuple[nn.Module, list[int]]:
     """Return timm's backbone, batch normalised, and its channels at each of ``fused_strides``.
 
-    Raises HierSegError if timm has no such model, the model not those options, or none of those
-    strides.
+    With details, theirs come first. Raises HierSegError if timm has no such model, the model not
+    those options, or none of those strides.
     """
     arguments = dict(options.backbone_options)
+    details = (options.detail_stride,) if options.detail_channels else ()
     if not timm.is_model(options.backbone):
         raise HierSegError(
             f'backbone {options.backbone!r}: timm {timm.__version__} has no such model; '
@@ -286,7 +346,7 @@ def build_backbone(options: NetworkOptions) -> tuple[nn.Module, list[int]]:
         ) from error
     reductions = probe.feature_info.reduction()
     indices = []
-    for stride in options.fused_strides:
+    for stride in (*details, *options.fused_strides):
         if stride not in reductions:
             raise HierSegError(
                 f'backbone {options.backbone!r}: has features of strides {reductions}, '
@@ -348,6 +408,17 @@ def _check_options(options: NetworkOptions) -> None:
         raise HierSegError(
             f'fused_strides {list(options.fused_strides)}: deeplabv3 uses features of one stride; '
             f'give one'
+        )
+    if options.detail_channels < 0:
+        raise HierSegError(
+            f'detail_channels {options.detail_channels}: must be at least 0 (no details)'
+        )
+    if options.detail_channels and not (
+        options.learned_upsampling and options.architecture == 'pyramid'
+    ):
+        raise HierSegError(
+            f'detail_channels {options.detail_channels}: details need architecture pyramid and '
+            f'learned_upsampling'
         )
     if not 0 <= options.dropout < 1:
         raise HierSegError(f'dropout {options.dropout}: must be at least 0 and less than 1')

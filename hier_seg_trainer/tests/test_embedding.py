@@ -123,7 +123,7 @@ def test_features_are_those_of_the_network_at_the_pixel(
     )
     mean, deviation = (torch.tensor(values).reshape(1, 3, 1, 1) for values in (MEAN, DEVIATION))
     with torch.inference_mode():
-        maps = network.features((inputs / 255 - mean) / deviation)[0].numpy()
+        maps = network.features((inputs / 255 - mean) / deviation).shared[0].numpy()
     assert maps.shape == (8, padded[0] // 8, padded[1] // 8)
     # A position of the features lies in the middle of its 8x8 pixels of the input.
     columns = (x + 0.5) * scaled[1] / width / 8 - 0.5

@@ -38,6 +38,16 @@ NETWORKS = {
         image_pooling=True,
         learned_upsampling=True,
     ),
+    'fused, with details': NetworkOptions(
+        backbone='mobilenetv3_small_050',
+        backbone_options={},
+        fused_strides=(4, 8, 16, 32),
+        shared_channels=16,
+        branch_channels=8,
+        image_pooling=True,
+        learned_upsampling=True,
+        detail_channels=8,
+    ),
     'dilated, group normalisation': NetworkOptions(
         backbone='resnet10t',
         backbone_options={'output_stride': 8},

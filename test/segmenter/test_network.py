@@ -17,8 +17,11 @@ from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.segmenter.network import (
     DEEPLABV3_RESNET50,
     LIGHT,
+    LIGHT_DETAILED,
     NETWORKS,
     PAPER,
+    Correction,
+    Features,
     HierarchicalNetwork,
     NetworkOptions,
     build_network,
@@ -37,10 +40,13 @@ def randomise(network: nn.Module) -> None:
             nn.init.uniform_(module.running_var, 0.5, 2.0)  # type: ignore[arg-type]
             nn.init.uniform_(module.weight, 0.5, 1.5)
             nn.init.normal_(module.bias, std=0.2)
+        if isinstance(module, Correction):
+            nn.init.normal_(module.classifier.weight)
 
 
 @pytest.mark.parametrize(
-    ('name', 'stride'), [('light', 2), ('paper', 4), ('deeplabv3_resnet50', 8)]
+    ('name', 'stride'),
+    [('light', 2), ('light_detailed', 2), ('paper', 4), ('deeplabv3_resnet50', 8)],
 )
 def test_every_network_gives_logits_for_every_classifier(
     name: str, stride: int, street_tree: Hierarchy
@@ -59,7 +65,7 @@ def test_every_network_gives_logits_for_every_classifier(
 
 
 @pytest.mark.parametrize('normalization', NORMALIZATIONS)
-@pytest.mark.parametrize('name', ['light', 'paper', 'deeplabv3_resnet50'])
+@pytest.mark.parametrize('name', ['light', 'light_detailed', 'paper', 'deeplabv3_resnet50'])
 def test_folding_changes_no_result(name: str, normalization: str, street_tree: Hierarchy) -> None:
     torch.manual_seed(0)
     network = build_network(replace(NETWORKS[name], normalization=normalization), street_tree)
@@ -163,6 +169,12 @@ def test_dropout_drops_whole_channels_before_each_classifier_in_training_only(
         ({'architecture': 'unet'}, "architecture 'unet': .* pyramid, deeplabv3"),
         ({'architecture': 'deeplabv3'}, r'fused_strides \[8, 16\]: .* one stride'),
         ({'normalization': 'layer'}, "normalization 'layer': .* batch, instance, group, evo"),
+        ({'detail_channels': -1}, 'detail_channels -1: must be at least 0'),
+        (
+            {'detail_channels': 8, 'learned_upsampling': False},
+            'detail_channels 8: .* need .* learned_upsampling',
+        ),
+        ({'detail_channels': 8, 'fused_strides': (2, 8)}, 'none of stride 1'),
         ({'dropout': 1.0}, 'dropout 1.0: must be at least 0 and less than 1'),
     ],
 )
@@ -179,13 +191,54 @@ def test_a_wrong_option_is_named(
 def test_the_paper_network_is_the_paper_s(street_tree: Hierarchy) -> None:
     network = build_network(PAPER, street_tree)
     features = network.features(torch.randn(1, 3, 64, 64))
-    assert features.shape == (1, 256, 8, 8), '256 shared channels at output stride 8'
+    assert features.details is None
+    assert features.shared.shape == (1, 256, 8, 8), '256 shared channels at output stride 8'
     upsampling = [m for m in network.modules() if isinstance(m, nn.ConvTranspose2d)]
     assert [m.kernel_size for m in upsampling] == [(4, 4)] * 5
 
 
-def test_the_light_network_fits_a_small_computer(street_tree: Hierarchy) -> None:
-    assert parameter_count(build_network(LIGHT, street_tree)) < 6_000_000
+@pytest.mark.parametrize('options', [LIGHT, LIGHT_DETAILED])
+def test_the_light_networks_fit_a_small_computer(
+    options: NetworkOptions, street_tree: Hierarchy
+) -> None:
+    assert parameter_count(build_network(options, street_tree)) < 6_000_000
+
+
+def test_details_correct_nothing_before_training(street_tree: Hierarchy) -> None:
+    torch.manual_seed(0)
+    plain = build_network(LIGHT, street_tree).eval()
+    randomise(plain)
+    detailed = build_network(LIGHT_DETAILED, street_tree).eval()
+    missing, unexpected = detailed.load_state_dict(plain.state_dict(), strict=False)
+    assert not unexpected
+    assert all(name.startswith('details.') or '.correction.' in name for name in missing)
+    images = torch.randn(1, 3, 64, 64)
+    with torch.inference_mode():
+        before, after = plain(images), detailed(images)
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_details_correct_the_logits_where_they_lie(street_tree: Hierarchy) -> None:
+    torch.manual_seed(0)
+    network = build_network(LIGHT_DETAILED, street_tree).eval()
+    randomise(network)
+    with torch.inference_mode():
+        shared, details = network.features(torch.randn(1, 3, 64, 96))
+        assert shared.shape == (1, 128, 16, 24)
+        assert details is not None
+        assert details.shape == (1, 32, 32, 48)
+        changed = details.clone()
+        changed[..., 20, 30] += 1
+        for name in network.classifiers:
+            before = network.logits(Features(shared, details), name)
+            after = network.logits(Features(shared, changed), name)
+            rows, columns = torch.nonzero((before - after).abs().amax((0, 1)), as_tuple=True)
+            # The 3x3 convolution after the sum spreads a detail by one position.
+            assert {(20, 30)} <= set(zip(rows.tolist(), columns.tolist(), strict=True)), name
+            assert rows.min() >= 19, name
+            assert rows.max() <= 21, name
+            assert columns.min() >= 29, name
+            assert columns.max() <= 31, name
 
 
 def test_learned_upsampling_starts_as_the_bilinear_one(street_tree: Hierarchy) -> None:

@@ -149,10 +149,15 @@ def _model_card(
     training = description.training
     undecided = [n.readable_name for n in hierarchy.nodes if n.name not in description.supervised]
     options = description.network
+    details = (
+        f' corrected by {options.detail_channels} channels of stride {options.detail_stride}'
+        if options.detail_channels
+        else ''
+    )
     shape = (
         f'Backbone {options.backbone}, features of strides '
         f'{", ".join(map(str, options.fused_strides))} in {options.shared_channels} channels, a '
-        f'branch a classifier; {training["parameters"] / 1e6:.2f} M parameters. '
+        f'branch a classifier{details}; {training["parameters"] / 1e6:.2f} M parameters. '
         f'Tree: {hierarchy.name}.'
     )
     return _CARD.format(

@@ -16,7 +16,7 @@ from hier_seg_ros.hierarchy import UNLABELLED
 from hier_seg_ros.resources import find_model
 from hier_seg_ros.segmenter.interpolation import Grid, upsample
 from hier_seg_ros.segmenter.model_folder import InputOptions, read_model_folder
-from hier_seg_ros.segmenter.network import HierarchicalNetwork
+from hier_seg_ros.segmenter.network import Features, HierarchicalNetwork
 from hier_seg_trainer.batches import Batch
 from hier_seg_trainer.loss import HierarchicalLoss
 from hier_seg_trainer.training_data import TrainingData
@@ -49,7 +49,7 @@ class Teacher:
 
         @functools.cache
         @torch.no_grad()
-        def features() -> Tensor:
+        def features() -> Features:
             return self.network.features(normalise(images, self.input))
 
         @functools.cache

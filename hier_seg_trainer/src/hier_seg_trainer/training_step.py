@@ -128,7 +128,10 @@ def drop_empty_gradients(network: HierarchicalNetwork) -> None:
     Several processes run every branch, whether any of them has a pixel for it or not. One process
     leaves such a branch alone; momentum and weight decay must not move it in several either.
     """
-    for part in (network.backbone, network.pyramid, *network.branches.values()):
+    shared = (network.backbone, network.pyramid, network.details)
+    for part in (*shared, *network.branches.values()):
+        if part is None:
+            continue
         gradients = (parameter.grad for parameter in part.parameters())
         if not any(bool(gradient.any()) for gradient in gradients if gradient is not None):
             part.zero_grad(set_to_none=True)
