@@ -41,6 +41,8 @@ VISTAS = {'format': 'vistas_1.2', 'path': 'vistas', 'scale': [0.5, 1.1], 'flip':
 OUTLINES = {'loss.box_pixels': 'shape', 'loss.boxes_teach_ancestors': False}
 # As the tree has: without, a flat classifier sees signs all over the images that have boxes.
 NEGATIVES = {'loss.negatives_per_positive': 3.0}
+# Level 3 then counts a tenth, and the backbone follows the pixels rather than the signs.
+PAPER_WEIGHTS = {'loss.level_weights': [1.0, 0.1, 0.1]}
 ONLY_OUTLINES = {
     **OUTLINES,
     'loss.unlabelled_outside_boxes': True,
@@ -78,6 +80,7 @@ TABLES = {
         flat('flat, joint', REAL_JOINT, **OUTLINES),
         flat('flat, joint, far negatives', REAL_JOINT, **OUTLINES, **NEGATIVES),
         Row('tree, boxes', REAL_JOINT),
+        Row('tree, boxes, paper weights', REAL_JOINT, PAPER_WEIGHTS),
         Row('tree, boxes and image labels', [(CAMVID, 4), (BOXES, 3), (CROPS, 1)]),
     ),
     'drawn': (
@@ -87,6 +90,7 @@ TABLES = {
         flat('flat, joint', DRAWN_JOINT, **OUTLINES),
         flat('flat, joint, far negatives', DRAWN_JOINT, **OUTLINES, **NEGATIVES),
         Row('tree, boxes', DRAWN_JOINT),
+        Row('tree, boxes, paper weights', DRAWN_JOINT, PAPER_WEIGHTS),
         Row(
             'tree, boxes and image labels',
             [(CITYSCAPES, 2), (VISTAS, 3), (BOXES, 2), (CROPS, 1)],
