@@ -166,7 +166,7 @@ def test_a_whole_number_does_for_a_float() -> None:
         ('data.1.paste.size', [30, 20], 'paste.size'),
         ('data.1.paste.count', 0, 'data.pasted_signs: does nothing without a paste.count'),
         ('loss.self_training_weight', 0.0, 'self_training.start: does nothing without a loss'),
-        ('network', 'heavy', "network: 'heavy' is not one of light, paper, deeplabv3_resnet50"),
+        ('network', 'heavy', "network: 'heavy' is not one of light, light_detailed, paper"),
         ('normalization', 'layer', "normalization: 'layer' is not one of batch, .*sync_batch"),
         ('loss.box_pixels', 'all', "loss.box_pixels: 'all' is not one of parent, box, shape"),
         ('loss.level_weights', [], 'loss.level_weights: is empty'),
