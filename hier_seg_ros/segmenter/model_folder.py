@@ -44,11 +44,13 @@ class InputOptions:
 
     ``long_side``: images with a longer side than this many pixels are scaled down to it.
     ``mean`` and ``standard_deviation``: of RGB in 0-1, by which the input is normalised.
+    ``minimum_long_side``: images whose longer side has fewer pixels are scaled up to it, 0: none.
     """
 
     long_side: int
     mean: tuple[float, float, float]
     standard_deviation: tuple[float, float, float]
+    minimum_long_side: int = 0
 
 
 @dataclass(frozen=True)
@@ -218,10 +220,16 @@ def _parse_description(content: Mapping[str, Any], path: Path) -> ModelDescripti
         raise HierSegError(
             f'{path}: network or input cannot be used ({error}); their keys are {known}'
         ) from error
-    if not isinstance(description.input.long_side, int) or description.input.long_side < 32:
+    long_side, minimum = description.input.long_side, description.input.minimum_long_side
+    if not isinstance(long_side, int) or long_side < 32:
         raise HierSegError(
-            f'{path}: input long_side is {description.input.long_side!r}; it must be a whole '
-            f'number of at least 32 pixels'
+            f'{path}: input long_side is {long_side!r}; it must be a whole number of at least '
+            f'32 pixels'
+        )
+    if not isinstance(minimum, int) or not 0 <= minimum <= long_side:
+        raise HierSegError(
+            f'{path}: input minimum_long_side is {minimum!r}; it must be a whole number from 0 '
+            f'to long_side, {long_side}'
         )
     if not all(value > 0 for value in description.input.standard_deviation):
         raise HierSegError(f'{path}: a standard_deviation is not positive; correct it')

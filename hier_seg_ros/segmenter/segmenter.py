@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -134,8 +135,8 @@ class Segmenter:
 
         `device` is 'auto' (CUDA if there is any), 'cpu', 'cuda' or 'cuda:N'. Images whose longer
         side exceeds `input_long_side` pixels are scaled down to it before the network (None: the
-        model's own limit). Raises HierSegError, in one line, for anything wrong with the folder,
-        the device or the options.
+        model's own limit), and smaller ones that the model scales up are not beyond it. Raises
+        HierSegError, in one line, for anything wrong with the folder, the device or the options.
         """
         description, hierarchy, network = read_model_folder(model_folder)
         return cls(
@@ -268,7 +269,10 @@ class Segmenter:
         """Return the network's input (N, 3, h, w) and how the images lie on its logits."""
         inputs = torch.from_numpy(_stack(images)).to(self.device).permute(0, 3, 1, 2).float()
         height, width = inputs.shape[-2:]
-        scaled_height, scaled_width = scaled_size(height, width, self.input.long_side)
+        options = self.input
+        scaled_height, scaled_width = scaled_size(
+            height, width, options.long_side, options.minimum_long_side
+        )
         if scale != 1.0:
             scaled_height = max(1, round(scaled_height * scale))
             scaled_width = max(1, round(scaled_width * scale))
@@ -320,12 +324,18 @@ def resolve_device(device: str) -> torch.device:
     return torch.device(device)
 
 
-def scaled_size(height: int, width: int, long_side: int) -> tuple[int, int]:
-    """Return height and width, scaled down with kept aspect ratio to `long_side` if longer."""
+def scaled_size(
+    height: int, width: int, long_side: int, minimum_long_side: int = 0
+) -> tuple[int, int]:
+    """Return height and width with kept aspect ratio, their longer one within the two limits.
+
+    `long_side` has the last word: a user may have set it below the model's `minimum_long_side`.
+    """
     longer = max(height, width)
-    if longer <= long_side:
+    wanted = min(max(longer, minimum_long_side), long_side)
+    if wanted == longer:
         return height, width
-    scale = long_side / longer
+    scale = wanted / longer
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
@@ -346,7 +356,7 @@ def _input_options(options: InputOptions, input_long_side: int | None) -> InputO
         raise HierSegError(
             f'input_long_side: {input_long_side} is too small; choose at least 32 pixels'
         )
-    return InputOptions(input_long_side, options.mean, options.standard_deviation)
+    return replace(options, long_side=input_long_side)
 
 
 def _check_image(image: NDArray[np.uint8], index: int) -> None:

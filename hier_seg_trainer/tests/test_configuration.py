@@ -181,6 +181,7 @@ def test_a_whole_number_does_for_a_float() -> None:
         ('dropout', 1.0, 'dropout: is 1.0; it must be at least 0 and below 1'),
         ('average_decay', 1.0, 'average_decay: is 1.0; it must be at least 0 and below 1'),
         ('input.long_side', 16, 'input.long_side: is 16; it must be at least 32'),
+        ('input.minimum_long_side', 129, 'is 129; it must be at most input.long_side, 128'),
         ('input.standard_deviation', [0.5, 0, 0.5], 'standard_deviation: is 0.0; .* more than 0'),
         ('early_stopping', {'patience': 2}, "early_stopping.measure: '' names no score"),
         ('early_stopping', {'patience': 2, 'measure': 'iou'}, "'iou' names no score; .*camvid/"),
@@ -202,6 +203,16 @@ def test_a_wrong_experiment_is_refused(
     with pytest.raises(HierSegError, match=rf'wrong\.yaml: .*{reason}') as raised:
         load_experiment(path)
     assert '\n' not in str(raised.value)
+
+
+def test_the_lovasz_softmax_refuses_mixed_pixels(
+    experiment_content: Content, tmp_path: Path
+) -> None:
+    path = tmp_path / 'wrong.yaml'
+    path.write_text(yaml.safe_dump(experiment_content()), encoding='utf-8')
+    load_experiment(path, ['loss.lovasz_weight=1', 'augmentation.mixup=0'])
+    with pytest.raises(HierSegError, match=r'wrong\.yaml: loss\.lovasz_weight: needs pixels of a'):
+        load_experiment(path, ['loss.lovasz_weight=1', 'augmentation.mixup=0.2'])
 
 
 def number_keys(kind: type, place: str = '') -> Iterator[tuple[str, Any]]:

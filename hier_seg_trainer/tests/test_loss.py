@@ -22,6 +22,7 @@ from hier_seg_trainer.loss import (
     BOX_PIXELS,
     IGNORED,
     IMAGE_LABELS,
+    PIXEL_LOSSES,
     HierarchicalLoss,
     LossOptions,
     build_targets,
@@ -254,6 +255,32 @@ class SlowLoss:
         hardest = sorted(values, reverse=True)[:wanted]
         return sum(hardest) / len(hardest) if hardest else 0.0
 
+    def lovasz(
+        self, classifier: Classifier, logits: Logits, samples: list[Labelled], stride: int
+    ) -> float:
+        """Return the mean over the classes of how 1 - IoU grows, the largest errors first."""
+        found = [
+            (self.probabilities(classifier, logits, sample.image, sample.pixels, stride), sample)
+            for sample in samples
+        ]
+        losses = []
+        for node in {sample.right for sample in samples}:
+            assert node is not None
+            errors = []
+            for at, sample in found:
+                error = 1 - at[node.name] if sample.right == node else at[node.name]
+                if error > 0.005:
+                    errors.append((error, sample.right == node))
+            truth = sum(sample.right == node for sample in samples)
+            missed = wrong = 0
+            loss = before = 0.0
+            for error, is_right in sorted(errors, reverse=True):
+                missed, wrong = missed + is_right, wrong + (not is_right)
+                now = 1 - (truth - missed) / (truth + wrong)
+                loss, before = loss + error * (now - before), now
+            losses.append(loss)
+        return sum(losses) / len(losses) if losses else 0.0
+
     def __call__(
         self, logits: Logits, batch: dict[str, NDArray], stride: int, pseudo: NDArray | None
     ) -> dict[str, float]:
@@ -278,6 +305,10 @@ class SlowLoss:
                 self.mean(classifier, logits, pixels, stride)
                 + self.mean(classifier, logits, boxed, stride)
             )
+            if options.lovasz_weight > 0:
+                losses[f'lovasz/{classifier.name}'] = (
+                    weight * options.lovasz_weight * self.lovasz(classifier, logits, pixels, stride)
+                )
             if options.image_label_weight > 0:
                 shown = self.image_labelled(classifier, logits, batch['image_labels'], stride)
                 losses[f'image_labels/{classifier.name}'] = (
@@ -461,6 +492,20 @@ def test_pixel_losses_against_the_slow_loss(
         weights = {'sky': 0.5, 'sign': 3.0}
     found = compare(case, options, 0, monkeypatch, weights)
     assert found['root'] != pytest.approx(compare(case, plain, 0, monkeypatch, weights)['root'])
+
+
+@pytest.mark.parametrize('pixel_loss', PIXEL_LOSSES)
+@pytest.mark.parametrize('case', CASES)
+def test_the_lovasz_softmax_against_the_slow_loss(
+    case: str, pixel_loss: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = LossOptions((1.0, 0.3), pixel_loss=pixel_loss, lovasz_weight=0.7)
+    found = [compare(case, options, seed, monkeypatch) for seed in range(3)]
+    tree, pixel_nodes, _ = CASES[case]
+    shown = {step for name in pixel_nodes for step in tree.path(tree.node(name))}
+    for classifier in tree.classifiers:
+        losses = [losses[f'lovasz/{classifier.name}'] for losses in found]
+        assert all(losses) == any(losses) == bool(shown & set(classifier.nodes))
 
 
 @pytest.mark.parametrize('ancestors', [False, True])
@@ -926,6 +971,7 @@ def test_losses_are_named_after_their_classifiers(tree: Hierarchy) -> None:
         ('ohem_share', 1.5),
         ('ohem_threshold', 1.0),
         ('label_smoothing', 1.0),
+        ('lovasz_weight', -1.0),
         ('image_label_weight', math.inf),
         ('distillation_weight', -1.0),
         ('distillation_temperature', 0.0),

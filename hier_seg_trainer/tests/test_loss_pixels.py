@@ -19,6 +19,7 @@ from hier_seg_trainer.loss.pixel_losses import (
     distillation,
     focal,
     hardest,
+    lovasz_softmax,
     none_of,
 )
 
@@ -90,6 +91,55 @@ def test_the_hardest_are_the_largest() -> None:
     assert above == pytest.approx([3.0, 0.5, 2.0, 1.0, 0.6])
     assert hardest(losses, 0.3, 0.01).sum() == 3
     assert hardest(torch.rand(100), 0.07, 0.0).sum() == 7
+
+
+def jaccard_loss(labels: torch.Tensor, wrong: set[int], index: int) -> float:
+    """Return 1 - IoU of the class `index` where just the pixels `wrong` are mistaken about it."""
+    truth = {pixel for pixel, label in enumerate(labels.tolist()) if label == index}
+    return len(wrong) / len(truth | wrong)
+
+
+def test_lovasz_softmax_of_certainty_is_one_minus_iou() -> None:
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.randint(0, 3, (60,), generator=generator)
+    decided = torch.randint(0, 4, (60,), generator=generator)
+    logits = 100.0 * functional.one_hot(decided, 5).float()
+    expected = []
+    for index in range(3):
+        wrong = torch.nonzero((labels == index) != (decided == index)).flatten().tolist()
+        expected.append(jaccard_loss(labels, set(wrong), index))
+    torch.testing.assert_close(lovasz_softmax(logits, labels), torch.tensor(expected))
+
+
+def test_lovasz_softmax_is_linear_between_sets_of_mistakes() -> None:
+    """Berman et al., definition 1: the largest errors are mistakes first."""
+    logits, labels = random_pixels((40,), 4)
+    known = labels != IGNORED
+    logits, labels = logits[known], labels[known]
+    expected = []
+    for index in labels.unique().tolist():
+        errors = (logits.softmax(1)[:, index] - (labels == index).float()).abs().tolist()
+        wrong: set[int] = set()
+        loss = 0.0
+        for pixel in sorted(range(len(errors)), key=lambda pixel: -errors[pixel]):
+            before = jaccard_loss(labels, wrong, index)
+            wrong.add(pixel)
+            loss += errors[pixel] * (jaccard_loss(labels, wrong, index) - before)
+        expected.append(loss)
+    # Errors below 0.005 are left out.
+    torch.testing.assert_close(
+        lovasz_softmax(logits, labels), torch.tensor(expected), rtol=0, atol=0.005
+    )
+
+
+def test_lovasz_softmax_has_a_finite_gradient_everywhere() -> None:
+    logits = torch.tensor([[200.0, -200.0, 0.0], [-200.0, 200.0, 0.0], [0.0, 0.0, 0.0]])
+    logits.requires_grad_(True)
+    losses = lovasz_softmax(logits, torch.tensor([0, 0, 0]))
+    (gradient,) = torch.autograd.grad(losses.sum(), logits)
+    assert torch.isfinite(gradient).all()
+    assert gradient[2, 0] < 0 < gradient[2, 1]
+    assert lovasz_softmax(logits[:0], torch.tensor([], dtype=torch.int64)).shape == (0,)
 
 
 @pytest.mark.parametrize('temperature', [1.0, 4.0])

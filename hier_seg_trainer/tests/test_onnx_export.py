@@ -86,7 +86,7 @@ def small_model(folder: Path, options: NetworkOptions, hierarchy: Hierarchy) -> 
     description = ModelDescription(
         name='small',
         network=options,
-        input=InputOptions(160, (0.5, 0.4, 0.3), (0.2, 0.3, 0.4)),
+        input=InputOptions(160, (0.5, 0.4, 0.3), (0.2, 0.3, 0.4), minimum_long_side=120),
         supervised=supervised_nodes(hierarchy, named),
     )
     write_model_folder(folder, description, hierarchy, network, 'a test model')

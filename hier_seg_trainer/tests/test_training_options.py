@@ -118,6 +118,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     'ohem by threshold': {'loss.pixel_loss': 'ohem'}
     | {'loss.ohem_share': 0.05, 'loss.ohem_threshold': 0.7},
     'label_smoothing': {'loss.label_smoothing': 0.1},
+    'lovasz_weight': {'loss.lovasz_weight': 1.0},
     'level_weights': {'loss.level_weights': [1.0, 0.1]},
     'box_pixels: parent': {'loss.box_pixels': 'parent'},
     'box_pixels: box': {'loss.box_pixels': 'box'},

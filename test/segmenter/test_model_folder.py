@@ -234,6 +234,8 @@ def test_tensors_are_checked_by_name_shape_and_value(folder: Path) -> None:
         (lambda c: c['network'].update(detail_channels=0.5), 'detail_channels is 0.5, not a whole'),
         (lambda c: c['input'].update(mean=[0.5]), 'mean has 1 values, not 3'),
         (lambda c: c['input'].update(long_side=-5), 'long_side is -5'),
+        (lambda c: c['input'].update(minimum_long_side=5000), 'number from 0 to long_side'),
+        (lambda c: c['input'].update(minimum_long_side='64'), "minimum_long_side is '64'"),
         (lambda c: c['input'].update(standard_deviation=[1, 0, 1]), 'is not positive'),
         (lambda c: c['supervised'].append('unicorn'), "class 'unicorn' is not in"),
         (lambda c: c['classifiers'].update(root=7), 'are not those of the weights'),

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from hier_seg_ros import DecisionOptions, HierSegError, Segmenter
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
 from hier_seg_ros.segmenter.drawing import color_image, overlay
 from hier_seg_ros.segmenter.images import decode_image, read_image, write_png
+from hier_seg_ros.segmenter.model_folder import read_model_folder
 from hier_seg_ros.segmenter.segmenter import SegmentationResult, scaled_size
 
 
@@ -282,6 +284,38 @@ def test_long_images_are_scaled_down_for_the_network(untrained_model: Path) -> N
     assert scaled_size(1, 5000, 64) == (1, 64)
     with pytest.raises(HierSegError, match='input_long_side: 8 is too small'):
         Segmenter.load(untrained_model, 'cpu', input_long_side=8)
+
+
+def test_small_images_are_scaled_up_as_the_model_says(untrained_model: Path) -> None:
+    assert scaled_size(30, 50, 640, 100) == (60, 100)
+    assert scaled_size(60, 100, 640, 100) == (60, 100)
+    assert scaled_size(30, 50, 80, 100) == (48, 80)
+    image = picture(60, 80)
+    plain = Segmenter.load(untrained_model, 'cpu')
+    root = plain.hierarchy.classifiers[0].name
+
+    def enlarging(input_long_side: int | None = None) -> Segmenter:
+        description, hierarchy, network = read_model_folder(untrained_model)
+        options = replace(description.input, minimum_long_side=160)
+        return Segmenter(
+            replace(description, input=options),
+            hierarchy,
+            network,
+            device='cpu',
+            input_long_side=input_long_side,
+        )
+
+    logits_of, grid = enlarging().logits(image)
+    wanted_of, wanted_grid = plain.logits(image, scale=2.0)
+    assert grid == wanted_grid
+    assert torch.equal(logits_of(root), wanted_of(root))
+    (result,) = enlarging().segment([image])
+    assert result.finest.shape == (60, 80)
+    # Who sets a limit below it has the last word.
+    logits_of, grid = enlarging(80).logits(image)
+    wanted_of, wanted_grid = plain.logits(image)
+    assert grid == wanted_grid
+    assert torch.equal(logits_of(root), wanted_of(root))
 
 
 @pytest.mark.parametrize('device', ['tpu', 'cuda:x', 'cpu:0', 'cuda:99'])

@@ -185,6 +185,7 @@ class Experiment:
 # What their own classes do not check.
 NUMBERS: dict[str, Interval] = {
     'input.long_side': Interval(least=32),
+    'input.minimum_long_side': FROM_0,
     'input.mean': SHARE,
     'input.standard_deviation': POSITIVE,
     'crop': Interval(least=32),
@@ -306,6 +307,16 @@ def _check_combinations(experiment: Experiment) -> None:
         raise HierSegError(
             'self_training.start: does nothing without a loss.self_training_weight above 0; give '
             'one, or write start: 0'
+        )
+    if experiment.input.minimum_long_side > experiment.input.long_side:
+        raise HierSegError(
+            f'input.minimum_long_side: is {experiment.input.minimum_long_side}; it must be at most '
+            f'input.long_side, {experiment.input.long_side}'
+        )
+    if experiment.loss.lovasz_weight > 0 and experiment.augmentation.mixup > 0:
+        raise HierSegError(
+            'loss.lovasz_weight: needs pixels of a single class, and augmentation.mixup mixes '
+            'them; leave one at 0'
         )
     if bool(experiment.teacher) != (experiment.loss.distillation_weight > 0):
         raise HierSegError(

@@ -94,7 +94,8 @@ class EmbeddingModel:
         self._features.clear()
         (result,) = self.segmenter.segment([image], confidence=False)
         height, width = image.shape[:2]
-        scaled = scaled_size(height, width, self.segmenter.input.long_side)
+        options = self.segmenter.input
+        scaled = scaled_size(height, width, options.long_side, options.minimum_long_side)
         places = np.stack(((x + 0.5) * scaled[1] / width, (y + 0.5) * scaled[0] / height), 1)
         features = features_at(self._features[0], places, self._network)
         return features, result.finest[y, x]

@@ -14,7 +14,7 @@ import torch
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import Hierarchy
-from hier_seg_ros.segmenter.model_folder import ModelDescription, write_model_folder
+from hier_seg_ros.segmenter.model_folder import InputOptions, ModelDescription, write_model_folder
 from hier_seg_ros.segmenter.network import build_network, parameter_count
 from hier_seg_ros.segmenter.segmenter import Segmenter
 from hier_seg_trainer.checkpoint import finished_checkpoint, read_checkpoint
@@ -33,7 +33,7 @@ _CARD = """# {name}
 {licences}
 - **Decides** {decided} of the tree's {nodes} nodes. Never decided, because no data set supervises
   them: {undecided}.
-- **Input**: any size; images whose longer side exceeds {long_side} pixels are scaled down to it.
+- **Input**: any size; {scaling}.
 {notes}
 ## Scores
 
@@ -138,6 +138,14 @@ def evaluate_and_export(
     write_model_folder(model_folder, described, hierarchy, network, card)
 
 
+def _scaling(options: InputOptions) -> str:
+    """Return what the card says of the sizes at which the network sees images."""
+    text = f'images whose longer side exceeds {options.long_side} pixels are scaled down to it'
+    if options.minimum_long_side:
+        text += f',\n  those whose longer side is below {options.minimum_long_side} are scaled up'
+    return text
+
+
 def _model_card(
     description: ModelDescription,
     hierarchy: Hierarchy,
@@ -173,7 +181,7 @@ def _model_card(
         decided=len(description.supervised),
         nodes=len(hierarchy.nodes),
         undecided=', '.join(undecided) or 'none',
-        long_side=description.input.long_side,
+        scaling=_scaling(description.input),
         notes=f'\n{notes.strip()}\n' if notes.strip() else '',
         scores='\n'.join(sections),
     )

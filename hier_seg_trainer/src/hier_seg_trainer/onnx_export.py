@@ -53,15 +53,17 @@ prepare (uint8[N, H, W, 3] images)
   size = Slice (shape, one, three)
 
   long_side = Constant <value = double[1] {{{long_side}}}> ()
-  no_scaling = Constant <value = double[1] {{1.0}}> ()
   longer = ReduceMax (size)
   longer_double = Cast <to = 11> (longer)
-  wanted_scale = Div (long_side, longer_double)
-  scale = Min (wanted_scale, no_scaling)
+  minimum_long_side = Constant <value = double[1] {{{minimum_long_side}}}> ()
+  at_least = Max (longer_double, minimum_long_side)
+  wanted = Min (at_least, long_side)
+  scale = Div (wanted, longer_double)
   size_double = Cast <to = 11> (size)
   scaled_double = Mul (size_double, scale)
   rounded = Round (scaled_double)
-  at_least_one = Max (rounded, no_scaling)
+  one_pixel = Constant <value = double[1] {{1.0}}> ()
+  at_least_one = Max (rounded, one_pixel)
   scaled_size = Cast <to = 7> (at_least_one)
 
   channels_first = Transpose <perm = [0, 3, 1, 2]> (images)
@@ -264,6 +266,7 @@ def _preparation(image: InputOptions, network: HierarchicalNetwork) -> dict[str,
     deviation = np.array(image.standard_deviation)
     return {
         'long_side': f'{float(image.long_side)}',
+        'minimum_long_side': f'{float(image.minimum_long_side)}',
         'factor': _numbers(1.0 / (255.0 * deviation)),
         'offset': _numbers(-np.array(image.mean) / deviation),
         'multiple': f'{network.size_multiple}',

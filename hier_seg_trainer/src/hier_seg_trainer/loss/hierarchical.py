@@ -4,8 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
-from itertools import chain
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -115,11 +114,13 @@ class HierarchicalLoss:
         for target in self.targets:
             level = self._level_weight(target)
             # A mixed image has the labels of both of its parts, each by its share.
-            pixels: Iterable[Samples] = chain(
-                labelled_pixels(logits, target, labels, batch.mix),
-                labelled_pixels(logits, target, second_labels, 1.0 - batch.mix),
-            )
+            pixels = [
+                *labelled_pixels(logits, target, labels, batch.mix),
+                *labelled_pixels(logits, target, second_labels, 1.0 - batch.mix),
+            ]
             yield self._mean(target.name, level, target, pixels)
+            if options.lovasz_weight > 0:
+                yield _lovasz(target, options.lovasz_weight * level, pixels)
             path = self._paths[target.name]
             in_boxes = box_pixels(logits, target, path, box_labels, batch, options)
             yield self._mean(target.name, level, target, in_boxes)
@@ -127,8 +128,8 @@ class HierarchicalLoss:
         if options.negatives_per_positive > 0:
             yield self._negatives(logits, root, batch)
         if pseudo_labels is not None:
-            pixels = labelled_pixels(logits, root, LabelMap(pseudo_labels))
-            yield self._mean('self_training', options.self_training_weight, root, pixels)
+            confident = labelled_pixels(logits, root, LabelMap(pseudo_labels))
+            yield self._mean('self_training', options.self_training_weight, root, confident)
         for target in self._image_targets:
             weight = options.image_label_weight * self._level_weight(target)
             path = self._paths[target.name]
@@ -191,6 +192,21 @@ class HierarchicalLoss:
         losses = pixel_losses.none_of(chosen, self._excluded)
         count = torch.ones_like(losses).sum()
         return Mean('far_from_boxes', self.options.level_weights[0], losses.sum(), count)
+
+
+def _lovasz(target: Target, factor: float, samples: Sequence[Samples]) -> Mean:
+    """Return the mean over the classes that occur among `samples`."""
+    name = f'lovasz/{target.name}'
+    if not samples:
+        return no_mean(name, target.class_weights.device)
+    logits, labels = [], []
+    for sample in samples:
+        known = sample.labels != IGNORED
+        classes_last = sample.logits.movedim(1, -1)
+        logits.append(classes_last[known])
+        labels.append(sample.labels[known])
+    losses = pixel_losses.lovasz_softmax(torch.cat(logits), torch.cat(labels))
+    return Mean(name, factor, losses.sum(), torch.ones_like(losses).sum())
 
 
 def _learns_from_images(

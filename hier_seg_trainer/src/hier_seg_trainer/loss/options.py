@@ -41,6 +41,8 @@ class LossOptions:
     ohem_share : 'ohem' keeps this share of the pixels (above 0, up to 1), the hardest ones
     ohem_threshold : and all whose class has a softmax value below this (0 to below 1)
     label_smoothing : share of every label that is spread over the classes (0 to below 1)
+    lovasz_weight : weight of the Lovász-softmax of the pixels that have pixel labels, beside
+        their pixel loss; of all pixels of this process's batch together
     unlabelled_outside_boxes : pixels far from all boxes train the root's "unlabelled", in one mean
         with the pixels of the boxes; for a flat classifier of a data set with boxes alone
     image_labels : how the label of an image trains the classifier of its class: as a box that
@@ -62,6 +64,7 @@ class LossOptions:
     ohem_share: float = 0.25
     ohem_threshold: float = 0.0
     label_smoothing: float = 0.0
+    lovasz_weight: float = 0.0
     unlabelled_outside_boxes: bool = False
     image_labels: str = 'parent'
     image_label_weight: float = 1.0
@@ -87,6 +90,7 @@ class LossOptions:
                 'ohem_share': Interval(above=0, most=1),
                 'ohem_threshold': BELOW_1,
                 'label_smoothing': BELOW_1,
+                'lovasz_weight': FROM_0,
                 'image_label_weight': FROM_0,
                 'distillation_weight': FROM_0,
                 'distillation_temperature': POSITIVE,

@@ -19,6 +19,8 @@ from hier_seg_trainer.loss.targets import IGNORED
 
 # The power's slope at 0 is infinite for exponents below 1.
 _SMALLEST_BASE = 1e-8
+# A softmax value this close to the truth is right, for the order of the errors.
+_SMALLEST_ERROR = 0.005
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
@@ -64,6 +66,29 @@ def hardest(losses: Tensor, share: float, threshold: float) -> Tensor:
     count = math.ceil(share * len(losses) - 1e-6)
     kept[losses.topk(count, sorted=False).indices] = True
     return kept
+
+
+def lovasz_softmax(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return what stands for 1 - IoU of each class that is among the labels: (K,), in 0-1.
+
+    The Lovász extension of the Jaccard loss, on the softmax of `logits` (P, C) (Berman, Triki &
+    Blaschko, CVPR 2018). None of `labels` (P,) is ignored. No label gives an empty result.
+    """
+    probabilities = logits.softmax(1)
+    losses = []
+    for index in labels.unique().tolist():
+        truth = labels == index
+        errors = torch.where(truth, 1.0 - probabilities[:, index], probabilities[:, index])
+        # Most pixels are right beyond doubt and add nothing: only the others need an order.
+        some = errors > _SMALLEST_ERROR
+        errors, order = errors[some].sort(descending=True)
+        right = truth[some][order].float()
+        found = right.cumsum(0)
+        count = truth.sum()
+        jaccard = 1.0 - (count - found) / (count + (1.0 - right).cumsum(0))
+        steps = torch.diff(jaccard, prepend=jaccard.new_zeros(1))
+        losses.append(errors @ steps)
+    return torch.stack(losses) if losses else logits.new_zeros(0)
 
 
 def distillation(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
