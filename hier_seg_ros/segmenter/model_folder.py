@@ -198,10 +198,6 @@ def _parse_description(content: Mapping[str, Any], path: Path) -> ModelDescripti
         network['fused_strides'] = tuple(network['fused_strides'])
         if 'dropout' in network:
             network['dropout'] = float(network['dropout'])
-        for key in ('shared_channels', 'branch_channels', 'detail_channels'):
-            channels = network.get(key, 0)
-            if type(channels) is not int or channels < 0:
-                raise ValueError(f'{key} is {channels!r}, not a whole number of at least 0')
         image = dict(content['input'])
         for key in ('mean', 'standard_deviation'):
             image[key] = tuple(float(value) for value in image[key])

@@ -200,6 +200,15 @@ class HierarchicalNetwork(nn.Module):
         """Return one classifier's logits (N, classes + 1, H / stride, W / stride)."""
         return self.branches[self._position[classifier]](*features)
 
+    @torch.no_grad()
+    def add_to_logit(self, classifier: str, index: int, value: float) -> None:
+        """Add `value` to one of a classifier's logits, at every position and for good."""
+        branch = self.branches[self._position[classifier]]
+        assert isinstance(branch, Branch)
+        last = branch.classifier if branch.upsampling is None else branch.upsampling
+        assert last.bias is not None
+        last.bias[index] += value
+
     def forward(
         self, images: Tensor, classifiers: Iterable[str] | None = None
     ) -> dict[str, Tensor]:
@@ -232,9 +241,7 @@ class FeaturePyramid(nn.Module):
             strict=True,
         )
         for feature, project, refine in finer:
-            size = feature.shape[-2:]
-            coarse = functional.interpolate(fused, size, mode='bilinear', align_corners=False)
-            fused = refine(coarse + project(feature))
+            fused = refine(_upsampled(fused, feature) + project(feature))
         return fused
 
 
@@ -311,9 +318,7 @@ class Correction(nn.Module):
 
     def forward(self, features: Tensor, details: Tensor) -> Tensor:
         """Return (N, logits, 2h, 2w) for features (N, C, h, w) and details (N, D, 2h, 2w)."""
-        coarse = self.reduction(features)
-        size = details.shape[-2:]
-        coarse = functional.interpolate(coarse, size, mode='bilinear', align_corners=False)
+        coarse = _upsampled(self.reduction(features), details)
         return self.classifier(self.refinement(coarse + details))
 
 
@@ -409,10 +414,10 @@ def _check_options(options: NetworkOptions) -> None:
             f'fused_strides {list(options.fused_strides)}: deeplabv3 uses features of one stride; '
             f'give one'
         )
-    if options.detail_channels < 0:
-        raise HierSegError(
-            f'detail_channels {options.detail_channels}: must be at least 0 (no details)'
-        )
+    for name, least in (('shared_channels', 1), ('branch_channels', 0), ('detail_channels', 0)):
+        channels = getattr(options, name)
+        if type(channels) is not int or channels < least:
+            raise HierSegError(f'{name} {channels!r}: must be a whole number of at least {least}')
     if options.detail_channels and not (
         options.learned_upsampling and options.architecture == 'pyramid'
     ):
@@ -422,6 +427,12 @@ def _check_options(options: NetworkOptions) -> None:
         )
     if not 0 <= options.dropout < 1:
         raise HierSegError(f'dropout {options.dropout}: must be at least 0 and less than 1')
+
+
+def _upsampled(coarse: Tensor, fine: Tensor) -> Tensor:
+    """Return `coarse` (N, C, h, w) at the height and width of `fine`."""
+    size = fine.shape[-2:]
+    return functional.interpolate(coarse, size, mode='bilinear', align_corners=False)
 
 
 def _convolution(channels_in: int, channels_out: int, kernel: int) -> nn.Sequential:

@@ -186,6 +186,26 @@ def test_what_the_run_has_scored_is_not_scored_again_for_the_card(
     assert card == (trained.model / 'README.md').read_text(encoding='utf-8')
 
 
+def test_export_moves_the_logits(trained: Trained, tmp_path: Path, tree: Hierarchy) -> None:
+    before = Segmenter.load(trained.model, 'cpu')
+    decided = [result.level(1) for result in before.segment(images())]
+    often = tree.node_by_id(int(np.bincount(np.concatenate([d.ravel() for d in decided])).argmax()))
+    content = yaml.safe_load(trained.experiment.read_text(encoding='utf-8'))
+    content['logit_offsets'] = [{'node': often.name, 'offset': -20}]
+    path = tmp_path / 'moved.yaml'
+    path.write_text(yaml.safe_dump(content), encoding='utf-8')
+    places = ['--data', str(trained.data), '--run', str(trained.run), '--device', 'cpu']
+    out = tmp_path / 'moved'
+    assert main(['export', str(path), *places, '--out', str(out)]) == 0
+    after = Segmenter.load(out, 'cpu')
+    assert all((result.level(1) != often.id).all() for result in after.segment(images()))
+    # The card's scores are those of the weights beside it.
+    dataset = open_dataset('camvid', trained.data / 'camvid', 'val', tree)
+    numbers = summary(evaluate_dataset(after, dataset))
+    assert after.description.scores['camvid_val'] == {'images': 2, **numbers}
+    assert after.description.scores != before.description.scores
+
+
 def test_a_value_of_the_file_can_be_changed_for_a_run(
     trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

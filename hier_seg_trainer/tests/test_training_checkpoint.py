@@ -197,6 +197,21 @@ def test_a_run_folder_takes_one_experiment_only(make_experiment: Make, tmp_path:
         record_run(folder, other, [])
 
 
+def test_a_run_of_an_older_version_goes_on(make_experiment: Make, tmp_path: Path) -> None:
+    _, experiment = make_experiment()
+    record_run(tmp_path, experiment, [])
+    (tmp_path / CHECKPOINT).touch()
+    path = tmp_path / 'experiment.yaml'
+    content = yaml.safe_load(path.read_text(encoding='utf-8'))
+    del content['logit_offsets'], content['loss']['lovasz_weight']
+    path.write_text(yaml.safe_dump(content), encoding='utf-8')
+    record_run(tmp_path, experiment, [])
+    # An option that is not known any more may have meant something.
+    path.write_text(yaml.safe_dump({**content, 'magic': 1}), encoding='utf-8')
+    with pytest.raises(HierSegError, match=r'other settings \(.*magic\); use another'):
+        record_run(tmp_path, experiment, [])
+
+
 def test_a_run_folder_that_cannot_be_used_is_refused_at_once(
     make_experiment: Make, tmp_path: Path
 ) -> None:

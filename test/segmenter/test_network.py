@@ -169,7 +169,9 @@ def test_dropout_drops_whole_channels_before_each_classifier_in_training_only(
         ({'architecture': 'unet'}, "architecture 'unet': .* pyramid, deeplabv3"),
         ({'architecture': 'deeplabv3'}, r'fused_strides \[8, 16\]: .* one stride'),
         ({'normalization': 'layer'}, "normalization 'layer': .* batch, instance, group, evo"),
-        ({'detail_channels': -1}, 'detail_channels -1: must be at least 0'),
+        ({'shared_channels': 0}, 'shared_channels 0: must be a whole number of at least 1'),
+        ({'branch_channels': True}, 'branch_channels True: must be a whole number of at least 0'),
+        ({'detail_channels': -1}, 'detail_channels -1: must be a whole number of at least 0'),
         (
             {'detail_channels': 8, 'learned_upsampling': False},
             'detail_channels 8: .* need .* learned_upsampling',

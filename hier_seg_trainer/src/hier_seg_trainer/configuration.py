@@ -21,6 +21,7 @@ from hier_seg_ros.segmenter.network import NETWORKS, NetworkOptions
 from hier_seg_ros.segmenter.normalization import NORMALIZATIONS
 from hier_seg_trainer.augmentation import AugmentationOptions, PasteOptions
 from hier_seg_trainer.datasets.opening import FORMATS
+from hier_seg_trainer.logit_offsets import LogitOffset
 from hier_seg_trainer.loss import LossOptions
 from hier_seg_trainer.optimization import OptimizerOptions, ScheduleOptions
 from hier_seg_trainer.ranges import (
@@ -118,6 +119,8 @@ class Experiment:
         of all processes
     dropout : share of the channels that are dropped before each classifier, in [0, 1)
     teacher : model folder that the network also learns from (distillation); '' for none
+    logit_offsets : what is added to the logits of classes when the averaged weights are evaluated
+        or exported
     class_balance : weighs the classes by (median frequency / frequency) to this power; only
         pixel labels are counted
     average_decay : decay of the averaged weights that evaluation and export use
@@ -148,6 +151,7 @@ class Experiment:
     augmentation: AugmentationOptions = field(default_factory=AugmentationOptions)
     self_training: SelfTrainingOptions = field(default_factory=SelfTrainingOptions)
     early_stopping: EarlyStoppingOptions = field(default_factory=EarlyStoppingOptions)
+    logit_offsets: tuple[LogitOffset, ...] = ()
     class_balance: float = 0.0
     average_decay: float = 0.999
     batch_norm_momentum: float = 0.1
@@ -197,6 +201,7 @@ NUMBERS: dict[str, Interval] = {
     'self_training.start': FROM_0,
     'self_training.confidence': SHARE,
     'early_stopping.patience': FROM_0,
+    'logit_offsets.offset': Interval(least=-20, most=20),
     'class_balance': FROM_0,
     'average_decay': BELOW_1,
     'batch_norm_momentum': SHARE,

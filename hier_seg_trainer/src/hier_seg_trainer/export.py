@@ -22,6 +22,7 @@ from hier_seg_trainer.configuration import Experiment, as_plain
 from hier_seg_trainer.datasets.gtsrb import Gtsrb
 from hier_seg_trainer.datasets.samples import StreetDataset
 from hier_seg_trainer.evaluation import DatasetScores, class_lines, evaluate_dataset, summary
+from hier_seg_trainer.logit_offsets import add_logit_offsets
 from hier_seg_trainer.training_data import evaluation_options, open_training_data
 
 _CARD = """# {name}
@@ -83,6 +84,7 @@ def evaluate_and_export(
             f'{checkpoint}: does not fit the experiment {experiment.name!r}; give the file that it '
             f'was trained with'
         ) from error
+    add_logit_offsets(network, hierarchy, experiment.logit_offsets)
     description = ModelDescription(
         name=experiment.name,
         network=experiment.network_options,

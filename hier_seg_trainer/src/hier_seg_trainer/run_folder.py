@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,7 @@ from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.segmenter.model_folder import MODEL_FILE
 from hier_seg_trainer import __version__
 from hier_seg_trainer.checkpoint import CHECKPOINT
-from hier_seg_trainer.configuration import Experiment, as_plain
+from hier_seg_trainer.configuration import Experiment, as_plain, parse
 
 EXPERIMENT_FILE = 'experiment.yaml'
 VERSIONS_FILE = 'versions.yaml'
@@ -37,10 +39,12 @@ def versions() -> dict[str, str]:
     }
 
 
-def check_settings(folder: Path, experiment: Experiment, advice: str) -> None:
+def check_settings(
+    folder: Path, experiment: Experiment, advice: str, free: Collection[str] = ()
+) -> None:
     """Raise HierSegError, which ends with `advice`, if the checkpoint in a run folder has others.
 
-    Without a checkpoint there is nothing that they must agree with.
+    Without a checkpoint there is nothing that they must agree with. The keys in `free` may differ.
     """
     path = folder / EXPERIMENT_FILE
     if not (path.is_file() and (folder / CHECKPOINT).is_file()):
@@ -50,13 +54,15 @@ def check_settings(folder: Path, experiment: Experiment, advice: str) -> None:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         reason = ' '.join(str(error).split())
         raise HierSegError(f'{path}: cannot be read ({reason}); use another --run') from error
+    # What an older version did not know yet it ran with as the defaults say.
+    with suppress(HierSegError):
+        before = as_plain(parse(Experiment, before))
     content = as_plain(experiment)
-    if before != content:
-        keys = [
-            key
-            for key in content
-            if not isinstance(before, dict) or before.get(key) != content[key]
-        ]
+    if not isinstance(before, dict):
+        before = {}
+    keys = [key for key in content if key not in free and before.get(key) != content[key]]
+    keys += [str(key) for key in before if key not in content]
+    if keys:
         raise HierSegError(
             f'{folder}: holds a run with other settings ({", ".join(keys)}); {advice}'
         )

@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.segmenter.network import parameter_count
-from hier_seg_trainer import distributed
+from hier_seg_trainer import distributed, logit_offsets
 from hier_seg_trainer.batches import Batch, MixedBatches
 from hier_seg_trainer.checkpoint import CHECKPOINT
 from hier_seg_trainer.configuration import Experiment
@@ -203,6 +203,7 @@ def _start_worker(_: int) -> None:
 
 def _check_experiment(experiment: Experiment, data: TrainingData) -> None:
     """Check what only the opened data sets and the processes tell."""
+    logit_offsets.places(data.network_hierarchy, experiment.logit_offsets)
     stopping = experiment.early_stopping
     name = stopping.measure.partition('/')[0]
     if stopping.patience > 0 and name not in data.validation:

@@ -15,6 +15,7 @@ from hier_seg_ros.segmenter.segmenter import Segmenter
 from hier_seg_trainer import distributed
 from hier_seg_trainer.configuration import Experiment
 from hier_seg_trainer.evaluation import DatasetScores, evaluate_dataset, summary
+from hier_seg_trainer.logit_offsets import add_logit_offsets
 from hier_seg_trainer.run import Run, save_best
 from hier_seg_trainer.stop_signals import StoppedError, StopWish
 from hier_seg_trainer.training_data import TrainingData, evaluation_options
@@ -127,4 +128,5 @@ def build_segmenter(
         experiment.name, experiment.network_options, experiment.input, data.supervised
     )
     average = copy.deepcopy(run.average)
+    add_logit_offsets(average, data.network_hierarchy, experiment.logit_offsets)
     return Segmenter(description, data.network_hierarchy, average, device=str(device))

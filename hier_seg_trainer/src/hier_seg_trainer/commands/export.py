@@ -16,6 +16,9 @@ from hier_seg_trainer.export import evaluate_and_export
 from hier_seg_trainer.onnx_export import export_onnx
 from hier_seg_trainer.run_folder import EXPERIMENT_FILE, check_settings
 
+# Keys of the experiment that the weights are not trained with, but changed by when exported.
+APPLIED_LATER = ('logit_offsets',)
+
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
     """Add the command to the parser of ``hier-seg``."""
@@ -57,7 +60,8 @@ def _export(options: argparse.Namespace) -> None:
 def _export_run(options: argparse.Namespace) -> Path:
     experiment = load_experiment(options.source)
     # The model card would otherwise name settings that the weights were not trained with.
-    check_settings(options.run, experiment, f'give {options.run / EXPERIMENT_FILE}')
+    advice = f'give {options.run / EXPERIMENT_FILE}'
+    check_settings(options.run, experiment, advice, free=APPLIED_LATER)
     notes = ''
     if options.notes is not None:
         try:

@@ -1,0 +1,63 @@
+# Copyright 2026 The hier_seg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Logits moved after training, for classes that training shows more often than a camera does.
+
+Pasted signs, crops around boxes and means over the pixels of boxes make a class likelier to the
+network than it is in an image. A softmax classifier is brought to other frequencies by adding to
+its logits (Saerens, Latinne & Decaestecker, Neural Computation 2002; Menon et al., ICLR 2021).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.hierarchy import Hierarchy
+from hier_seg_ros.segmenter.network import HierarchicalNetwork
+
+
+@dataclass(frozen=True)
+class LogitOffset:
+    """What is added to the logit of a class, wherever its classifier decides.
+
+    Attributes
+    ----------
+    node : name of a class of the tree
+    offset : below 0 the class is decided less often, above 0 more often
+    """
+
+    node: str
+    offset: float
+
+
+def add_logit_offsets(
+    network: HierarchicalNetwork, hierarchy: Hierarchy, offsets: Sequence[LogitOffset]
+) -> None:
+    """Add the offsets to the biases of a network of `hierarchy`, in place.
+
+    Raises HierSegError for a class that the tree lacks.
+    """
+    for classifier, index, offset in places(hierarchy, offsets):
+        network.add_to_logit(classifier, index, offset)
+
+
+def places(
+    hierarchy: Hierarchy, offsets: Sequence[LogitOffset]
+) -> tuple[tuple[str, int, float], ...]:
+    """Return the classifier, the position among its logits and the value of each offset.
+
+    Raises HierSegError for a class that the tree lacks.
+    """
+    found = {
+        node.name: (classifier.name, index)
+        for classifier in hierarchy.classifiers
+        for index, node in enumerate(classifier.nodes)
+    }
+    for entry in offsets:
+        if entry.node not in found:
+            raise HierSegError(
+                f'logit_offsets: the tree {hierarchy.name} has no class {entry.node!r}; correct '
+                f'the name'
+            )
+    return tuple((*found[entry.node], entry.offset) for entry in offsets)
