@@ -198,10 +198,14 @@ def main() -> None:
     parser.add_argument('--seeds', type=int, nargs='+', default=[0], help='default 0')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
     parser.add_argument('--json', type=Path, help='also write all scores and commands here')
+    parser.add_argument('--rows', nargs='+', metavar='NAME', help='these rows alone (default all)')
     options = parser.parse_args()
-    results = [
-        run_row(row, options, seed) for seed in options.seeds for row in TABLES[options.table]
-    ]
+    names = [row.name for row in TABLES[options.table]]
+    for name in options.rows or ():
+        if name not in names:
+            parser.error(f'--rows {name!r}: is no row; choose among {"; ".join(names)}')
+    rows = [row for row in TABLES[options.table] if row.name in (options.rows or names)]
+    results = [run_row(row, options, seed) for seed in options.seeds for row in rows]
     print('\n'.join(table_lines(results)))
     if options.json is not None:
         content = {'command': shlex.join(['python', *sys.argv]), 'results': results}
