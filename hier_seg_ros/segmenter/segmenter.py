@@ -250,6 +250,11 @@ class Segmenter:
 
         return logits_of, grid
 
+    def network_size(self, height: int, width: int) -> tuple[int, int]:
+        """Return the height and width at which the network sees an image, before any padding."""
+        options = self.input
+        return scaled_size(height, width, options.long_side, options.minimum_long_side)
+
     def _batch_logits(
         self, images: list[NDArray[np.uint8]], scale: float
     ) -> tuple[Callable[[str], Tensor], Grid]:
@@ -269,10 +274,7 @@ class Segmenter:
         """Return the network's input (N, 3, h, w) and how the images lie on its logits."""
         inputs = torch.from_numpy(_stack(images)).to(self.device).permute(0, 3, 1, 2).float()
         height, width = inputs.shape[-2:]
-        options = self.input
-        scaled_height, scaled_width = scaled_size(
-            height, width, options.long_side, options.minimum_long_side
-        )
+        scaled_height, scaled_width = self.network_size(height, width)
         if scale != 1.0:
             scaled_height = max(1, round(scaled_height * scale))
             scaled_width = max(1, round(scaled_width * scale))

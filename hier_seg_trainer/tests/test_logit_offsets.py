@@ -22,6 +22,8 @@ from hier_seg_trainer.training import train
 from hier_seg_trainer.training_data import open_training_data
 from hier_seg_trainer.validation import build_segmenter
 
+Make = Callable[..., tuple[Path, Experiment]]
+
 SMALL = {'backbone': 'test_efficientnet', 'shared_channels': 8, 'branch_channels': 4}
 DETAILED = replace(LIGHT_DETAILED, fused_strides=(4, 8), detail_channels=4, **SMALL)
 OFFSETS = (
@@ -68,11 +70,9 @@ def test_a_class_that_the_tree_lacks_is_named(tree: Hierarchy) -> None:
         add_logit_offsets(network, tree, [LogitOffset('unicorn', 1.0)])
 
 
+@pytest.mark.usefixtures('tiny_network')
 def test_evaluation_moves_the_logits_and_training_does_not(
-    make_experiment: Callable[..., tuple[Path, Experiment]],
-    small_data: Path,
-    tmp_path: Path,
-    tiny_network: NetworkOptions,
+    make_experiment: Make, small_data: Path, tmp_path: Path
 ) -> None:
     offsets = [{'node': 'nature--sky', 'offset': -3.0}]
     _, experiment = make_experiment(iterations=2, evaluate_every=1, logit_offsets=offsets)
@@ -94,11 +94,9 @@ def test_evaluation_moves_the_logits_and_training_does_not(
     assert difference.abs().max() < 1e-5
 
 
+@pytest.mark.usefixtures('tiny_network')
 def test_a_wrong_class_stops_a_run_before_it_begins(
-    make_experiment: Callable[..., tuple[Path, Experiment]],
-    small_data: Path,
-    tmp_path: Path,
-    tiny_network: NetworkOptions,
+    make_experiment: Make, small_data: Path, tmp_path: Path
 ) -> None:
     offsets = [{'node': 'sky', 'offset': -3.0}]
     _, experiment = make_experiment(iterations=2, logit_offsets=offsets)

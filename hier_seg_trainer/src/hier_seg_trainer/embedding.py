@@ -28,7 +28,7 @@ from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
 from hier_seg_ros.segmenter.model_folder import read_model_folder
 from hier_seg_ros.segmenter.network import HierarchicalNetwork
-from hier_seg_ros.segmenter.segmenter import Segmenter, scaled_size
+from hier_seg_ros.segmenter.segmenter import Segmenter
 from hier_seg_trainer.datasets.samples import StreetDataset, StreetSample
 from hier_seg_trainer.shapes import draw_outline
 
@@ -94,8 +94,7 @@ class EmbeddingModel:
         self._features.clear()
         (result,) = self.segmenter.segment([image], confidence=False)
         height, width = image.shape[:2]
-        options = self.segmenter.input
-        scaled = scaled_size(height, width, options.long_side, options.minimum_long_side)
+        scaled = self.segmenter.network_size(height, width)
         places = np.stack(((x + 0.5) * scaled[1] / width, (y + 0.5) * scaled[0] / height), 1)
         features = features_at(self._features[0], places, self._network)
         return features, result.finest[y, x]
