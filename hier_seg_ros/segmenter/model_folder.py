@@ -58,7 +58,8 @@ class ModelDescription:
     """What ``model.yaml`` says about a model, beside its weights.
 
     ``supervised`` are the names of the nodes that training supervised; ``training`` says what it
-    was trained on and how, ``scores`` what it reached, both for people to read.
+    was trained on and how, ``scores`` what it reached: for people, and for training that goes on
+    from this model, to read.
     """
 
     name: str

@@ -161,14 +161,17 @@ def small_tree(children: dict[str, int]) -> Hierarchy:
     return Hierarchy({'format': 1, 'name': 'small', 'nodes': nodes})
 
 
-def write_model(folder: Path, options: NetworkOptions, tree: Hierarchy) -> HierarchicalNetwork:
+def write_model(
+    folder: Path, options: NetworkOptions, tree: Hierarchy, experiment: object = None
+) -> HierarchicalNetwork:
     torch.manual_seed(7)
     network = build_network(options, tree)
     with torch.no_grad():
         network.train()(torch.randn(4, 3, 64, 64))
     image = InputOptions(128, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
     names = tuple(node.name for node in tree.nodes)
-    description = ModelDescription('before', options, image, names)
+    training = {} if experiment is None else {'experiment': experiment}
+    description = ModelDescription('before', options, image, names, training)
     write_model_folder(folder, description, tree, network, '')
     return network.eval()
 
@@ -202,6 +205,42 @@ def test_a_model_folder_of_the_same_network_is_taken_whole(tmp_path: Path) -> No
     assert len(expected) == 2
     for name, values in network.eval()(images).items():
         assert torch.equal(values, expected[name]), name
+
+
+def test_the_offsets_of_a_models_logits_are_taken_off(tmp_path: Path) -> None:
+    """Else a run would begin with them, and its export would add them a second time."""
+    tree = small_tree({'root': 3, 'root0': 2})
+    recorded = {
+        'logit_offsets': [{'node': 'root1', 'offset': -1.5}, {'node': 'root00', 'offset': 2}]
+    }
+    source = write_model(tmp_path / 'model', SMALL, tree, recorded)
+    network = fresh(SMALL, tree)
+    text = load_initial_weights(network, str(tmp_path / 'model'))
+    assert text.endswith(' tensors, without its logit_offsets')
+    images = torch.randn(2, 3, 64, 64)
+    theirs, ours = source(images), network.eval()(images)
+    for name, moved in {'root': [0.0, 1.5, 0.0, 0.0], 'root0': [-2.0, 0.0, 0.0]}.items():
+        expected = torch.tensor(moved)[:, None, None].expand_as(ours[name])
+        torch.testing.assert_close(ours[name] - theirs[name], expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ('experiment', 'message'),
+    [
+        ({'logit_offsets': 5}, 'must be a list of entries with node and offset; correct it'),
+        ({'logit_offsets': [{'node': 'root1'}]}, 'must be a list of entries with node and'),
+        ({'logit_offsets': [{'node': 'root1', 'offset': 'low'}]}, 'must be a list of entries'),
+        ('none', 'must be a list of entries with node and offset'),
+        ({'logit_offsets': [{'node': 'rooot', 'offset': 1}]}, "small has no class 'rooot'"),
+    ],
+)
+def test_a_record_of_offsets_that_was_damaged_is_refused(
+    experiment: object, message: str, tmp_path: Path
+) -> None:
+    tree = small_tree({'root': 3})
+    write_model(tmp_path / 'model', SMALL, tree, experiment)
+    with pytest.raises(HierSegError, match=message):
+        load_initial_weights(fresh(SMALL, tree), str(tmp_path / 'model'))
 
 
 def test_branches_are_taken_by_the_name_of_their_classifier(tmp_path: Path) -> None:

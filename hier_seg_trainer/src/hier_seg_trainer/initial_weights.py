@@ -19,6 +19,7 @@ from hier_seg_ros.resources import find_model
 from hier_seg_ros.segmenter.model_folder import read_model_folder
 from hier_seg_ros.segmenter.network import HierarchicalNetwork, build_backbone
 from hier_seg_ros.segmenter.normalization import replace_batch_norm
+from hier_seg_trainer.logit_offsets import LogitOffset, add_logit_offsets, offsets_in_weights
 
 # timm's name of a backbone -> the package that carries its weights.
 PACKAGES = {
@@ -128,10 +129,13 @@ def load_model_weights(network: HierarchicalNetwork, folder: Path) -> str:
 
     Tensors are taken where name and shape agree, those of a branch where both trees have a
     classifier of that name; the others stay as they are. A batch normalised model also starts a
-    network with another normalisation, by the rules of ``replace_batch_norm``. Raises HierSegError
-    if the folder cannot be read or nothing in it fits.
+    network with another normalisation, by the rules of ``replace_batch_norm``. The model's own
+    ``logit_offsets`` are taken off again: they belong to its decisions, and training would have to
+    unlearn them. Raises HierSegError if the folder cannot be read or nothing in it fits.
     """
-    description, _, source = read_model_folder(folder)
+    description, hierarchy, source = read_model_folder(folder)
+    offsets = offsets_in_weights(description)
+    add_logit_offsets(source, hierarchy, [LogitOffset(o.node, -o.offset) for o in offsets])
     if source.options.normalization == 'batch':
         replace_batch_norm(source, network.options.normalization, network.example_input())
     offered = _by_classifier(source)
@@ -151,6 +155,7 @@ def load_model_weights(network: HierarchicalNetwork, folder: Path) -> str:
             wanted[name].copy_(offered[name])
     left = [name for name in wanted if name not in taken]
     text = f'the model {description.name}: {len(taken)} of {len(wanted)} tensors'
+    text += ', without its logit_offsets' if offsets else ''
     if left:
         text += '; left as they were: ' + ', '.join(left[:_NAMED])
         text += f' and {len(left) - _NAMED} more' if len(left) > _NAMED else ''

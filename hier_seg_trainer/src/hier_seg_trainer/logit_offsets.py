@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import Hierarchy
+from hier_seg_ros.segmenter.model_folder import ModelDescription
 from hier_seg_ros.segmenter.network import HierarchicalNetwork
 
 
@@ -40,6 +41,22 @@ def add_logit_offsets(
     """
     for classifier, index, offset in places(hierarchy, offsets):
         network.add_to_logit(classifier, index, offset)
+
+
+def offsets_in_weights(description: ModelDescription) -> tuple[LogitOffset, ...]:
+    """Return the offsets that a model's weights contain, by the experiment that it records.
+
+    Raises HierSegError if that record is not as it was exported.
+    """
+    try:
+        recorded = description.training.get('experiment', {}).get('logit_offsets', ())
+        return tuple(LogitOffset(entry['node'], float(entry['offset'])) for entry in recorded)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise HierSegError(
+            f'model {description.name}: training.experiment.logit_offsets in its model.yaml must '
+            f'be a list of entries with node and offset; correct it, or remove it if the weights '
+            f'have none'
+        ) from error
 
 
 def places(
