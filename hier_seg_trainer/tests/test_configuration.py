@@ -147,6 +147,8 @@ def test_a_whole_number_does_for_a_float() -> None:
         ('class_balance', 'much', "class_balance: is 'much'; it must be of type float"),
         ('class_balance', True, 'class_balance: is True; it must be of type float'),
         ('automatic_mixed_precision', 1, 'is 1; it must be of type bool or str'),
+        ('initial_weights', 1, 'initial_weights: is 1; it must be of type str or list'),
+        ('initial_weights', ['a', 2], r'initial_weights\[1\]: is 2; it must be of type str'),
         (
             'automatic_mixed_precision',
             'half',

@@ -162,9 +162,9 @@ def small_tree(children: dict[str, int]) -> Hierarchy:
 
 
 def write_model(
-    folder: Path, options: NetworkOptions, tree: Hierarchy, experiment: object = None
+    folder: Path, options: NetworkOptions, tree: Hierarchy, experiment: object = None, seed: int = 7
 ) -> HierarchicalNetwork:
-    torch.manual_seed(7)
+    torch.manual_seed(seed)
     network = build_network(options, tree)
     with torch.no_grad():
         network.train()(torch.randn(4, 3, 64, 64))
@@ -215,8 +215,7 @@ def test_the_offsets_of_a_models_logits_are_taken_off(tmp_path: Path) -> None:
     }
     source = write_model(tmp_path / 'model', SMALL, tree, recorded)
     network = fresh(SMALL, tree)
-    text = load_initial_weights(network, str(tmp_path / 'model'))
-    assert text.endswith(' tensors, without its logit_offsets')
+    load_initial_weights(network, str(tmp_path / 'model'))
     images = torch.randn(2, 3, 64, 64)
     theirs, ours = source(images), network.eval()(images)
     for name, moved in {'root': [0.0, 1.5, 0.0, 0.0], 'root0': [-2.0, 0.0, 0.0]}.items():
@@ -241,6 +240,48 @@ def test_a_record_of_offsets_that_was_damaged_is_refused(
     write_model(tmp_path / 'model', SMALL, tree, experiment)
     with pytest.raises(HierSegError, match=message):
         load_initial_weights(fresh(SMALL, tree), str(tmp_path / 'model'))
+
+
+def test_several_models_give_their_mean(tmp_path: Path) -> None:
+    """Without the offsets of any."""
+    tree = small_tree({'root': 3})
+    moved = {'logit_offsets': [{'node': 'root2', 'offset': 4.0}]}
+    sources = [
+        write_model(tmp_path / 'a', SMALL, tree, moved, seed=1),
+        write_model(tmp_path / 'b', SMALL, tree, seed=2),
+        write_model(tmp_path / 'c', SMALL, tree, seed=3),
+    ]
+    network = fresh(SMALL, tree)
+    text = load_initial_weights(network, [str(tmp_path / name) for name in 'abc'])
+    states = [source.state_dict() for source in sources]
+    count = sum(not name.endswith('num_batches_tracked') for name in states[0])
+    assert (
+        text == f'the mean of the models before and before and before: {count} of {count} tensors'
+    )
+    upsampled = 'branches.0.upsampling.bias'
+    assert upsampled in states[0]
+    for name, value in network.state_dict().items():
+        if name.endswith('num_batches_tracked'):
+            continue
+        mean = sum(state[name] for state in states) / 3
+        if name == upsampled:
+            mean[2] -= 4.0 / 3
+        torch.testing.assert_close(value, mean, msg=name)
+
+
+def test_models_that_have_no_mean_are_refused(tmp_path: Path) -> None:
+    write_model(tmp_path / 'a', SMALL, small_tree({'root': 3}))
+    write_model(tmp_path / 'b', SMALL, small_tree({'root': 4}))
+    network = fresh(SMALL, small_tree({'root': 3}))
+    message = (
+        r'b: gives other tensors than .*a \(branches/root/.*\); only models of the same network'
+    )
+    with pytest.raises(HierSegError, match=message):
+        load_initial_weights(network, [str(tmp_path / 'a'), str(tmp_path / 'b')])
+    with pytest.raises(HierSegError, match='initial_weights: lists no model; give one'):
+        load_initial_weights(network, [])
+    with pytest.raises(HierSegError, match=r'initial_weights: .*imagenet.*or write'):
+        load_initial_weights(network, [str(tmp_path / 'a'), 'imagenet'])
 
 
 def test_branches_are_taken_by_the_name_of_their_classifier(tmp_path: Path) -> None:

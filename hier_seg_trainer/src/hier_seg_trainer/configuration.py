@@ -108,7 +108,8 @@ class Experiment:
     name : the model's name
     hierarchy : a tree of ``config/hierarchies``, or the path of a tree file
     network : a key of ``NETWORKS``
-    initial_weights : 'imagenet', 'random', or the path of a model folder
+    initial_weights : 'imagenet', 'random', a file with a backbone's weights, the path of a model
+        folder, or several model folders, whose mean it is
     input : how an image becomes the network's input
     crop : (height, width) of the training crops, in pixels
     data : the data sets in the mix
@@ -135,7 +136,7 @@ class Experiment:
     name: str
     hierarchy: str
     network: str
-    initial_weights: str
+    initial_weights: str | tuple[str, ...]
     input: InputOptions
     crop: tuple[int, int]
     data: tuple[DataOptions, ...]
@@ -396,12 +397,16 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
             raise HierSegError(f'{where}: has {len(value)} values; it must have {len(arguments)}')
         return tuple(_convert(a, item, where) for a, item in zip(arguments, value, strict=True))
     kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    if isinstance(value, list):
+        for kind in kinds:
+            if typing.get_origin(kind) is tuple:
+                return _convert(kind, value, where)
     # Exactly: YAML's true is no number.
     if type(value) in kinds:
         return value
     if float in kinds and type(value) is int:
         return float(value)
-    names = ' or '.join(kind.__name__ for kind in kinds)
+    names = ' or '.join('list' if typing.get_origin(kind) else kind.__name__ for kind in kinds)
     if float in kinds and isinstance(value, str) and _is_number(value):
         names += f'; YAML takes it for a text: write {float(value):f}'
     raise HierSegError(f'{where}: is {value!r}; it must be of type {names}')

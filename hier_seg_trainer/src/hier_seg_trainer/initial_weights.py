@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import timm
@@ -31,24 +31,29 @@ PACKAGES = {
 _NAMED = 5
 
 
-def load_initial_weights(network: HierarchicalNetwork, initial_weights: str) -> str:
+def load_initial_weights(network: HierarchicalNetwork, initial_weights: str | Sequence[str]) -> str:
     """Give `network` the weights it starts from; return where they come from, for people to read.
 
     `initial_weights` is 'random' (those it has), 'imagenet', a safetensors file with the weights
-    of the backbone under timm's names, or a model folder, by its path or by its name in models/.
-    Raises HierSegError if they cannot be had.
+    of the backbone under timm's names, or a model folder, by its path or by its name in models/;
+    several model folders give their mean. Raises HierSegError if they cannot be had.
     """
+    if not isinstance(initial_weights, str):
+        return load_model_weights(network, [_model_folder(entry) for entry in initial_weights])
     if initial_weights == 'random':
         return 'random'
     if initial_weights == 'imagenet':
         return load_imagenet_weights(network)
     if initial_weights.endswith('.safetensors'):
         return load_backbone_weights(network, Path(initial_weights))
+    return load_model_weights(network, [_model_folder(initial_weights)])
+
+
+def _model_folder(name: str) -> Path:
     try:
-        folder = find_model(initial_weights)
+        return find_model(name)
     except HierSegError as error:
         raise HierSegError(f'initial_weights: {error}, or write imagenet or random') from error
-    return load_model_weights(network, folder)
 
 
 def load_imagenet_weights(network: HierarchicalNetwork) -> str:
@@ -124,42 +129,59 @@ def _give_backbone(network: HierarchicalNetwork, stored: Mapping[str, Tensor], p
     network.backbone.load_state_dict(backbone.state_dict())
 
 
-def load_model_weights(network: HierarchicalNetwork, folder: Path) -> str:
-    """Give `network` the weights of a model folder, for fine-tuning; return what was taken.
+def load_model_weights(network: HierarchicalNetwork, folders: Sequence[Path]) -> str:
+    """Give `network` the weights of model folders, for fine-tuning; return what was taken.
+
+    Of several, the mean: the weights of runs that went on from one another, or that began alike,
+    often do better averaged than any by itself (Izmailov et al., "Averaging weights leads to wider
+    optima and better generalization", UAI 2018; Wortsman et al., "Model soups", ICML 2022).
 
     Tensors are taken where name and shape agree, those of a branch where both trees have a
     classifier of that name; the others stay as they are. A batch normalised model also starts a
-    network with another normalisation, by the rules of ``replace_batch_norm``. The model's own
-    ``logit_offsets`` are taken off again: they belong to its decisions, and training would have to
-    unlearn them. Raises HierSegError if the folder cannot be read or nothing in it fits.
+    network with another normalisation, by the rules of ``replace_batch_norm``. The models' own
+    ``logit_offsets`` are taken off again: they belong to their decisions, and training would have
+    to unlearn them. Raises HierSegError if a folder cannot be read, nothing in it fits, or several
+    do not give the same tensors.
     """
+    if not folders:
+        raise HierSegError('initial_weights: lists no model; give one, or write imagenet or random')
+    wanted = _by_classifier(network)
+    models, offered = zip(*(_offered(network, folder) for folder in folders), strict=True)
+    taken = [
+        {name for name in wanted if name in tensors and tensors[name].shape == wanted[name].shape}
+        for tensors in offered
+    ]
+    for folder, names in zip(folders, taken, strict=True):
+        if not names:
+            raise HierSegError(
+                f'initial_weights {folder}: none of its tensors fits the network; give a model '
+                f'folder with the same backbone, or write initial_weights: random'
+            )
+        if names != taken[0]:
+            raise HierSegError(
+                f'initial_weights {folder}: gives other tensors than {folders[0]} '
+                f'({min(names ^ taken[0])}); only models of the same network and tree have a mean'
+            )
+    with torch.no_grad():
+        for name in taken[0]:
+            wanted[name].copy_(torch.stack([tensors[name] for tensors in offered]).mean(0))
+    left = [name for name in wanted if name not in taken[0]]
+    text = 'the model ' if len(folders) == 1 else 'the mean of the models '
+    text += ' and '.join(models) + f': {len(taken[0])} of {len(wanted)} tensors'
+    if left:
+        text += '; left as they were: ' + ', '.join(left[:_NAMED])
+        text += f' and {len(left) - _NAMED} more' if len(left) > _NAMED else ''
+    return text
+
+
+def _offered(network: HierarchicalNetwork, folder: Path) -> tuple[str, dict[str, Tensor]]:
+    """Return a model's name, and its tensors: without offsets, normalised as `network` is."""
     description, hierarchy, source = read_model_folder(folder)
     offsets = offsets_in_weights(description)
     add_logit_offsets(source, hierarchy, [LogitOffset(o.node, -o.offset) for o in offsets])
     if source.options.normalization == 'batch':
         replace_batch_norm(source, network.options.normalization, network.example_input())
-    offered = _by_classifier(source)
-    wanted = _by_classifier(network)
-    taken = {
-        name
-        for name, tensor in wanted.items()
-        if name in offered and offered[name].shape == tensor.shape
-    }
-    if not taken:
-        raise HierSegError(
-            f'initial_weights {folder}: none of its tensors fits the network; give a model folder '
-            f'with the same backbone, or write initial_weights: random'
-        )
-    with torch.no_grad():
-        for name in taken:
-            wanted[name].copy_(offered[name])
-    left = [name for name in wanted if name not in taken]
-    text = f'the model {description.name}: {len(taken)} of {len(wanted)} tensors'
-    text += ', without its logit_offsets' if offsets else ''
-    if left:
-        text += '; left as they were: ' + ', '.join(left[:_NAMED])
-        text += f' and {len(left) - _NAMED} more' if len(left) > _NAMED else ''
-    return text
+    return description.name, _by_classifier(source)
 
 
 def _by_classifier(network: HierarchicalNetwork) -> dict[str, Tensor]:
