@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from safetensors.torch import load_file
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import Hierarchy
@@ -204,6 +205,43 @@ def test_export_moves_the_logits(trained: Trained, tmp_path: Path, tree: Hierarc
     numbers = summary(evaluate_dataset(after, dataset))
     assert after.description.scores['camvid_val'] == {'images': 2, **numbers}
     assert after.description.scores != before.description.scores
+
+
+def test_export_writes_the_mean_with_other_models(trained: Trained, tmp_path: Path) -> None:
+    run = tmp_path / 'other'
+    places = ['--data', str(trained.data), '--device', 'cpu']
+    train = ['train', str(trained.experiment), *places, '--workers', '0', '--run', str(run)]
+    assert main([*train, '--set', 'iterations=1', '--set', 'seed=5', '--set', 'name=other']) == 0
+    out = tmp_path / 'mean'
+    arguments = ['export', *trained.arguments, '--out', str(out)]
+    assert main([*arguments, '--mean-with', str(run / 'model')]) == 0
+    one, other, mean = (
+        load_file(folder / 'weights.safetensors') for folder in (trained.model, run / 'model', out)
+    )
+    assert any(not torch.equal(one[name], other[name]) for name in one)
+    for name, value in mean.items():
+        torch.testing.assert_close(value, (one[name] + other[name]) / 2, msg=name)
+    after = Segmenter.load(out, 'cpu')
+    assert after.description.training['mean_with'] == ['other']
+    card = (out / 'README.md').read_text(encoding='utf-8')
+    assert 'The weights are the mean of those and of the models other.' in card
+    assert 'are the mean' not in (trained.model / 'README.md').read_text(encoding='utf-8')
+    # The card's scores are those of the weights beside it.
+    tree = Hierarchy.load(out / 'hierarchy.yaml')
+    dataset = open_dataset('camvid', trained.data / 'camvid', 'val', tree)
+    numbers = summary(evaluate_dataset(after, dataset))
+    assert after.description.scores['camvid_val'] == {'images': 2, **numbers}
+
+
+def test_export_refuses_the_mean_with_another_network(
+    trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = Path(__file__).resolve().parents[2] / 'models' / 'street_lite0'
+    out = tmp_path / 'mean'
+    arguments = ['export', *trained.arguments, '--out', str(out), '--mean-with', str(other)]
+    assert main(arguments) == 1
+    assert 'street_lite0: holds another network than the run (' in capsys.readouterr().err
+    assert not out.exists()
 
 
 def test_a_value_of_the_file_can_be_changed_for_a_run(

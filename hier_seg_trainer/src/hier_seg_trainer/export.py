@@ -22,6 +22,7 @@ from hier_seg_trainer.configuration import Experiment, as_plain
 from hier_seg_trainer.datasets.gtsrb import Gtsrb
 from hier_seg_trainer.datasets.samples import StreetDataset
 from hier_seg_trainer.evaluation import DatasetScores, class_lines, evaluate_dataset, summary
+from hier_seg_trainer.initial_weights import average_with_models
 from hier_seg_trainer.logit_offsets import add_logit_offsets
 from hier_seg_trainer.training_data import evaluation_options, open_training_data
 
@@ -29,7 +30,7 @@ _CARD = """# {name}
 
 {architecture}
 
-- **Trained on**: {data}. Initial weights: {initial_weights}. {iterations} iterations.
+- **Trained on**: {data}. Initial weights: {initial_weights}. {iterations} iterations.{mean}
 - **Licences** of the data, whose terms decide what the weights may be used for:
 {licences}
 - **Decides** {decided} of the tree's {nodes} nodes. Never decided, because no data set supervises
@@ -62,13 +63,15 @@ def evaluate_and_export(
     device: str,
     notes: str,
     scores: Mapping[str, DatasetScores] | None = None,
+    mean_with: Sequence[Path] = (),
 ) -> None:
     """Score the averaged weights of a run and write them as a model folder.
 
     The weights are those of the last checkpoint or, with early stopping, of the best one. The
     scores are those on the validation split of each data set; `scores` are those that are known
-    already. `notes` is Markdown for the model card. Raises HierSegError if there is no checkpoint
-    or it does not fit.
+    already. `notes` is Markdown for the model card. With `mean_with`, model folders, the mean of
+    the run's weights and theirs is scored and written. Raises HierSegError if there is no
+    checkpoint, or it or a model does not fit.
     """
     opened = open_training_data(experiment, data)
     hierarchy = opened.network_hierarchy
@@ -84,6 +87,7 @@ def evaluate_and_export(
             f'{checkpoint}: does not fit the experiment {experiment.name!r}; give the file that it '
             f'was trained with'
         ) from error
+    models = average_with_models(network, mean_with) if mean_with else ()
     add_logit_offsets(network, hierarchy, experiment.logit_offsets)
     description = ModelDescription(
         name=experiment.name,
@@ -97,6 +101,7 @@ def evaluate_and_export(
             ],
             'initial_weights': content['initial_weights'],
             'iterations': content['iteration'],
+            'mean_with': list(models),
             'parameters': parameter_count(network),
             'torch': str(torch.__version__),
             'experiment': as_plain(experiment),
@@ -140,6 +145,12 @@ def evaluate_and_export(
     write_model_folder(model_folder, described, hierarchy, network, card)
 
 
+def _mean_text(models: Sequence[str]) -> str:
+    if not models:
+        return ''
+    return f'\n  The weights are the mean of those and of the models {", ".join(models)}.'
+
+
 def _scaling(options: InputOptions) -> str:
     """Return what the card says of the sizes at which the network sees images."""
     text = f'images whose longer side exceeds {options.long_side} pixels are scaled down to it'
@@ -179,6 +190,7 @@ def _model_card(
         ),
         initial_weights=training['initial_weights'],
         iterations=training['iterations'],
+        mean=_mean_text(training['mean_with']),
         licences='\n'.join(f'  - {title}: {licence}' for title, licence in licences.items()),
         decided=len(description.supervised),
         nodes=len(hierarchy.nodes),

@@ -174,6 +174,29 @@ def load_model_weights(network: HierarchicalNetwork, folders: Sequence[Path]) ->
     return text
 
 
+def average_with_models(network: HierarchicalNetwork, folders: Sequence[Path]) -> tuple[str, ...]:
+    """Replace the weights of `network` by the mean of its own and those of model folders.
+
+    Returns the names of the models. ``load_model_weights`` says why a mean, and what becomes of
+    offsets. Raises HierSegError if a folder cannot be read or holds another network or tree.
+    """
+    own = _by_classifier(network)
+    models, offered = zip(*(_offered(network, folder) for folder in folders), strict=True)
+    for folder, tensors in zip(folders, offered, strict=True):
+        others = own.keys() ^ tensors.keys() or {
+            name for name in own if tensors[name].shape != own[name].shape
+        }
+        if others:
+            raise HierSegError(
+                f'{folder}: holds another network than the run ({min(others)}); only models of the '
+                f'same network and tree have a mean'
+            )
+    with torch.no_grad():
+        for name, tensor in own.items():
+            tensor.copy_(torch.stack([tensor, *(tensors[name] for tensors in offered)]).mean(0))
+    return models
+
+
 def _offered(network: HierarchicalNetwork, folder: Path) -> tuple[str, dict[str, Tensor]]:
     """Return a model's name, and its tensors: without offsets, normalised as `network` is."""
     description, hierarchy, source = read_model_folder(folder)

@@ -32,6 +32,12 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument('--data', type=Path, help='the folder that data paths are relative to')
     parser.add_argument('--run', type=Path, help='the run folder, with its checkpoint')
     parser.add_argument('--out', type=Path, help='the model folder to write')
+    parser.add_argument(
+        '--mean-with',
+        nargs='+',
+        metavar='MODEL',
+        help="write the mean of the run's weights and those of these models, its stages before",
+    )
     parser.add_argument('--onnx', type=Path, metavar='FILE', help='also write an ONNX file')
     parser.add_argument(
         '--notes', type=Path, metavar='FILE', help='Markdown that goes into the model card'
@@ -43,14 +49,16 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 def _export(options: argparse.Namespace) -> None:
     is_experiment = Path(options.source).suffix in ('.yaml', '.yml')
     needed = ('data', 'run', 'out') if is_experiment else ('onnx',)
-    unused = () if is_experiment else ('data', 'run', 'out', 'notes')
+    unused = () if is_experiment else ('data', 'run', 'out', 'notes', 'mean_with')
     kind = 'an experiment file' if is_experiment else 'a model folder'
     for name in needed:
         if getattr(options, name) is None:
             raise HierSegError(f'{options.source}: is {kind}; --{name} is needed, give it')
     for name in unused:
         if getattr(options, name) is not None:
-            raise HierSegError(f'{options.source}: is {kind}; --{name} has no use, leave it out')
+            raise HierSegError(
+                f'{options.source}: is {kind}; --{name.replace("_", "-")} has no use, leave it out'
+            )
     model = _export_run(options) if is_experiment else find_model(options.source)
     if options.onnx is not None:
         export_onnx(model, options.onnx)
@@ -69,6 +77,14 @@ def _export_run(options: argparse.Namespace) -> Path:
         except (OSError, UnicodeDecodeError) as error:
             raise HierSegError(f'{options.notes}: cannot be read ({error})') from error
     device = str(resolve_device(options.device))
-    evaluate_and_export(experiment, options.data, options.run, options.out, device, notes)
+    evaluate_and_export(
+        experiment,
+        options.data,
+        options.run,
+        options.out,
+        device,
+        notes,
+        mean_with=[find_model(model) for model in options.mean_with or ()],
+    )
     print(f'the model is in {options.out}')
     return options.out
