@@ -224,7 +224,7 @@ def test_export_writes_the_mean_with_other_models(trained: Trained, tmp_path: Pa
     after = Segmenter.load(out, 'cpu')
     assert after.description.training['mean_with'] == ['other']
     card = (out / 'README.md').read_text(encoding='utf-8')
-    assert 'The weights are the mean of those and of the models other.' in card
+    assert 'The weights are the mean of what these gave and of other.' in card
     assert 'are the mean' not in (trained.model / 'README.md').read_text(encoding='utf-8')
     # The card's scores are those of the weights beside it.
     tree = Hierarchy.load(out / 'hierarchy.yaml')

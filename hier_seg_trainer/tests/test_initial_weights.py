@@ -33,6 +33,7 @@ from hier_seg_ros.segmenter.network import (
 from hier_seg_trainer.datasets.samples import open_image
 from hier_seg_trainer.initial_weights import (
     PACKAGES,
+    average_with_models,
     load_imagenet_weights,
     load_initial_weights,
 )
@@ -151,9 +152,10 @@ SMALL = NetworkOptions(
 )
 
 
-def small_tree(children: dict[str, int]) -> Hierarchy:
+def small_tree(children: dict[str, int], *, backwards: bool = False) -> Hierarchy:
     """Return a tree of classifiers and their numbers of classes, 'root' among them."""
     names = [(f'{parent}{i}', parent) for parent, count in children.items() for i in range(count)]
+    names = names[::-1] if backwards else names
     nodes = [
         {'id': i, 'name': name, 'color': [i, 0, 0], 'parent': None if parent == 'root' else parent}
         for i, (name, parent) in enumerate(names)
@@ -278,6 +280,11 @@ def test_models_that_have_no_mean_are_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(HierSegError, match=message):
         load_initial_weights(network, [str(tmp_path / 'a'), str(tmp_path / 'b')])
+    write_model(tmp_path / 'c', SMALL, small_tree({'root': 3}, backwards=True))
+    with pytest.raises(HierSegError, match='c: its classifier root has other classes, or in ano'):
+        load_initial_weights(network, [str(tmp_path / 'a'), str(tmp_path / 'c')])
+    with pytest.raises(HierSegError, match='c: its classifier root has other classes, or in ano'):
+        average_with_models(network, small_tree({'root': 3}), [tmp_path / 'c'])
     with pytest.raises(HierSegError, match='initial_weights: lists no model; give one'):
         load_initial_weights(network, [])
     with pytest.raises(HierSegError, match=r'initial_weights: .*imagenet.*or write'):

@@ -87,7 +87,7 @@ def evaluate_and_export(
             f'{checkpoint}: does not fit the experiment {experiment.name!r}; give the file that it '
             f'was trained with'
         ) from error
-    models = average_with_models(network, mean_with) if mean_with else ()
+    models = average_with_models(network, hierarchy, mean_with) if mean_with else ()
     add_logit_offsets(network, hierarchy, experiment.logit_offsets)
     description = ModelDescription(
         name=experiment.name,
@@ -148,7 +148,7 @@ def evaluate_and_export(
 def _mean_text(models: Sequence[str]) -> str:
     if not models:
         return ''
-    return f'\n  The weights are the mean of those and of the models {", ".join(models)}.'
+    return f'\n  The weights are the mean of what these gave and of {" and ".join(models)}.'
 
 
 def _scaling(options: InputOptions) -> str:

@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.resources import find_model
 from hier_seg_ros.segmenter.model_folder import read_model_folder
 from hier_seg_ros.segmenter.network import HierarchicalNetwork, build_backbone
@@ -146,12 +147,12 @@ def load_model_weights(network: HierarchicalNetwork, folders: Sequence[Path]) ->
     if not folders:
         raise HierSegError('initial_weights: lists no model; give one, or write imagenet or random')
     wanted = _by_classifier(network)
-    models, offered = zip(*(_offered(network, folder) for folder in folders), strict=True)
+    models, trees, offered = zip(*(_offered(network, folder) for folder in folders), strict=True)
     taken = [
         {name for name in wanted if name in tensors and tensors[name].shape == wanted[name].shape}
         for tensors in offered
     ]
-    for folder, names in zip(folders, taken, strict=True):
+    for folder, names, tree in zip(folders, taken, trees, strict=True):
         if not names:
             raise HierSegError(
                 f'initial_weights {folder}: none of its tensors fits the network; give a model '
@@ -162,6 +163,7 @@ def load_model_weights(network: HierarchicalNetwork, folders: Sequence[Path]) ->
                 f'initial_weights {folder}: gives other tensors than {folders[0]} '
                 f'({min(names ^ taken[0])}); only models of the same network and tree have a mean'
             )
+        _check_tree(folder, tree, trees[0])
     with torch.no_grad():
         for name in taken[0]:
             wanted[name].copy_(torch.stack([tensors[name] for tensors in offered]).mean(0))
@@ -174,15 +176,17 @@ def load_model_weights(network: HierarchicalNetwork, folders: Sequence[Path]) ->
     return text
 
 
-def average_with_models(network: HierarchicalNetwork, folders: Sequence[Path]) -> tuple[str, ...]:
-    """Replace the weights of `network` by the mean of its own and those of model folders.
+def average_with_models(
+    network: HierarchicalNetwork, hierarchy: Hierarchy, folders: Sequence[Path]
+) -> tuple[str, ...]:
+    """Replace the weights of a network of `hierarchy` by the mean of its own and those of models.
 
     Returns the names of the models. ``load_model_weights`` says why a mean, and what becomes of
     offsets. Raises HierSegError if a folder cannot be read or holds another network or tree.
     """
     own = _by_classifier(network)
-    models, offered = zip(*(_offered(network, folder) for folder in folders), strict=True)
-    for folder, tensors in zip(folders, offered, strict=True):
+    models, trees, offered = zip(*(_offered(network, folder) for folder in folders), strict=True)
+    for folder, tensors, tree in zip(folders, offered, trees, strict=True):
         others = own.keys() ^ tensors.keys() or {
             name for name in own if tensors[name].shape != own[name].shape
         }
@@ -191,20 +195,35 @@ def average_with_models(network: HierarchicalNetwork, folders: Sequence[Path]) -
                 f'{folder}: holds another network than the run ({min(others)}); only models of the '
                 f'same network and tree have a mean'
             )
+        _check_tree(folder, tree, hierarchy)
     with torch.no_grad():
         for name, tensor in own.items():
             tensor.copy_(torch.stack([tensor, *(tensors[name] for tensors in offered)]).mean(0))
     return models
 
 
-def _offered(network: HierarchicalNetwork, folder: Path) -> tuple[str, dict[str, Tensor]]:
-    """Return a model's name, and its tensors: without offsets, normalised as `network` is."""
+def _offered(
+    network: HierarchicalNetwork, folder: Path
+) -> tuple[str, Hierarchy, dict[str, Tensor]]:
+    """Return a model's name, tree and tensors: without offsets, normalised as `network` is."""
     description, hierarchy, source = read_model_folder(folder)
     offsets = offsets_in_weights(description)
     add_logit_offsets(source, hierarchy, [LogitOffset(o.node, -o.offset) for o in offsets])
     if source.options.normalization == 'batch':
         replace_batch_norm(source, network.options.normalization, network.example_input())
-    return description.name, _by_classifier(source)
+    return description.name, hierarchy, _by_classifier(source)
+
+
+def _check_tree(folder: Path, tree: Hierarchy, wanted: Hierarchy) -> None:
+    """Refuse a mean of logits that stand for other classes, though their numbers agree."""
+    known = {c.name: [node.name for node in c.nodes] for c in wanted.classifiers}
+    for classifier in tree.classifiers:
+        classes = [node.name for node in classifier.nodes]
+        if known.get(classifier.name, classes) != classes:
+            raise HierSegError(
+                f'{folder}: its classifier {classifier.name} has other classes, or in another '
+                f'order; only models of the same tree have a mean'
+            )
 
 
 def _by_classifier(network: HierarchicalNetwork) -> dict[str, Tensor]:
