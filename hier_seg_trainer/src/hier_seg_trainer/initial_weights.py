@@ -164,9 +164,7 @@ def load_model_weights(network: HierarchicalNetwork, folders: Sequence[Path]) ->
                 f'({min(names ^ taken[0])}); only models of the same network and tree have a mean'
             )
         _check_tree(folder, tree, trees[0])
-    with torch.no_grad():
-        for name in taken[0]:
-            wanted[name].copy_(torch.stack([tensors[name] for tensors in offered]).mean(0))
+    _take_mean({name: wanted[name] for name in taken[0]}, offered)
     left = [name for name in wanted if name not in taken[0]]
     text = 'the model ' if len(folders) == 1 else 'the mean of the models '
     text += ' and '.join(models) + f': {len(taken[0])} of {len(wanted)} tensors'
@@ -196,10 +194,15 @@ def average_with_models(
                 f'same network and tree have a mean'
             )
         _check_tree(folder, tree, hierarchy)
-    with torch.no_grad():
-        for name, tensor in own.items():
-            tensor.copy_(torch.stack([tensor, *(tensors[name] for tensors in offered)]).mean(0))
+    _take_mean(own, [own, *offered])
     return models
+
+
+@torch.no_grad()
+def _take_mean(targets: Mapping[str, Tensor], offered: Sequence[Mapping[str, Tensor]]) -> None:
+    """Give each of `targets` the mean of the tensors that are offered under its name."""
+    for name, target in targets.items():
+        target.copy_(torch.stack([tensors[name] for tensors in offered]).mean(0))
 
 
 def _offered(
