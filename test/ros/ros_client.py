@@ -151,12 +151,25 @@ class Client:
         self.wait_for(lambda: publisher.get_subscription_count() > 0, f'a subscriber of {topic}')
         return publisher
 
-    def ask(self, publisher: Any, message: Any, answers: Sequence[list[Any]]) -> list[Any]:
-        """Publish a message until an answer with its stamp is in each list; return these.
+    def publish_until(
+        self, publisher: Any, message: Any, condition: Callable[[], Any], what: str
+    ) -> Any:
+        """Publish a message until the condition's value is true; return that.
 
         It is published again, because a best-effort subscriber may miss it, and because the
-        other side may not have noticed our subscriptions yet.
+        other side may not have noticed our publisher or our subscriptions yet.
         """
+        deadline = time.monotonic() + DEADLINE
+        while True:
+            publisher.publish(message)
+            try:
+                return self.wait_for(condition, what, RESEND_SECONDS)
+            except AssertionError:
+                if time.monotonic() > deadline:
+                    raise
+
+    def ask(self, publisher: Any, message: Any, answers: Sequence[list[Any]]) -> list[Any]:
+        """Publish a message until an answer with its stamp is in each list; return these."""
 
         def found() -> list[Any] | None:
             matching = [
@@ -165,14 +178,7 @@ class Client:
             ]
             return [match[0] for match in matching] if all(matching) else None
 
-        deadline = time.monotonic() + DEADLINE
-        while True:
-            publisher.publish(message)
-            try:
-                return self.wait_for(found, 'answers', RESEND_SECONDS)
-            except AssertionError:
-                if time.monotonic() > deadline:
-                    raise
+        return self.publish_until(publisher, message, found, 'answers')
 
     def call(self, service_class: Any, name: str, request: Any, *, repeatable: bool = True) -> Any:
         """Call a service and return its response.

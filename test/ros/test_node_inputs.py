@@ -8,7 +8,6 @@ With overlay_alpha 0 the overlay is the input as the node understands it.
 from __future__ import annotations
 
 import io
-import time
 from array import array
 
 import numpy as np
@@ -19,7 +18,7 @@ pytest.importorskip('rclpy', reason='needs ROS 2 (rclpy)')
 
 from encoded_images import encoded_image
 from encoded_pixels import ALL, BAYER_NAMES, source, tolerance
-from ros_client import DEADLINE, RESEND_SECONDS, Client, Command, image, pixels_of, street
+from ros_client import Client, Command, image, pixels_of, street
 from sensor_msgs.msg import CompressedImage, Image
 
 HEIGHT, WIDTH = 32, 38  # sides that no encoding takes for one another
@@ -47,16 +46,9 @@ class Talk:
         return pixels_of(overlay)
 
     def send_until_logged(self, message, text):
-        """Send a message again and again: a best-effort subscriber may miss it."""
-        deadline = time.monotonic() + DEADLINE
-        while True:
-            self._publisher.publish(message)
-            try:
-                self._client.wait_for(lambda: text in self.command.output, text, RESEND_SECONDS)
-                return
-            except AssertionError:
-                if time.monotonic() > deadline:
-                    raise
+        self._client.publish_until(
+            self._publisher, message, lambda: text in self.command.output, text
+        )
 
     def close(self):
         self._client.close()
