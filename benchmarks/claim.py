@@ -69,9 +69,11 @@ def flat(name: str, data: Sequence[tuple[dict[str, Any], int]], **changes: Any) 
     return Row(name, data, {'flat': True, 'loss.negatives_per_positive': 0, **changes})
 
 
-# What the rows on several data sets learn from, but for the one with image labels.
+# What the rows on several data sets learn from.
 REAL_JOINT = [(CAMVID, 4), (BOXES, 4)]
+REAL_IMAGE_LABELS = [(CAMVID, 4), (BOXES, 3), (CROPS, 1)]
 DRAWN_JOINT = [(CITYSCAPES, 2), (VISTAS, 4), (BOXES, 2)]
+DRAWN_IMAGE_LABELS = [(CITYSCAPES, 2), (VISTAS, 3), (BOXES, 2), (CROPS, 1)]
 
 TABLES = {
     'real': (
@@ -81,7 +83,8 @@ TABLES = {
         flat('flat, joint, far negatives', REAL_JOINT, **OUTLINES, **NEGATIVES),
         Row('tree, boxes', REAL_JOINT),
         Row('tree, boxes, paper weights', REAL_JOINT, PAPER_WEIGHTS),
-        Row('tree, boxes and image labels', [(CAMVID, 4), (BOXES, 3), (CROPS, 1)]),
+        Row('tree, boxes and image labels', REAL_IMAGE_LABELS),
+        Row('tree, boxes and image labels, paper weights', REAL_IMAGE_LABELS, PAPER_WEIGHTS),
     ),
     'drawn': (
         flat('flat, Cityscapes alone', [(CITYSCAPES, 8)]),
@@ -91,10 +94,8 @@ TABLES = {
         flat('flat, joint, far negatives', DRAWN_JOINT, **OUTLINES, **NEGATIVES),
         Row('tree, boxes', DRAWN_JOINT),
         Row('tree, boxes, paper weights', DRAWN_JOINT, PAPER_WEIGHTS),
-        Row(
-            'tree, boxes and image labels',
-            [(CITYSCAPES, 2), (VISTAS, 3), (BOXES, 2), (CROPS, 1)],
-        ),
+        Row('tree, boxes and image labels', DRAWN_IMAGE_LABELS),
+        Row('tree, boxes and image labels, paper weights', DRAWN_IMAGE_LABELS, PAPER_WEIGHTS),
     ),
 }
 
