@@ -168,6 +168,12 @@ class Client:
                 if time.monotonic() > deadline:
                     raise
 
+    def publish_until_logged(
+        self, publisher: Any, message: Any, command: Command, text: str
+    ) -> None:
+        """Publish a message until the command has written the text."""
+        self.publish_until(publisher, message, lambda: text in command.output, text)
+
     def ask(self, publisher: Any, message: Any, answers: Sequence[list[Any]]) -> list[Any]:
         """Publish a message until an answer with its stamp is in each list; return these."""
 

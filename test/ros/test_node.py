@@ -132,7 +132,7 @@ def test_bad_frames_are_dropped_and_named_and_the_next_good_one_works(node, came
         (bad(width=0), 'the image has no pixels: 0 x 48'),
     )
     for message, text in refused:
-        client.publish_until(camera, message, lambda text=text: text in node.output, text)
+        client.publish_until_logged(camera, message, node, text)
     client.ask(camera, image(street()), [labels])
     answered = [answer.header.stamp for answer in labels]
     assert not [text for message, text in refused if message.header.stamp in answered]
@@ -361,8 +361,7 @@ def test_several_cameras_send_jpeg_to_one_node(own_ros_domain, client, varied_mo
             assert (answer.height, answer.width) == size
 
             cut = CompressedImage(header=message.header, format='jpeg', data=message.data[:200])
-            text = f'camera {name}: '
-            client.publish_until(camera, cut, lambda text=text: text in command.output, text)
+            client.publish_until_logged(camera, cut, command, f'camera {name}: ')
             answer.header.stamp.sec = 0
             client.ask(camera, message, [overlays])
         assert command.stop(signal.SIGINT) == 0

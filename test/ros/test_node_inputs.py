@@ -46,9 +46,7 @@ class Talk:
         return pixels_of(overlay)
 
     def send_until_logged(self, message, text):
-        self._client.publish_until(
-            self._publisher, message, lambda: text in self.command.output, text
-        )
+        self._client.publish_until_logged(self._publisher, message, self.command, text)
 
     def close(self):
         self._client.close()
