@@ -261,7 +261,7 @@ def test_a_folder_without_the_data_is_refused_in_one_line(
     (tmp_path / 'empty').mkdir()
     mapping = tmp_path / 'mine.yaml'
     mapping.write_text('format: 1\nclasses: [{value: 0, name: a, node: Sky}]\n', encoding='utf-8')
-    needed = mapping if format_name in ('folder', 'boxes_csv', 'boxes_coco') else None
+    needed = mapping if format_name in ('folder', 'polygons', 'boxes_csv', 'boxes_coco') else None
     with pytest.raises(HierSegError, match=rf'{tmp_path / root}[^ ]*:? ') as raised:
         open_dataset(format_name, tmp_path / root, 'train', tree, needed)
     assert '\n' not in str(raised.value)

@@ -18,6 +18,7 @@ from PIL import Image
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_trainer.commands import inspect as command
+from hier_seg_trainer.datasets import gtsdb
 from hier_seg_trainer.datasets.faults import FaultKind
 from hier_seg_trainer.datasets.mapping import LabelMapping, bundled_mapping
 from hier_seg_trainer.datasets.opening import FORMATS, open_dataset
@@ -84,6 +85,22 @@ def write_gtsdb(root: Path) -> None:
     (root / 'gt.txt').write_text('\n'.join(rows) + '\n', 'utf-8')
 
 
+def write_polygons(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    width, height = SIZE
+    upper = [[0, 0], [width, 0], [width, 20], [0, 20]]
+    lower = [[0, 21], [width, 21], [width, height], [0, height]]
+    objects = [{'label': 'sky', 'polygon': upper}, {'label': 'car', 'polygon': lower}]
+    content = {'imgWidth': width, 'imgHeight': height, 'objects': objects}
+    path.write_text(json.dumps(content), 'utf-8')
+
+
+def write_gtsdb_coarse(root: Path) -> None:
+    write_gtsdb(root)
+    for number in range(IMAGES):
+        write_polygons(root.parent / 'annotations' / 'train' / f'{number:05d}.json')
+
+
 def write_gtsrb(root: Path) -> None:
     folder = root / 'Final_Training' / 'Images' / '00001'
     rows = ['Filename;Width;Height;Roi.X1;Roi.Y1;Roi.X2;Roi.Y2;ClassId']
@@ -98,6 +115,12 @@ def write_folder(root: Path) -> None:
     for name in 'abc':
         photograph(root / 'images' / 'train' / f'{name}.jpg')
         label_image(root / 'labels' / 'train' / f'{name}.png', 1, 2)
+
+
+def write_polygon_folder(root: Path) -> None:
+    for name in 'abc':
+        photograph(root / 'images' / 'train' / f'{name}.jpg')
+        write_polygons(root / 'polygons' / 'train' / f'{name}.json')
 
 
 def write_table(root: Path) -> None:
@@ -131,8 +154,10 @@ WRITERS: dict[str, Callable[[Path], None]] = {
     'vistas_2.0': lambda root: write_vistas(root, '2.0'),
     'minicity': lambda root: write_cityscapes(root, city='.'),
     'gtsdb': write_gtsdb,
+    'gtsdb_coarse': write_gtsdb_coarse,
     'gtsrb': write_gtsrb,
     'folder': write_folder,
+    'polygons': write_polygon_folder,
     'boxes_csv': write_table,
     'boxes_coco': write_coco,
 }
@@ -246,6 +271,7 @@ CASES = [
     Case('gtsdb', append('gt.txt', '00002.ppm;5;5;3;9;1'), 'empty_box', 'gt.txt', 'line 4'),
     Case('gtsdb', append('gt.txt', '00002.ppm;5;5;9;1'), 'bad_row', 'gt.txt', 'line 4'),
     Case('gtsdb', append('gt.txt', '00002.ppm;5;5;9;9;77'), 'unknown_class', 'gt.txt', 'class 77'),
+    Case('gtsdb_coarse', delete('00001.ppm'), 'missing_image', '00001.ppm', 'and has polygons', 2),
     Case(
         'gtsrb',
         delete(f'{SIGNS}00001_00000.ppm'),
@@ -286,6 +312,15 @@ CASES = [
         'b.bmp must be a PNG',
         2,
     ),
+    Case('polygons', delete('polygons/train/b.json'), 'missing_label', 'images/train/b.jpg', '', 2),
+    Case(
+        'polygons',
+        delete('images/train/b.jpg'),
+        'label_without_image',
+        'polygons/train/b.json',
+        'no image b',
+        2,
+    ),
     Case('boxes_csv', append('train.csv', 'd.jpg,1,1,9,9,car'), 'missing_image', 'train.csv', "'d"),
     Case('boxes_csv', append('train.csv', 'a.jpg,9,1,9,9,car'), 'empty_box', 'train.csv', 'line 5'),
     Case('boxes_csv', append('train.csv', 'a.jpg,x,1,9,9,car'), 'bad_row', 'train.csv', 'line 5'),
@@ -311,6 +346,12 @@ CASES = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def own_annotations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put those that the tests draw in place of the trainer's, which are for other images."""
+    monkeypatch.setattr(gtsdb, 'POLYGONS', tmp_path / 'annotations')
+
+
 @pytest.fixture
 def mapping(tmp_path: Path) -> Path:
     path = tmp_path / 'own.yaml'
@@ -319,7 +360,8 @@ def mapping(tmp_path: Path) -> Path:
 
 
 def own(format_name: str, mapping: Path) -> Path | None:
-    return mapping if format_name in ('folder', 'boxes_csv', 'boxes_coco') else None
+    own_formats = ('folder', 'polygons', 'boxes_csv', 'boxes_coco')
+    return mapping if format_name in own_formats else None
 
 
 def inspect(format_name: str, tmp_path: Path, mapping: Path) -> dict[str, Any]:

@@ -217,7 +217,9 @@ def test_only_signs_that_are_signs_in_a_mirror_have_a_mirror(tree: Hierarchy) ->
     assert (table >= 0).sum() == 10 + 8 + 1, 'and 255, which stays'
 
 
-@pytest.mark.parametrize('name', ['camvid', 'cityscapes', 'minicity', 'vistas_1.2', 'vistas_2.0'])
+@pytest.mark.parametrize(
+    'name', ['camvid', 'cityscapes', 'gtsdb_coarse', 'minicity', 'vistas_1.2', 'vistas_2.0']
+)
 def test_streets_may_be_mirrored(tree: Hierarchy, name: str) -> None:
     mapping = load(name, tree)
     ids = [tree.node(node).id for node in mapping.node_names]
@@ -229,7 +231,7 @@ def test_streets_may_be_mirrored(tree: Hierarchy, name: str) -> None:
 
 def test_every_bundled_file_fits_the_default_tree(tree: Hierarchy) -> None:
     files = sorted(FOLDER.glob('*.yaml'))
-    assert len(files) == 6
+    assert len(files) == 7
     for path in files:
         assert LabelMapping.load(path, tree).path == path
 

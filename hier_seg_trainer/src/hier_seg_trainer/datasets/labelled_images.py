@@ -77,8 +77,8 @@ class LabelledImages:
         """Return the image's file."""
         return self._files[index].image
 
-    def label_path(self, index: int) -> Path:
-        """Return the file of the image's labels."""
+    def label_path(self, index: int) -> Path | None:
+        """Return the file of the image's labels; None if it is not one of the data set's."""
         return self._files[index].labels
 
     def labels(self, index: int) -> NDArray[np.uint8]:

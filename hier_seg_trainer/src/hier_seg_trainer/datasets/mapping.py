@@ -15,11 +15,11 @@
 
 ``node`` is a node's name or readable name; several classes may share a node, and a coarse class
 may fall on a node with children. ``value`` (0-255) is the class's value in label images; it is
-left out where the data set itself gives values (Vistas) or names (CSV, COCO). ``shape`` is the
-outline that fills a box (a key of ``shapes.OUTLINES``; a rectangle if left out). ``mirror`` is the
-class that a mirrored image shows, which may be the class itself; a class that has none, in a file
-that does not say ``mirror: all``, must not be mirrored. What the data set has and the tree has not
-is named under ``ignored``; a label image with any other value is refused.
+left out where the data set itself gives values (Vistas) or names (CSV, COCO, polygons). ``shape``
+is the outline that fills a box (a key of ``shapes.OUTLINES``; a rectangle if left out). ``mirror``
+is the class that a mirrored image shows, which may be the class itself; a class that has none, in a
+file that does not say ``mirror: all``, must not be mirrored. What the data set has and the tree has
+not is named under ``ignored``; a label image with any other value is refused.
 """
 
 from __future__ import annotations
@@ -116,6 +116,11 @@ class LabelMapping:
         """Names of the nodes that the classes fall on."""
         return frozenset(entry.node.name for entry in self.classes)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of all that the file lists, the ignored included."""
+        return tuple(entry.name for entry in self._all)
+
     @cached_property
     def mirror_of_id(self) -> NDArray[np.int16]:
         """(256,) int16, by node id: the node that a mirrored image shows, -1 where there is none.
@@ -174,7 +179,7 @@ class LabelMapping:
 
     def unknown(self, names: Iterable[str]) -> str:
         """Return in words which of the classes `names` the mapping does not list; '' if none."""
-        known = {entry.name for entry in self._all}
+        known = set(self.names)
         unknown = [name for name in dict.fromkeys(names) if name not in known]
         if not unknown:
             return ''

@@ -12,9 +12,10 @@ from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_trainer.datasets.box_lists import BoxTable, CocoBoxes
 from hier_seg_trainer.datasets.camvid import CamVid
 from hier_seg_trainer.datasets.cityscapes import Cityscapes, CityscapesCoarse, MiniCity
-from hier_seg_trainer.datasets.gtsdb import Gtsdb
+from hier_seg_trainer.datasets.gtsdb import Gtsdb, GtsdbCoarse
 from hier_seg_trainer.datasets.gtsrb import Gtsrb
 from hier_seg_trainer.datasets.label_folder import LabelFolder
+from hier_seg_trainer.datasets.polygons import PolygonFolder
 from hier_seg_trainer.datasets.samples import StreetDataset
 from hier_seg_trainer.datasets.vistas import Vistas12, Vistas20
 
@@ -26,8 +27,10 @@ FORMATS: dict[str, Callable[[Path, str, Hierarchy, Path | None, bool], StreetDat
     'vistas_2.0': Vistas20,
     'minicity': MiniCity,
     'gtsdb': Gtsdb,
+    'gtsdb_coarse': GtsdbCoarse,
     'gtsrb': Gtsrb,
     'folder': LabelFolder,
+    'polygons': PolygonFolder,
     'boxes_csv': BoxTable,
     'boxes_coco': CocoBoxes,
 }

@@ -99,6 +99,7 @@ def evaluate_dataset(
         if official is not None:
             assert isinstance(dataset, LabelledImages)
             path = dataset.label_path(index)
+            assert path is not None
             official.add(open_labels(path), written, dataset.instances(index), str(path))
     boxes = dataset.supervision == 'boxes'
     image = dataset.supervision == 'image'

@@ -54,7 +54,8 @@ def diagnose(dataset: StreetDataset, index: int, error: HierSegError) -> Iterato
     problems: list[Problem] = []
     image = _load(image_path, 'missing_image', image_path, problems)
     labels = None
-    if label_path is not None:
+    # Polygons are no image; what is wrong with them says the reader.
+    if label_path is not None and label_path.suffix.lower() in IMAGE_SUFFIXES:
         labels = _load(label_path, 'missing_label', image_path, problems)
     if labels is not None and label_path is not None:
         if image is not None and image.size != labels.size:
