@@ -147,6 +147,7 @@ def test_a_folder_is_read_in_each_layout(
         (cityscapes(('car', None)), r'its corners are no list of \[x, y\]'),
         (cityscapes(('car', [[1, 2], [3]])), r'its corners are no list of \[x, y\]'),
         (cityscapes(('car', [[1, 2], [3, float('nan')], [4, 5]])), 'its corners are no list'),
+        (cityscapes(('car', [[1, 2], [3, 1e30], [4, 5]])), r'its corners are no list of \[x, y\]'),
         (cityscapes(('car', CAR[:2])), 'has 2 corners; it needs three or more'),
         (labelme(('car', 'circle', CAR[:2])), 'is a circle; draw a polygon or a rectangle'),
         (labelme(('car', 'rectangle', CAR)), 'is a rectangle of 4 corners; it has two'),

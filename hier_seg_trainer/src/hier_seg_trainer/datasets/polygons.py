@@ -26,6 +26,8 @@ GROUP = 'group'
 ADVICE = 'write polygons as Cityscapes or LabelMe do'
 # Pillow refuses to read images with more.
 MAXIMUM_PIXELS = 178_956_970
+# Corners may lie outside of the image, but Pillow cannot draw to any number.
+MAXIMUM_COORDINATE = 1e6
 
 
 @dataclass(frozen=True)
@@ -175,13 +177,14 @@ def _whole_number(path: Path, content: Mapping[str, Any], key: str) -> int:
 
 
 def _corners(where: str, points: object) -> tuple[tuple[float, float], ...]:
-    """Return the corners of a polygon; HierSegError if they are no list of finite numbers."""
+    """Return the corners of a polygon; HierSegError if they are no list of pixels."""
     try:
         corners = np.asarray(points, np.float64)
     except (TypeError, ValueError):
         corners = np.empty(0)
-    if corners.ndim != 2 or corners.shape[1] != 2 or not np.isfinite(corners).all():
-        raise HierSegError(f'{where}: its corners are no list of [x, y]; correct it')
+    inside = np.abs(corners) < MAXIMUM_COORDINATE
+    if corners.ndim != 2 or corners.shape[1] != 2 or not inside.all():
+        raise HierSegError(f'{where}: its corners are no list of [x, y] in pixels; correct it')
     return tuple((float(x), float(y)) for x, y in corners)
 
 
