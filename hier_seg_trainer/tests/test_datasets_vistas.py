@@ -24,7 +24,7 @@ COUNTED = {'object--vehicle--car', 'human--person', 'human--person--individual'}
 def config(tree: Hierarchy, version: str, seed: int | None = None) -> list[dict[str, Any]]:
     """Return the labels of a config file; in the order of the mapping file, or shuffled."""
     mapping = LabelMapping.load(bundled_mapping(f'vistas_{version}'), tree)
-    names = [entry.name for entry in (*mapping.classes, *mapping.ignored)]
+    names = list(mapping.names)
     if seed is not None:
         np.random.default_rng(seed).shuffle(names)
     return [

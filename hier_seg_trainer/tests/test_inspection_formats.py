@@ -69,7 +69,7 @@ def write_cityscapes(root: Path, kind: str = 'gtFine', city: str = 'ulm') -> Non
 def write_vistas(root: Path, version: str) -> None:
     tree = Hierarchy.load(TREE)
     mapping = LabelMapping.load(bundled_mapping(f'vistas_{version}'), tree)
-    names = [entry.name for entry in (*mapping.classes, *mapping.ignored)]
+    names = list(mapping.names)
     labels = [{'name': name, 'instances': False} for name in names]
     root.mkdir()
     (root / f'config_v{version}.json').write_text(json.dumps({'labels': labels}), 'utf-8')

@@ -97,7 +97,8 @@ def draw_polygons(file: PolygonFile, mapping: LabelMapping, source: Path) -> NDA
     A class that the mapping ignores is drawn as 255, so that it cuts out what lies below it.
     HierSegError, which names `source`, for a class that the mapping does not list.
     """
-    labels = [_without_group(polygon.label, mapping) for polygon in file.polygons]
+    listed = set(mapping.names)
+    labels = [_without_group(polygon.label, listed) for polygon in file.polygons]
     if reason := mapping.unknown(labels):
         raise HierSegError(f'{source}: {reason}')
     classes = mapping.by_name()
@@ -163,10 +164,10 @@ class PolygonFolder(PolygonImages):
         super().__init__(LabelMapping.load(mapping, hierarchy), files, faults, strict)
 
 
-def _without_group(label: str, mapping: LabelMapping) -> str:
+def _without_group(label: str, listed: set[str]) -> str:
     """Return the class of a label, which may be that of a group."""
     single = label.removesuffix(GROUP)
-    return single if mapping.unknown([label]) and not mapping.unknown([single]) else label
+    return single if label not in listed and single in listed else label
 
 
 def _whole_number(path: Path, content: Mapping[str, Any], key: str) -> int:
