@@ -25,6 +25,8 @@ from hier_seg_ros.segmenter.model_folder import read_model_folder
 from hier_seg_ros.segmenter.network import NetworkOptions, build_network
 from hier_seg_ros.segmenter.segmenter import Segmenter
 from hier_seg_trainer import configuration, export, validation
+from hier_seg_trainer.batch_statistics import renew_statistics
+from hier_seg_trainer.batches import MixedBatches
 from hier_seg_trainer.checkpoint import BEST, CHECKPOINT, read_checkpoint
 from hier_seg_trainer.cli import main
 from hier_seg_trainer.commands import train as train_command
@@ -32,6 +34,7 @@ from hier_seg_trainer.configuration import load_experiment
 from hier_seg_trainer.datasets.opening import open_dataset
 from hier_seg_trainer.evaluation import EvaluationOptions, evaluate_dataset, summary
 from hier_seg_trainer.export import evaluate_and_export
+from hier_seg_trainer.training_data import open_training_data
 
 SUPERVISED = {'Sky', 'Building', 'Driveable', 'Rider', 'Traffic Sign', 'Traffic Sign (Front)'}
 
@@ -212,20 +215,37 @@ def test_export_writes_the_mean_with_other_models(trained: Trained, tmp_path: Pa
     places = ['--data', str(trained.data), '--device', 'cpu']
     train = ['train', str(trained.experiment), *places, '--workers', '0', '--run', str(run)]
     assert main([*train, '--set', 'iterations=1', '--set', 'seed=5', '--set', 'name=other']) == 0
-    out = tmp_path / 'mean'
-    arguments = ['export', *trained.arguments, '--out', str(out)]
-    assert main([*arguments, '--mean-with', str(run / 'model')]) == 0
-    one, other, mean = (
-        load_file(folder / 'weights.safetensors') for folder in (trained.model, run / 'model', out)
+    out, plain = tmp_path / 'mean', tmp_path / 'plain'
+    mean_with = ['export', *trained.arguments, '--mean-with', str(run / 'model')]
+    assert main([*mean_with, '--out', str(out)]) == 0
+    assert main([*mean_with, '--out', str(plain), '--statistics-batches', '0']) == 0
+    one, other, mean, all_mean = (
+        load_file(folder / 'weights.safetensors')
+        for folder in (trained.model, run / 'model', out, plain)
     )
     assert any(not torch.equal(one[name], other[name]) for name in one)
+    statistics = [name for name in mean if name.endswith(('running_mean', 'running_var'))]
     for name, value in mean.items():
-        torch.testing.assert_close(value, (one[name] + other[name]) / 2, msg=name)
+        torch.testing.assert_close(all_mean[name], (one[name] + other[name]) / 2, msg=name)
+        assert torch.equal(value, all_mean[name]) == (name not in statistics), name
+    # Those of the mean are what the training data give it.
+    network = read_model_folder(plain)[2]
+    experiment = load_experiment(trained.experiment)
+    batches = MixedBatches(open_training_data(experiment, trained.data).streams, experiment.seed)
+    renew_statistics(network, batches, 100, experiment.input)
+    renewed = network.state_dict()
+    assert statistics
+    assert all(torch.equal(mean[name], renewed[name]) for name in statistics)
     after = Segmenter.load(out, 'cpu')
     assert after.description.training['mean_with'] == ['other']
-    card = (out / 'README.md').read_text(encoding='utf-8')
-    assert 'The weights are the mean of what these gave and of other.' in card
-    assert 'are the mean' not in (trained.model / 'README.md').read_text(encoding='utf-8')
+    cards = [
+        (folder / 'README.md').read_text(encoding='utf-8') for folder in (out, plain, trained.model)
+    ]
+    text = 'The weights are the mean of what these gave and of other'
+    further = 'the statistics of batch normalisation are those over 100 batches of these data.'
+    assert f'{text};\n  {further}\n' in cards[0]
+    assert f'{text}.\n' in cards[1]
+    assert 'are the mean' not in cards[2]
     # The card's scores are those of the weights beside it.
     tree = Hierarchy.load(out / 'hierarchy.yaml')
     dataset = open_dataset('camvid', trained.data / 'camvid', 'val', tree)
@@ -402,6 +422,10 @@ def test_evaluate_prints_and_writes_the_scores(
         ),
         ('export E --data D --run new --out m', 'checkpoint.pt: is missing; train first'),
         ('export E --data D --run R --out m --notes gone.md', 'gone.md: cannot be read'),
+        (
+            'export E --data D --run R --out m --statistics-batches 5',
+            '--statistics-batches: has no use without --mean-with, leave it out',
+        ),
         ('export E --data D --run R --out D --device cpu', 'exists and is no model folder'),
     ],
 )

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.segmenter.model_folder import InputOptions, ModelDescription, write_model_folder
 from hier_seg_ros.segmenter.network import build_network, parameter_count
 from hier_seg_ros.segmenter.segmenter import Segmenter
+from hier_seg_trainer.batch_statistics import renew_statistics
+from hier_seg_trainer.batches import MixedBatches
 from hier_seg_trainer.checkpoint import finished_checkpoint, read_checkpoint
 from hier_seg_trainer.configuration import Experiment, as_plain
 from hier_seg_trainer.datasets.gtsrb import Gtsrb
@@ -55,6 +57,21 @@ _SCORES = """### {name}, {split} split, {images} images
 """
 
 
+@dataclass(frozen=True)
+class MeanOptions:
+    """What a run's weights are averaged with.
+
+    Attributes
+    ----------
+    models : folders of models of the same network and tree
+    statistics_batches : how many batches of the training data the mean's batch normalisation takes
+        its statistics from; with 0 they are the mean of the models'
+    """
+
+    models: Sequence[Path]
+    statistics_batches: int
+
+
 def evaluate_and_export(
     experiment: Experiment,
     data: Path,
@@ -63,15 +80,15 @@ def evaluate_and_export(
     device: str,
     notes: str,
     scores: Mapping[str, DatasetScores] | None = None,
-    mean_with: Sequence[Path] = (),
+    mean: MeanOptions | None = None,
 ) -> None:
     """Score the averaged weights of a run and write them as a model folder.
 
     The weights are those of the last checkpoint or, with early stopping, of the best one. The
     scores are those on the validation split of each data set; `scores` are those that are known
-    already. `notes` is Markdown for the model card. With `mean_with`, model folders, the mean of
-    the run's weights and theirs is scored and written. Raises HierSegError if there is no
-    checkpoint, or it or a model does not fit.
+    already. `notes` is Markdown for the model card. With `mean`, the mean of the run's weights and
+    those of other models is scored and written. Raises HierSegError if there is no checkpoint, or
+    it or a model does not fit.
     """
     opened = open_training_data(experiment, data)
     hierarchy = opened.network_hierarchy
@@ -87,7 +104,17 @@ def evaluate_and_export(
             f'{checkpoint}: does not fit the experiment {experiment.name!r}; give the file that it '
             f'was trained with'
         ) from error
-    models = average_with_models(network, hierarchy, mean_with) if mean_with else ()
+    models: tuple[str, ...] = ()
+    statistics_batches = 0
+    if mean is not None:
+        models = average_with_models(network, hierarchy, mean.models)
+        if network.options.normalization == 'batch':
+            statistics_batches = mean.statistics_batches
+    if statistics_batches > 0:
+        batches = MixedBatches(opened.streams, experiment.seed)
+        renew_statistics(
+            network, batches, statistics_batches, experiment.input, device, progress=True
+        )
     add_logit_offsets(network, hierarchy, experiment.logit_offsets)
     description = ModelDescription(
         name=experiment.name,
@@ -102,6 +129,7 @@ def evaluate_and_export(
             'initial_weights': content['initial_weights'],
             'iterations': content['iteration'],
             'mean_with': list(models),
+            'statistics_batches': statistics_batches,
             'parameters': parameter_count(network),
             'torch': str(torch.__version__),
             'experiment': as_plain(experiment),
@@ -145,10 +173,16 @@ def evaluate_and_export(
     write_model_folder(model_folder, described, hierarchy, network, card)
 
 
-def _mean_text(models: Sequence[str]) -> str:
+def _mean_text(models: Sequence[str], statistics_batches: int) -> str:
     if not models:
         return ''
-    return f'\n  The weights are the mean of what these gave and of {" and ".join(models)}.'
+    text = f'\n  The weights are the mean of what these gave and of {" and ".join(models)}'
+    if statistics_batches == 0:
+        return text + '.'
+    return (
+        f'{text};\n  the statistics of batch normalisation are those over {statistics_batches} '
+        f'batches of these data.'
+    )
 
 
 def _scaling(options: InputOptions) -> str:
@@ -190,7 +224,7 @@ def _model_card(
         ),
         initial_weights=training['initial_weights'],
         iterations=training['iterations'],
-        mean=_mean_text(training['mean_with']),
+        mean=_mean_text(training['mean_with'], training['statistics_batches']),
         licences='\n'.join(f'  - {title}: {licence}' for title, licence in licences.items()),
         decided=len(description.supervised),
         nodes=len(hierarchy.nodes),

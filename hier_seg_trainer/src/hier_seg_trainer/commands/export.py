@@ -10,14 +10,16 @@ from pathlib import Path
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.resources import find_model
 from hier_seg_ros.segmenter.segmenter import resolve_device
-from hier_seg_trainer.commands.arguments import add_device
+from hier_seg_trainer.commands.arguments import add_device, count
 from hier_seg_trainer.configuration import load_experiment
-from hier_seg_trainer.export import evaluate_and_export
+from hier_seg_trainer.export import MeanOptions, evaluate_and_export
 from hier_seg_trainer.onnx_export import export_onnx
 from hier_seg_trainer.run_folder import EXPERIMENT_FILE, check_settings
 
 # Keys of the experiment that the weights are not trained with, but changed by when exported.
 APPLIED_LATER = ('logit_offsets',)
+
+_STATISTICS_BATCHES = 100
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -38,6 +40,13 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         metavar='MODEL',
         help="write the mean of the run's weights and those of these models, its stages before",
     )
+    parser.add_argument(
+        '--statistics-batches',
+        type=count,
+        metavar='N',
+        help=f"the mean's batch normalisation takes its statistics from N batches of the training "
+        f"data ({_STATISTICS_BATCHES}); 0: they are the mean of the models'",
+    )
     parser.add_argument('--onnx', type=Path, metavar='FILE', help='also write an ONNX file')
     parser.add_argument(
         '--notes', type=Path, metavar='FILE', help='Markdown that goes into the model card'
@@ -49,7 +58,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 def _export(options: argparse.Namespace) -> None:
     is_experiment = Path(options.source).suffix in ('.yaml', '.yml')
     needed = ('data', 'run', 'out') if is_experiment else ('onnx',)
-    unused = () if is_experiment else ('data', 'run', 'out', 'notes', 'mean_with')
+    unused = (
+        () if is_experiment else ('data', 'run', 'out', 'notes', 'mean_with', 'statistics_batches')
+    )
     kind = 'an experiment file' if is_experiment else 'a model folder'
     for name in needed:
         if getattr(options, name) is None:
@@ -70,6 +81,8 @@ def _export_run(options: argparse.Namespace) -> Path:
     # The model card would otherwise name settings that the weights were not trained with.
     advice = f'give {options.run / EXPERIMENT_FILE}'
     check_settings(options.run, experiment, advice, free=APPLIED_LATER)
+    if options.statistics_batches is not None and not options.mean_with:
+        raise HierSegError('--statistics-batches: has no use without --mean-with, leave it out')
     notes = ''
     if options.notes is not None:
         try:
@@ -84,7 +97,17 @@ def _export_run(options: argparse.Namespace) -> Path:
         options.out,
         device,
         notes,
-        mean_with=[find_model(model) for model in options.mean_with or ()],
+        mean=_mean_options(options),
     )
     print(f'the model is in {options.out}')
     return options.out
+
+
+def _mean_options(options: argparse.Namespace) -> MeanOptions | None:
+    if not options.mean_with:
+        return None
+    batches = options.statistics_batches
+    return MeanOptions(
+        [find_model(model) for model in options.mean_with],
+        _STATISTICS_BATCHES if batches is None else batches,
+    )

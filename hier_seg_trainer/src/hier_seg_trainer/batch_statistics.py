@@ -1,0 +1,46 @@
+# Copyright 2026 The hier_seg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Statistics of batch normalisation for weights that were never trained as they are."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from hier_seg_ros.segmenter.model_folder import InputOptions
+from hier_seg_ros.segmenter.network import HierarchicalNetwork
+from hier_seg_trainer.batches import MixedBatches
+from hier_seg_trainer.teachers import normalise
+
+
+@torch.no_grad()
+def renew_statistics(
+    network: HierarchicalNetwork,
+    batches: MixedBatches,
+    count: int,
+    options: InputOptions,
+    device: str = 'cpu',
+    progress: bool = False,
+) -> None:
+    """Replace the running means and variances of a network by those over `count` batches.
+
+    The mean of several models' weights gives features that none of them has, so the mean of their
+    statistics does not describe them (Izmailov et al., "Averaging weights leads to wider optima
+    and better generalization", UAI 2018). Each layer's are the plain means of its inputs' means and
+    variances in every batch; `count` is at least 1. The weights stay as they are. `network` remains
+    on its device while `device` does the work.
+    """
+    working = copy.deepcopy(network).eval().to(device)
+    normalizations = [m for m in working.modules() if isinstance(m, nn.BatchNorm2d)]
+    for normalization in normalizations:
+        normalization.reset_running_stats()
+        normalization.momentum = None
+        normalization.train()
+    for number in tqdm(range(count), 'statistics', unit='batch', disable=not progress):
+        features = working.features(normalise(batches[number].images.to(device), options))
+        for classifier in working.classifiers:
+            working.logits(features, classifier)
+    network.load_state_dict(working.state_dict())
