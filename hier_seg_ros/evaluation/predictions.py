@@ -10,6 +10,7 @@ and ``confidence`` (H×W uint8, 255 = certain).
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,6 +108,31 @@ class SegmenterPredictions:
         return outputs
 
 
+class _RecordedImages:
+    """What some topics of an open bag hold, by output and stamp."""
+
+    def __init__(self, bag: Bag, topics: Mapping[str, str]) -> None:
+        self._bag = bag
+        self._topics = topics
+        self._stamps = {name: bag.stamps(topic) for name, topic in topics.items()}
+
+    def at(self, rgb: NDArray[np.uint8], stamp: int, rejected: list[str]) -> Outputs:
+        """Return the outputs that fit the image `rgb`; a line in `rejected` for any other."""
+        outputs: Outputs = {}
+        for name, topic in self._topics.items():
+            recorded = self._stamps[name].get(stamp)
+            if recorded is None:
+                continue
+            try:
+                pixels = self._bag.image_at(topic, stamp, recorded).pixels
+                _check_form(pixels, rgb, name, f'{self._bag.path}: {topic}: stamp {stamp}')
+            except HierSegError as error:
+                rejected.append(str(error))
+                continue
+            outputs[name] = pixels
+        return outputs
+
+
 class RecordedPredictions:
     """Predictions that the node published and a bag recorded."""
 
@@ -117,7 +143,6 @@ class RecordedPredictions:
         label outputs is there.
         """
         self.hierarchy = hierarchy
-        self._bag = bag
         self._alpha = alpha
         available = bag.image_topics
         self.topics = {
@@ -133,7 +158,7 @@ class RecordedPredictions:
                 f'{bag.path}: has no labels below {namespace}, such as {expected} (it has '
                 f'{found}); name the namespace of the node with --namespace'
             )
-        self._stamps = {name: bag.stamps(topic) for name, topic in self.topics.items()}
+        self._images = _RecordedImages(bag, self.topics)
 
     def at(self, rgb: NDArray[np.uint8], stamp: int, rejected: list[str]) -> Outputs | None:
         """Return what was recorded for the image with `stamp` (ns); None if nothing was.
@@ -141,18 +166,7 @@ class RecordedPredictions:
         An output of another size than the image `rgb`, H×W×3, or one that makes no sense is left
         out with a line in `rejected`. Overlay and colours are drawn here if they are missing.
         """
-        outputs: Outputs = {}
-        for name, topic in self.topics.items():
-            recorded = self._stamps[name].get(stamp)
-            if recorded is None:
-                continue
-            try:
-                pixels = self._bag.image_at(topic, stamp, recorded).pixels
-                _check_form(pixels, rgb, name, f'{self._bag.path}: {topic}: stamp {stamp}')
-            except HierSegError as error:
-                rejected.append(str(error))
-                continue
-            outputs[name] = pixels
+        outputs = self._images.at(rgb, stamp, rejected)
         if not outputs:
             return None
         finest = outputs.get(level_names(self.hierarchy)[-1])
@@ -206,32 +220,19 @@ class GroundTruth:
 
     def __init__(self, bag: Bag, hierarchy: Hierarchy) -> None:
         """Find the ground truth of the outputs in an open bag; there may be none."""
-        self._bag = bag
         self.topics = {
             name: topic
             for name in label_names(hierarchy)
             if (topic := f'{GROUND_TRUTH}{name}/labels') in bag.image_topics
         }
-        self._stamps = {name: bag.stamps(topic) for name, topic in self.topics.items()}
+        self._images = _RecordedImages(bag, self.topics)
 
     def at(self, rgb: NDArray[np.uint8], stamp: int, rejected: list[str]) -> Outputs:
         """Return the label images for the image with `stamp` (ns), by output.
 
         One of another size than the image `rgb`, H×W×3, is left out with a line in `rejected`.
         """
-        labels: Outputs = {}
-        for name, topic in self.topics.items():
-            recorded = self._stamps[name].get(stamp)
-            if recorded is None:
-                continue
-            try:
-                pixels = self._bag.image_at(topic, stamp, recorded).pixels
-                _check_form(pixels, rgb, name, f'{self._bag.path}: {topic}: stamp {stamp}')
-            except HierSegError as error:
-                rejected.append(str(error))
-                continue
-            labels[name] = pixels
-        return labels
+        return self._images.at(rgb, stamp, rejected)
 
 
 def write_outputs(
