@@ -4,23 +4,30 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from hier_seg_ros.hierarchy import Hierarchy
-from hier_seg_ros.segmenter.model_folder import InputOptions
 from hier_seg_ros.segmenter.network import HierarchicalNetwork, NetworkOptions, build_network
 from hier_seg_trainer.augmentation import AugmentationOptions, CropOptions, PasteOptions
 from hier_seg_trainer.batch_statistics import renew_statistics
 from hier_seg_trainer.batches import MixedBatches, Stream
+from hier_seg_trainer.configuration import Experiment, parse
 from hier_seg_trainer.datasets.opening import open_dataset
 from hier_seg_trainer.teachers import normalise
 
 TINY = NetworkOptions('test_efficientnet', {}, (8, 16), 8, 4, True, True)
-INPUT = InputOptions(64, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+CPU = torch.device('cpu')
+
+
+@pytest.fixture
+def experiment(experiment_content: Callable[..., dict[str, Any]]) -> Experiment:
+    return parse(Experiment, experiment_content())
 
 
 @pytest.fixture
@@ -55,7 +62,7 @@ def statistics(network: nn.Module) -> dict[str, Tensor]:
 
 
 def test_statistics_are_the_mean_over_the_batches(
-    network: HierarchicalNetwork, batches: MixedBatches
+    network: HierarchicalNetwork, batches: MixedBatches, experiment: Experiment
 ) -> None:
     """Of the first layer by hand, as what it sees does not depend on other statistics."""
     (name, first), *_ = normalizations(network.backbone).items()
@@ -65,8 +72,8 @@ def test_statistics_are_the_mean_over_the_batches(
     layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].double()))
     with torch.no_grad():
         for number in range(3):
-            reference.features(normalise(batches[number].images, INPUT))
-    renew_statistics(network, batches, 3, INPUT)
+            reference.features(normalise(batches[number].images, experiment.input))
+    renew_statistics(network, batches, 3, experiment, CPU)
     means = torch.stack([values.mean((0, 2, 3)) for values in seen]).mean(0)
     variances = torch.stack([values.var((0, 2, 3)) for values in seen]).mean(0)
     assert first.running_mean is not None
@@ -76,13 +83,13 @@ def test_statistics_are_the_mean_over_the_batches(
 
 
 def test_the_statistics_of_every_layer_change_and_no_weight_does(
-    network: HierarchicalNetwork, batches: MixedBatches
+    network: HierarchicalNetwork, batches: MixedBatches, experiment: Experiment
 ) -> None:
     before = {name: value.clone() for name, value in network.named_parameters()}
     old = statistics(network)
     momenta = {name: m.momentum for name, m in normalizations(network).items()}
     assert not any(module.training for module in network.eval().modules())
-    renew_statistics(network, batches, 2, INPUT)
+    renew_statistics(network, batches, 2, experiment, CPU)
     assert all(torch.equal(before[name], value) for name, value in network.named_parameters())
     new = statistics(network)
     assert len(new) == 2 * len(momenta) > 20
@@ -93,21 +100,21 @@ def test_the_statistics_of_every_layer_change_and_no_weight_does(
 
 
 def test_what_a_scale_of_weights_does_is_undone(
-    network: HierarchicalNetwork, batches: MixedBatches
+    network: HierarchicalNetwork, batches: MixedBatches, experiment: Experiment
 ) -> None:
     """Statistics of other weights are of no use; those taken anew make the same of both."""
     scaled = copy.deepcopy(network)
     first = next(m for m in scaled.backbone.modules() if isinstance(m, nn.Conv2d))
     with torch.no_grad():
         first.weight.mul_(8.0)
-    images = normalise(batches[9].images, INPUT)
+    images = normalise(batches[9].images, experiment.input)
 
     def decided(one: HierarchicalNetwork) -> Tensor:
         with torch.no_grad():
             return one.eval()(images)['root']
 
-    renew_statistics(network, batches, 4, INPUT)
+    renew_statistics(network, batches, 4, experiment, CPU)
     assert (decided(scaled) - decided(network)).abs().max() > 0.1
-    renew_statistics(scaled, batches, 4, INPUT)
+    renew_statistics(scaled, batches, 4, experiment, CPU)
     # Not exactly: normalisation adds a small constant to the variance.
     assert (decided(scaled) - decided(network)).abs().max() < 0.01

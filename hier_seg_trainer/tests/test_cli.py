@@ -232,7 +232,7 @@ def test_export_writes_the_mean_with_other_models(trained: Trained, tmp_path: Pa
     network = read_model_folder(plain)[2]
     experiment = load_experiment(trained.experiment)
     batches = MixedBatches(open_training_data(experiment, trained.data).streams, experiment.seed)
-    renew_statistics(network, batches, 100, experiment.input)
+    renew_statistics(network, batches, 100, experiment, torch.device('cpu'))
     renewed = network.state_dict()
     assert statistics
     assert all(torch.equal(mean[name], renewed[name]) for name in statistics)

@@ -10,9 +10,10 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from hier_seg_ros.segmenter.model_folder import InputOptions
 from hier_seg_ros.segmenter.network import HierarchicalNetwork
 from hier_seg_trainer.batches import MixedBatches
+from hier_seg_trainer.configuration import Experiment
+from hier_seg_trainer.mixed_precision import autocast
 from hier_seg_trainer.teachers import normalise
 
 
@@ -21,8 +22,8 @@ def renew_statistics(
     network: HierarchicalNetwork,
     batches: MixedBatches,
     count: int,
-    options: InputOptions,
-    device: str = 'cpu',
+    experiment: Experiment,
+    device: torch.device,
     progress: bool = False,
 ) -> None:
     """Replace the running means and variances of a network by those over `count` batches.
@@ -30,17 +31,21 @@ def renew_statistics(
     The mean of several models' weights gives features that none of them has, so the mean of their
     statistics does not describe them (Izmailov et al., "Averaging weights leads to wider optima
     and better generalization", UAI 2018). Each layer's are the plain means of its inputs' means and
-    variances in every batch; `count` is at least 1. The weights stay as they are. `network` remains
-    on its device while `device` does the work.
+    variances in every batch; `count` is at least 1. The weights stay as they are. `device` does the
+    work, with the input and the precision that `experiment` trains with; `network` remains on its
+    own.
     """
-    working = copy.deepcopy(network).eval().to(device)
+    working = copy.deepcopy(network).eval()
+    working.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     normalizations = [m for m in working.modules() if isinstance(m, nn.BatchNorm2d)]
     for normalization in normalizations:
         normalization.reset_running_stats()
         normalization.momentum = None
         normalization.train()
     for number in tqdm(range(count), 'statistics', unit='batch', disable=not progress):
-        features = working.features(normalise(batches[number].images.to(device), options))
-        for classifier in working.classifiers:
-            working.logits(features, classifier)
+        images = normalise(batches[number].images.to(device), experiment.input)
+        with autocast(device, experiment.automatic_mixed_precision):
+            features = working.features(images)
+            for classifier in working.classifiers:
+                working.logits(features, classifier)
     network.load_state_dict(working.state_dict())

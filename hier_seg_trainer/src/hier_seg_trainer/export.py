@@ -113,7 +113,7 @@ def evaluate_and_export(
     if statistics_batches > 0:
         batches = MixedBatches(opened.streams, experiment.seed)
         renew_statistics(
-            network, batches, statistics_batches, experiment.input, device, progress=True
+            network, batches, statistics_batches, experiment, torch.device(device), progress=True
         )
     add_logit_offsets(network, hierarchy, experiment.logit_offsets)
     description = ModelDescription(
