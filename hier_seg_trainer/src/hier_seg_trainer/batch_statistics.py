@@ -7,7 +7,7 @@ from __future__ import annotations
 import copy
 
 import torch
-from torch import nn
+from torch.optim.swa_utils import update_bn
 from tqdm import tqdm
 
 from hier_seg_ros.segmenter.network import HierarchicalNetwork
@@ -17,7 +17,6 @@ from hier_seg_trainer.mixed_precision import autocast
 from hier_seg_trainer.teachers import normalise
 
 
-@torch.no_grad()
 def renew_statistics(
     network: HierarchicalNetwork,
     batches: MixedBatches,
@@ -35,17 +34,10 @@ def renew_statistics(
     work, with the input and the precision that `experiment` trains with; `network` remains on its
     own.
     """
-    working = copy.deepcopy(network).eval()
+    working = copy.deepcopy(network)
     working.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    normalizations = [m for m in working.modules() if isinstance(m, nn.BatchNorm2d)]
-    for normalization in normalizations:
-        normalization.reset_running_stats()
-        normalization.momentum = None
-        normalization.train()
-    for number in tqdm(range(count), 'statistics', unit='batch', disable=not progress):
-        images = normalise(batches[number].images.to(device), experiment.input)
-        with autocast(device, experiment.automatic_mixed_precision):
-            features = working.features(images)
-            for classifier in working.classifiers:
-                working.logits(features, classifier)
+    numbers = tqdm(range(count), 'statistics', unit='batch', disable=not progress)
+    inputs = (normalise(batches[n].images.to(device), experiment.input) for n in numbers)
+    with autocast(device, experiment.automatic_mixed_precision):
+        update_bn(inputs, working)
     network.load_state_dict(working.state_dict())
