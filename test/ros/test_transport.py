@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -141,7 +142,10 @@ sys.stdin.read()
 
 def segments_of(process_id):
     """Return a process's own segments: those whose lock files it holds open."""
-    open_files = [link.readlink() for link in Path(f'/proc/{process_id}/fd').iterdir()]
+    open_files = []
+    for link in Path(f'/proc/{process_id}/fd').iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            open_files.append(link.readlink())
     segments = [path.with_name(path.name.removesuffix('_el')) for path in open_files]
     return [path for path in segments if transport.SEGMENT_NAME.fullmatch(path.name)]
 
