@@ -269,6 +269,15 @@ def set_parameters(client: Client, node_name: str, *parameters: Parameter) -> An
 _stamp_seconds = 0
 
 
+def open_files(process_id: int) -> list[Path]:
+    """Return what a process holds open; other threads may open and close files meanwhile."""
+    paths = []
+    for link in Path(f'/proc/{process_id}/fd').iterdir():
+        with suppress(FileNotFoundError):
+            paths.append(link.readlink())
+    return paths
+
+
 def image(pixels: np.ndarray, encoding: str = 'rgb8', frame_id: str = 'camera') -> Image:
     """Return an image message with a stamp of its own."""
     global _stamp_seconds

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -17,7 +16,7 @@ import pytest
 
 pytest.importorskip('rclpy', reason='needs ROS 2 (rclpy)')
 
-from ros_client import Command
+from ros_client import Command, open_files
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.ros import transport
@@ -142,11 +141,7 @@ sys.stdin.read()
 
 def segments_of(process_id):
     """Return a process's own segments: those whose lock files it holds open."""
-    open_files = []
-    for link in Path(f'/proc/{process_id}/fd').iterdir():
-        with suppress(FileNotFoundError):  # closed meanwhile
-            open_files.append(link.readlink())
-    segments = [path.with_name(path.name.removesuffix('_el')) for path in open_files]
+    segments = [path.with_name(path.name.removesuffix('_el')) for path in open_files(process_id)]
     return [path for path in segments if transport.SEGMENT_NAME.fullmatch(path.name)]
 
 
