@@ -70,11 +70,11 @@ setup(
     },
     entry_points={
         'console_scripts': [
-            'benchmark = hier_seg_ros.segmenter.benchmark:main',
+            'benchmark = hier_seg_ros.commands.benchmark:main',
             'evaluate_bag = hier_seg_ros.evaluation.evaluate_bag:main',
-            'replay_bag = hier_seg_ros.ros.replay_bag:main',
-            'segment_images = hier_seg_ros.segmenter.segment_images:main',
-            'segmenter_node = hier_seg_ros.ros.segmenter_node:main',
+            'replay_bag = hier_seg_ros.ros.replay.replay_bag:main',
+            'segment_images = hier_seg_ros.commands.segment_images:main',
+            'segmenter_node = hier_seg_ros.ros.node.segmenter_node:main',
         ],
     },
 )

@@ -38,11 +38,11 @@ from rclpy.publisher import Publisher
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
+from hier_seg_ros.images.image_files import decode_image
 from hier_seg_ros.resources import find_model
-from hier_seg_ros.ros.messages import image_message
-from hier_seg_ros.ros.topics import output_qos, sensor_qos
-from hier_seg_ros.ros.transport import use_dds_profile
-from hier_seg_ros.segmenter.images import decode_image
+from hier_seg_ros.ros.process.dds_profile import use_dds_profile
+from hier_seg_ros.ros.topics.messages import image_message
+from hier_seg_ros.ros.topics.topics import output_qos, sensor_qos
 
 ONE, MANY = 'one node', 'a node for each camera'
 READY = 'is ready on'
@@ -170,7 +170,7 @@ def _run(way: str, options: argparse.Namespace) -> Run:
     for cameras in [names] if way == ONE else [[name] for name in names]:
         commands.append(
             [
-                *(sys.executable, '-m', 'hier_seg_ros.ros.segmenter_node', '--ros-args'),
+                *(sys.executable, '-m', 'hier_seg_ros.ros.node.segmenter_node', '--ros-args'),
                 *('-r', f'__node:=segmenter_{cameras[0]}' if way == MANY else '__node:=segmenter'),
                 *('-p', f'cameras:=[{", ".join(cameras)}]'),
                 *('-p', f'model:={find_model(options.model)}', '-p', f'device:={options.device}'),

@@ -33,11 +33,11 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from hier_seg_ros.resources import find_model
-from hier_seg_ros.ros.messages import image_message
-from hier_seg_ros.ros.outputs import image_outputs
-from hier_seg_ros.ros.topics import output_qos, sensor_qos
-from hier_seg_ros.ros.transport import use_dds_profile
+from hier_seg_ros.ros.process.dds_profile import use_dds_profile
+from hier_seg_ros.ros.topics.messages import image_message
+from hier_seg_ros.ros.topics.topics import output_qos, sensor_qos
 from hier_seg_ros.segmenter import Segmenter
+from hier_seg_ros.segmenter.outputs import image_outputs
 
 OURS = 'image_message'
 OVERLAY_ALPHA = 0.5

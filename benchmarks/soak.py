@@ -161,7 +161,7 @@ def main() -> int:
         model = options.model or write_untrained_model(Path(folder) / 'untrained')
         log = options.log or Path(folder) / 'log'
         node = [
-            *('-m', 'hier_seg_ros.ros.segmenter_node', '--ros-args', '-p', 'autostart:=false'),
+            *('-m', 'hier_seg_ros.ros.node.segmenter_node', '--ros-args', '-p', 'autostart:=false'),
             *('-p', f'model:={model}', '-p', f'device:={options.device}'),
         ]
         courses = {}

@@ -38,9 +38,9 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from hier_seg_ros.resources import share_folder
-from hier_seg_ros.ros.messages import image_message
-from hier_seg_ros.ros.topics import output_qos, sensor_qos
-from hier_seg_ros.ros.transport import PROFILE_VARIABLES, profile_variables
+from hier_seg_ros.ros.process.dds_profile import PROFILE_VARIABLES, profile_variables
+from hier_seg_ros.ros.topics.messages import image_message
+from hier_seg_ros.ros.topics.topics import output_qos, sensor_qos
 
 CONFIG = share_folder() / 'config'
 BUILT_IN = 'FASTDDS_BUILTIN_TRANSPORTS'
@@ -270,7 +270,13 @@ def _echo(names: list[str], transport: Transport) -> Iterator[Any]:
 @contextmanager
 def _node(names: list[str], transport: Transport) -> Iterator[Any]:
     """Run the node; what reaches it is not known here."""
-    arguments = [sys.executable, '-m', 'hier_seg_ros.ros.segmenter_node', '--dds-profile', 'none']
+    arguments = [
+        sys.executable,
+        '-m',
+        'hier_seg_ros.ros.node.segmenter_node',
+        '--dds-profile',
+        'none',
+    ]
     arguments += ['--ros-args', '-p', f'cameras:=[{", ".join(names)}]']
     if transport.reliable:
         for name in names:

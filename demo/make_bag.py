@@ -19,14 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from hier_seg_ros.errors import HierSegError
-from hier_seg_ros.evaluation.bags import (
+from hier_seg_ros.bags.bags import (
     TYPES,
     BagWriter,
     compressed_image_message,
     header,
     image_message,
 )
+from hier_seg_ros.errors import HierSegError
 
 IMAGES = range(500, 600)  # the validation part of the suggested split
 WITH_SIGNS = 20

@@ -14,7 +14,7 @@ from launch_ros.actions import Node
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.resources import share_folder
-from hier_seg_ros.ros.transport import use_dds_profile
+from hier_seg_ros.ros.process.dds_profile import use_dds_profile
 
 CONFIG = share_folder() / 'config'
 

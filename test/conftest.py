@@ -77,3 +77,18 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f'the real images are not here ({folder}; set HIER_SEG_DATA)')
     return folder
+
+
+@pytest.fixture
+def street_bag(tmp_path: Path) -> Path:
+    """Return a bag of three images and their traffic signs."""
+    from street_bag import CAMERA, STAMPS, TRUTH, photograph, true_labels
+
+    from hier_seg_ros.bags.bags import BagWriter, image_message
+
+    path = tmp_path / 'street'
+    with BagWriter(path) as bag:
+        for index, stamp in enumerate(STAMPS):
+            bag.write(CAMERA, image_message(photograph(index), stamp, 'camera'), stamp)
+            bag.write(TRUTH, image_message(true_labels(index), stamp, 'camera'), stamp)
+    return path

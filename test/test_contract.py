@@ -22,21 +22,64 @@ ROS = {
     'std_msgs', 'std_srvs', 'vision_msgs',
 }  # fmt: skip
 TORCH = {'timm', 'torch', 'torchvision', 'safetensors'}
-ROOMS = {f'hier_seg_ros.{room}' for room in ('hierarchy', 'segmenter', 'ros', 'evaluation')} | {
-    'hier_seg_trainer'
-}
-# What the modules of each room must not import; a room is a module or a package with all below it.
-FORBIDDEN = {
-    'hier_seg_ros.errors': ROS | TORCH | ROOMS,
-    'hier_seg_ros.resources': (ROS - {'ament_index_python'}) | TORCH | ROOMS,
-    'hier_seg_ros.hierarchy': ROS | TORCH | (ROOMS - {'hier_seg_ros.hierarchy'}),
-    'hier_seg_ros.segmenter': ROS | {
-        'hier_seg_ros.ros', 'hier_seg_ros.evaluation', 'hier_seg_trainer',
-    },
-    'hier_seg_ros.evaluation': ROS | {'hier_seg_ros.ros', 'hier_seg_trainer'},
-    'hier_seg_ros.ros': {'hier_seg_ros.evaluation', 'hier_seg_trainer'},
-    'hier_seg_trainer': ROS | {'hier_seg_ros.ros', 'hier_seg_ros.evaluation'},
+# The rooms of the two packages, by what each must not import; a room is a module or a package with
+# all below it. What a room may import are the rooms that its line names, and third parties.
+ROOMS = {
+    'hier_seg_ros.errors': (set(), ROS | TORCH),
+    'hier_seg_ros.files': ({'errors'}, ROS | TORCH),
+    'hier_seg_ros.resources': ({'errors'}, (ROS - {'ament_index_python'}) | TORCH),
+    'hier_seg_ros.hierarchy': ({'errors', 'files'}, ROS | TORCH),
+    'hier_seg_ros.images': (
+        {'errors', 'files'},
+        # What only cv_bridge can read is read where it is installed, and imported then.
+        (ROS - {'cv_bridge', 'sensor_msgs'}) | TORCH,
+    ),
+    'hier_seg_ros.bags': ({'errors', 'files', 'images'}, ROS | TORCH),
+    'hier_seg_ros.scoring': ({'errors', 'hierarchy'}, ROS | TORCH),
+    'hier_seg_ros.segmenter': ({'errors', 'files', 'hierarchy', 'resources'}, ROS),
+    'hier_seg_ros.frames': ({'errors', 'images', 'segmenter'}, ROS | TORCH),
+    'hier_seg_ros.commands': (
+        {'errors', 'files', 'hierarchy', 'images', 'resources', 'segmenter'},
+        ROS,
+    ),
+    'hier_seg_ros.evaluation': (
+        {
+            'bags', 'errors', 'files', 'hierarchy', 'images', 'resources', 'scoring', 'segmenter',
+        },
+        ROS,
+    ),
+    'hier_seg_ros.ros': (
+        {
+            'bags', 'errors', 'files', 'frames', 'hierarchy', 'images', 'resources', 'segmenter',
+        },
+        set(),
+    ),
 }  # fmt: skip
+FORBIDDEN = {
+    room: outside
+    | {'hier_seg_trainer'}
+    | {other for other in ROOMS if other != room and other.rpartition('.')[2] not in inside}
+    for room, (inside, outside) in ROOMS.items()
+}
+FORBIDDEN['hier_seg_trainer'] = ROS | {
+    f'hier_seg_ros.{room}' for room in ('commands', 'evaluation', 'frames', 'ros')
+}
+# The same within `ros`: the rooms below that each room may import.
+ROOMS_OF_ROS = {
+    'process': set(),
+    'topics': set(),
+    'diagnostics': set(),
+    'cameras': {'topics'},
+    'captures': {'topics'},
+    'replay': {'process', 'topics'},
+    'node': {'cameras', 'captures', 'diagnostics', 'process', 'topics'},
+}
+FORBIDDEN |= {
+    f'hier_seg_ros.ros.{room}': {
+        f'hier_seg_ros.ros.{other}' for other in ROOMS_OF_ROS if other not in {room, *allowed}
+    }
+    for room, allowed in ROOMS_OF_ROS.items()
+}
 # They run what a file says, or reach out to the network.
 UNSAFE = {
     'cloudpickle', 'dill', 'ftplib', 'http', 'httpx', 'huggingface_hub', 'joblib', 'marshal',

@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from hier_seg_ros import Segmenter
-from hier_seg_ros.evaluation.bags import Bag
+from hier_seg_ros.bags.bags import Bag
 from hier_seg_ros.hierarchy import Hierarchy
+from hier_seg_ros.scoring.signs import predicted_signs
 from hier_seg_ros.segmenter import SegmentationResult
 from hier_seg_ros.segmenter.drawing import color_image, overlay
-from hier_seg_ros.segmenter.signs import predicted_signs
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = Path(__file__).resolve().parent

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from hier_seg_ros.bags.bags import Bag, BagWriter
 from hier_seg_ros.errors import HierSegError
-from hier_seg_ros.evaluation.bags import Bag, BagWriter
 from hier_seg_ros.evaluation.evaluation import Evaluation
 from hier_seg_ros.evaluation.output_folder import check_replaceable, output_folder
 from hier_seg_ros.evaluation.predictions import (

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from hier_seg_ros.evaluation.bags import StampedImage
+from hier_seg_ros.bags.bags import StampedImage
 from hier_seg_ros.evaluation.predictions import (
     Outputs,
     label_colors,
@@ -35,9 +35,9 @@ from hier_seg_ros.evaluation.report import (
     write_report,
 )
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
-from hier_seg_ros.segmenter.images import write_png
-from hier_seg_ros.segmenter.scores import RULES, class_scores, confusion_matrix
-from hier_seg_ros.segmenter.signs import (
+from hier_seg_ros.images.image_files import write_png
+from hier_seg_ros.scoring.label_scores import RULES, class_scores, confusion_matrix
+from hier_seg_ros.scoring.signs import (
     Box,
     SignLine,
     SignResult,

@@ -15,8 +15,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from hier_seg_ros.errors import HierSegError
-from hier_seg_ros.evaluation.bags import (
+from hier_seg_ros.bags.bags import (
     GROUND_TRUTH,
     Bag,
     BagWriter,
@@ -24,6 +23,7 @@ from hier_seg_ros.evaluation.bags import (
     jpeg_message,
     string_message,
 )
+from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.segmenter import Segmenter
 from hier_seg_ros.segmenter.drawing import color_image, overlay

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from hier_seg_ros.hierarchy import Hierarchy
-from hier_seg_ros.segmenter.signs import Box
+from hier_seg_ros.scoring.signs import Box
 
 PICTURE_WIDTH = 640  # of the small pictures on the page, in pixels
 SIGN_EDGE = 112  # of the cut-outs of signs, in pixels

@@ -5,17 +5,18 @@
 from typing import TYPE_CHECKING, Any
 
 from hier_seg_ros.segmenter.decision_options import DecisionOptions
+from hier_seg_ros.segmenter.result import SegmentationResult
 
 if TYPE_CHECKING:
-    from hier_seg_ros.segmenter.segmenter import SegmentationResult, Segmenter
+    from hier_seg_ros.segmenter.segmenter import Segmenter
 
 __all__ = ['DecisionOptions', 'SegmentationResult', 'Segmenter']
 
 
 def __getattr__(name: str) -> Any:
     """Import torch on first use: reading pictures and counting scores do without it."""
-    if name in ('SegmentationResult', 'Segmenter'):
-        from hier_seg_ros.segmenter import segmenter
+    if name == 'Segmenter':
+        from hier_seg_ros.segmenter.segmenter import Segmenter
 
-        return getattr(segmenter, name)
+        return Segmenter
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

@@ -10,7 +10,7 @@ classifier costs as much as there are pixels of its parent.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import torch
@@ -20,6 +20,7 @@ from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import UNLABELLED, Classifier, Hierarchy
 from hier_seg_ros.segmenter.decision_options import VOID_DECISIONS, DecisionOptions
 from hier_seg_ros.segmenter.interpolation import Grid, upsample_at, upsample_rows
+from hier_seg_ros.segmenter.logits import Logits
 
 _CPU_BLOCK_VALUES = 1 << 20
 
@@ -71,16 +72,15 @@ class DecisionRule:
 
     def decide(
         self,
-        logits_of: Callable[[str], Tensor],
-        grid: Grid,
+        logits: Logits,
         *,
         confidence: bool,
         max_level: int,
     ) -> tuple[Tensor, Tensor | None]:
         """Decide one image.
 
-        `logits_of` returns a classifier's logits (C, h, w); it is called only for classifiers
-        whose parent was decided somewhere. Returns the node ids (height, width) uint8, 255 where
+        `logits` are those of the image; only those of classifiers whose parent was decided
+        somewhere are asked for. Returns the node ids (height, width) uint8, 255 where
         nothing was decided, and, if `confidence` is asked for, the product of the softmax values
         on the decided path (height, width) float32, 0 where nothing was decided. A pixel at which
         the logits that decide are NaN or infinite stays at the parent, so at the root at 255: the
@@ -88,17 +88,19 @@ class DecisionRule:
         """
         with_softmax = confidence or self.options.min_confidence > 0.0
         root, *others = self.choices
-        logits = self._select(logits_of(root.name), root)
-        finest, path_confidence = self._decide_root(logits, root, grid, with_softmax)
+        grid = logits.grid
+        finest, path_confidence = self._decide_root(
+            self._select(logits[root.name], root), root, grid, with_softmax
+        )
         for choice in others:
             if choice.depth > max_level:
                 break
             pixels = torch.nonzero(finest.eq(choice.parent_id)).flatten()
             if len(pixels) == 0:
                 continue
-            logits = self._select(logits_of(choice.name), choice)
-            for part in pixels.split(_block_length(logits)):
-                sparse = upsample_at(logits, part, grid)
+            selected = self._select(logits[choice.name], choice)
+            for part in pixels.split(_block_length(selected)):
+                sparse = upsample_at(selected, part, grid)
                 before = None if path_confidence is None else path_confidence[part]
                 ids, after = self._decide_pixels(sparse, choice, 1, before, with_softmax)
                 finest[part] = ids

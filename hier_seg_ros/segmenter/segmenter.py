@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -20,66 +20,10 @@ from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.segmenter.decision import DecisionRule
 from hier_seg_ros.segmenter.decision_options import DecisionOptions
 from hier_seg_ros.segmenter.interpolation import Grid
+from hier_seg_ros.segmenter.logits import Logits
 from hier_seg_ros.segmenter.model_folder import InputOptions, ModelDescription, read_model_folder
 from hier_seg_ros.segmenter.network import HierarchicalNetwork, fold_batch_norm
-
-Labels = NDArray[np.uint8]
-
-
-class SegmentationResult:
-    """The decision for one image, every map (H, W) uint8 of the image's size.
-
-    Attributes
-    ----------
-    hierarchy : the tree whose ids the maps hold
-    finest : ids of the deepest decided nodes, 255 where nothing was decided
-    finite : False where any of the logits that were asked for this image was NaN or infinite: the
-        pixels concerned stay at the parent (at level 1: 255, confidence 0), and the others are not
-        to be trusted either
-    """
-
-    def __init__(
-        self,
-        hierarchy: Hierarchy,
-        finest: Labels,
-        confidence: Labels | None,
-        finite: bool = True,
-    ) -> None:
-        """Keep the maps; the others are looked up from `finest` when they are asked for."""
-        self.hierarchy = hierarchy
-        self.finest = finest
-        self.finite = finite
-        self._confidence = confidence
-
-    def level(self, level: int) -> Labels:
-        """Return ids of the deepest decisions of depth <= `level`; 255 is unlabelled.
-
-        Levels below the tree's last one are the same as its last; HierSegError below 1.
-        """
-        if level < 1:
-            raise HierSegError(f'level {level}: levels begin at 1')
-        table = self.hierarchy.level_of_id[min(level, self.hierarchy.depth) - 1]
-        return table.take(self.finest)
-
-    @property
-    def traffic_signs(self) -> Labels:
-        """Traffic-sign ids, 255 everywhere else."""
-        return self.hierarchy.traffic_sign_of_id.take(self.finest)
-
-    @property
-    def categories(self) -> Labels:
-        """Indices into ``hierarchy.categories``."""
-        return self.hierarchy.category_of_id.take(self.finest)
-
-    @property
-    def confidence(self) -> Labels:
-        """255 x the product of the softmax values on the decided path; 0 where unlabelled.
-
-        HierSegError if ``segment`` was called with ``confidence=False``.
-        """
-        if self._confidence is None:
-            raise HierSegError('confidence: was not computed; call segment(confidence=True)')
-        return self._confidence
+from hier_seg_ros.segmenter.result import SegmentationResult
 
 
 class Segmenter:
@@ -207,68 +151,44 @@ class Segmenter:
         confidence: bool,
         max_level: int,
     ) -> list[SegmentationResult]:
-        batch_logits, grid = self._batch_logits(images, 1.0)
+        batch = self._logits(images, 1.0)
         results = []
         for index in range(len(images)):
-            sums: list[Tensor] = []
-
-            def logits_of(classifier: str, index: int = index, sums: list[Tensor] = sums) -> Tensor:
-                logits = batch_logits(classifier)[index]
-                # NaN and infinity show in the sum, which costs a thirtieth of torch.isfinite.
-                sums.append(logits.sum(dtype=torch.float32))
-                return logits
-
-            ids, probability = rule.decide(
-                logits_of, grid, confidence=confidence, max_level=max_level
-            )
+            logits = batch.of_image(index)
+            ids, probability = rule.decide(logits, confidence=confidence, max_level=max_level)
             scaled = None
             if probability is not None:
                 scaled = (probability * 255.0).round_().to(torch.uint8).cpu().numpy()
             finest = ids.cpu().numpy()
-            # Read last: the device has finished by then, and nothing waits for it once more.
-            finite = bool(torch.stack(sums).isfinite().all())
-            results.append(SegmentationResult(self.hierarchy, finest, scaled, finite))
+            # Asked last: the device has finished by then, and nothing waits for it once more.
+            results.append(SegmentationResult(self.hierarchy, finest, scaled, logits.finite))
         return results
 
-    def logits(
-        self, image: NDArray[np.uint8], *, scale: float = 1.0
-    ) -> tuple[Callable[[str], Tensor], Grid]:
+    def logits(self, image: NDArray[np.uint8], *, scale: float = 1.0) -> Logits:
         """Return the logits of an image (H, W, 3) uint8 RGB, before any decision is made.
 
-        The first value gives a classifier's logits (C, h, w) by its name; they are computed when
-        they are first asked for, the network before them once. The second says how the image's
-        pixels lie on them. The network sees the image `scale` (> 0) times as large as ``segment``
-        shows it. Raises HierSegError for an array that is no such image.
+        The network sees the image `scale` (> 0) times as large as ``segment`` shows it. Raises
+        HierSegError for an array that is no such image.
         """
         _check_image(image, 0)
         with _inference():
-            batch_logits, grid = self._batch_logits([image], scale)
-
-        def logits_of(classifier: str) -> Tensor:
-            with _inference():
-                return batch_logits(classifier)[0]
-
-        return logits_of, grid
+            return self._logits([image], scale).of_image(0)
 
     def network_size(self, height: int, width: int) -> tuple[int, int]:
         """Return the height and width at which the network sees an image, before any padding."""
         options = self.input
         return scaled_size(height, width, options.long_side, options.minimum_long_side)
 
-    def _batch_logits(
-        self, images: list[NDArray[np.uint8]], scale: float
-    ) -> tuple[Callable[[str], Tensor], Grid]:
-        """Return a function that gives a classifier's logits (N, C, h, w), and their grid."""
+    def _logits(self, images: list[NDArray[np.uint8]], scale: float) -> Logits:
+        """Return the logits of a batch; a classifier's are (N, C, h, w)."""
         inputs, grid = self._prepare(images, scale)
         features = self._network.features(inputs)
-        computed: dict[str, Tensor] = {}
 
-        def logits_of(classifier: str) -> Tensor:
-            if classifier not in computed:
-                computed[classifier] = self._network.logits(features, classifier)
-            return computed[classifier]
+        def compute(classifier: str) -> Tensor:
+            with _inference():
+                return self._network.logits(features, classifier)
 
-        return logits_of, grid
+        return Logits(compute, grid)
 
     def _prepare(self, images: list[NDArray[np.uint8]], scale: float) -> tuple[Tensor, Grid]:
         """Return the network's input (N, 3, h, w) and how the images lie on its logits."""

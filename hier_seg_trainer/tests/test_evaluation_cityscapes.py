@@ -17,7 +17,7 @@ from PIL import Image
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import UNLABELLED
-from hier_seg_ros.segmenter.scores import class_scores, confusion_matrix
+from hier_seg_ros.scoring.label_scores import class_scores, confusion_matrix
 from hier_seg_trainer.evaluation.cityscapes import CityscapesCounts, load_labels
 
 Labels = NDArray[np.uint8]

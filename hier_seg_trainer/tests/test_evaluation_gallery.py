@@ -14,7 +14,7 @@ from PIL import Image
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
-from hier_seg_ros.segmenter.scores import confusion_matrix
+from hier_seg_ros.scoring.label_scores import confusion_matrix
 from hier_seg_ros.segmenter.segmenter import SegmentationResult
 from hier_seg_trainer.datasets.camvid import CamVid
 from hier_seg_trainer.datasets.gtsdb import Gtsdb

@@ -22,6 +22,7 @@ from hier_seg_ros.resources import find_model
 from hier_seg_ros.segmenter.decision import DecisionRule
 from hier_seg_ros.segmenter.decision_options import DecisionOptions
 from hier_seg_ros.segmenter.interpolation import Grid
+from hier_seg_ros.segmenter.logits import Logits
 from hier_seg_ros.segmenter.model_folder import InputOptions, ModelDescription
 from hier_seg_ros.segmenter.network import NetworkOptions, build_network
 from hier_seg_ros.segmenter.segmenter import Segmenter
@@ -75,7 +76,7 @@ class Painted:
         self._child = child
         self.scales: list[float] = []
 
-    def logits(self, image: Picture, *, scale: float) -> tuple[Callable[[str], Tensor], Grid]:
+    def logits(self, image: Picture, *, scale: float) -> Logits:
         self.scales.append(scale)
         colors = torch.from_numpy(image).permute(2, 0, 1).float() / 32.0
         child = torch.zeros(3, *image.shape[:2]) if self._child is None else self._child(colors)
@@ -84,7 +85,7 @@ class Painted:
             # The third logit is "unlabelled".
             return colors if classifier == 'root' else child
 
-        return logits_of, Grid(*image.shape[:2], 1.0, 1.0)
+        return Logits(logits_of, Grid(*image.shape[:2], 1.0, 1.0))
 
 
 def small_tree(first: str = 'left arrow', second: str = 'right arrow') -> Hierarchy:
@@ -114,16 +115,17 @@ def decide(
 def test_the_average_is_that_of_the_softmax_values_at_full_size(segmenter: Segmenter) -> None:
     image = picture(80, 120)
     options = EvaluationOptions(scales=(0.5, 1.0, 1.5), flip=True)
-    logits_of, grid = averaged_logits(segmenter, image, options, IDENTITY)
-    assert grid == Grid(80, 120, 1.0, 1.0)
+    logits = averaged_logits(segmenter, image, options, IDENTITY)
+    assert logits.grid == Grid(80, 120, 1.0, 1.0)
     for choice in segmenter.decision_rule.choices:
         indices = list(choice.logit_indices)
         expected = []
         for scale in options.scales:
             for mirrored in (False, True):
                 seen = np.ascontiguousarray(image[:, ::-1]) if mirrored else image
-                coarse_of, own = segmenter.logits(seen, scale=scale)
-                coarse = coarse_of(choice.name)[indices]
+                look = segmenter.logits(seen, scale=scale)
+                own = look.grid
+                coarse = look[choice.name][indices]
                 # The longer side, 120, is scaled to 96 x scale, and the logits have stride 4.
                 assert own.scale_x == pytest.approx(4 * 120 / round(96 * scale))
                 full = functional.interpolate(
@@ -136,8 +138,8 @@ def test_the_average_is_that_of_the_softmax_values_at_full_size(segmenter: Segme
                 values = full.softmax(0)
                 expected.append(values.flip(-1) if mirrored else values)
         averaged = torch.stack(expected).mean(0)
-        result = logits_of(choice.name)
-        assert result.shape == (len(coarse_of(choice.name)), 80, 120)
+        result = logits[choice.name]
+        assert result.shape == (len(look[choice.name]), 80, 120)
         torch.testing.assert_close(result[indices].exp(), averaged, atol=1e-5, rtol=1e-4)
 
 
@@ -164,9 +166,9 @@ def test_windows_fit_together(window: tuple[int, int], overlap: float, flip: boo
     painted = Painted(small_tree())
     image = picture(40, 60)
     options = EvaluationOptions(window=window, overlap=overlap, flip=flip)
-    logits_of, _ = averaged_logits(painted, image, options, IDENTITY)  # type: ignore[arg-type]
+    logits = averaged_logits(painted, image, options, IDENTITY)  # type: ignore[arg-type]
     colors = torch.from_numpy(image).permute(2, 0, 1).float() / 32.0
-    torch.testing.assert_close(logits_of('root'), colors.log_softmax(0))
+    torch.testing.assert_close(logits['root'], colors.log_softmax(0))
 
 
 @pytest.mark.parametrize(
@@ -221,13 +223,13 @@ def test_arrows_change_places_in_the_mirror() -> None:
     image = arrow_image()
     assert (decide(painted, image, mirror, flip=True) == 9).all()
     options = EvaluationOptions(flip=True)
-    both, _ = averaged_logits(painted, image, options, mirror)  # type: ignore[arg-type]
-    once, _ = painted.logits(image, scale=1.0)
+    both = averaged_logits(painted, image, options, mirror)  # type: ignore[arg-type]
+    once = painted.logits(image, scale=1.0)
     # What the mirrored look says is the same, so the average is, too.
-    torch.testing.assert_close(both('sign'), once('sign').log_softmax(0))
+    torch.testing.assert_close(both['sign'], once['sign'].log_softmax(0))
     # Taken as they are, left and right would have cancelled each other out.
-    wrong, _ = averaged_logits(painted, image, options, IDENTITY)  # type: ignore[arg-type]
-    assert torch.allclose(wrong('sign')[0], wrong('sign')[1], atol=1e-4)
+    wrong = averaged_logits(painted, image, options, IDENTITY)  # type: ignore[arg-type]
+    assert torch.allclose(wrong['sign'][0], wrong['sign'][1], atol=1e-4)
 
 
 @pytest.mark.parametrize('images', [(9, -1), (-1, -1), (7, 5)])
@@ -239,9 +241,9 @@ def test_a_classifier_with_a_class_without_mirror_image_is_not_flipped(
     mirror[[5, 9]] = images
     options = EvaluationOptions(flip=True)
     image = arrow_image()
-    both, _ = averaged_logits(painted, image, options, mirror)  # type: ignore[arg-type]
-    once, _ = painted.logits(image, scale=1.0)
-    torch.testing.assert_close(both('sign'), once('sign').log_softmax(0))
+    both = averaged_logits(painted, image, options, mirror)  # type: ignore[arg-type]
+    once = painted.logits(image, scale=1.0)
+    torch.testing.assert_close(both['sign'], once['sign'].log_softmax(0))
 
 
 def test_mirror_tables_are_joined() -> None:
@@ -276,8 +278,8 @@ class FlatPainted:
         self.decision_rule = DecisionRule(flat, [node.name for node in flat.nodes], options)
         self._logits = logits
 
-    def logits(self, image: Picture) -> tuple[Callable[[str], Tensor], Grid]:
-        return lambda classifier: self._logits, Grid(*image.shape[:2], 1.0, 1.0)
+    def logits(self, image: Picture) -> Logits:
+        return Logits(lambda classifier: self._logits, Grid(*image.shape[:2], 1.0, 1.0))
 
 
 def flat_tree() -> Hierarchy:

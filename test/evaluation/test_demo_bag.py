@@ -11,8 +11,8 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from hier_seg_ros.bags.bags import Bag
 from hier_seg_ros.errors import HierSegError
-from hier_seg_ros.evaluation.bags import Bag
 from hier_seg_ros.hierarchy import UNLABELLED
 from hier_seg_ros.resources import share_folder
 

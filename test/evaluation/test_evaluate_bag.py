@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from encoded_pixels import encode
 
-from hier_seg_ros.evaluation.bags import (
+from hier_seg_ros.bags.bags import (
     Bag,
     BagWriter,
     image_message,
@@ -21,7 +21,7 @@ from hier_seg_ros.evaluation.bags import (
 )
 from hier_seg_ros.evaluation.evaluate_bag import main
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
-from hier_seg_ros.segmenter.images import read_image
+from hier_seg_ros.images.image_files import read_image
 
 STAMPS = (1_000_000_000, 1_500_000_001, 2_000_000_002)  # of the fixture street_bag
 

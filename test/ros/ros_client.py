@@ -34,16 +34,19 @@ RESEND_SECONDS = 3.0
 ANSWER_SECONDS = 45.0
 
 
+MODULES = {'segmenter_node': 'node.segmenter_node', 'replay_bag': 'replay.replay_bag'}
+
+
 class Command:
     """A command of the package, running in its own process."""
 
-    def __init__(self, module: str, *arguments: str) -> None:
+    def __init__(self, command: str, *arguments: str) -> None:
         environment = dict(os.environ)
         environment['PYTHONPATH'] = os.pathsep.join(
             filter(None, [str(REPOSITORY), environment.get('PYTHONPATH')])
         )
         self.process = subprocess.Popen(
-            [sys.executable, '-m', f'hier_seg_ros.ros.{module}', *arguments],
+            [sys.executable, '-m', f'hier_seg_ros.ros.{MODULES[command]}', *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

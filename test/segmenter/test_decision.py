@@ -17,6 +17,7 @@ from hier_seg_ros.segmenter import decision
 from hier_seg_ros.segmenter.decision import DecisionRule
 from hier_seg_ros.segmenter.decision_options import DecisionOptions
 from hier_seg_ros.segmenter.interpolation import Grid, upsample, upsample_at, upsample_rows
+from hier_seg_ros.segmenter.logits import Logits
 
 GRID = Grid(height=23, width=31, scale_y=4 * 23 / 20, scale_x=4 * 31 / 27)
 
@@ -140,7 +141,7 @@ def test_decision_equals_the_reference(
     rule = DecisionRule(hierarchy, supervised, options)
     for max_level in (1, 2, 3):
         ids, confidence = rule.decide(
-            logits.__getitem__, GRID, confidence=True, max_level=max_level
+            Logits(logits.__getitem__, GRID), confidence=True, max_level=max_level
         )
         assert confidence is not None
         for row, column in itertools.product(range(GRID.height), range(GRID.width)):
@@ -156,7 +157,7 @@ def test_the_seeded_logits_reach_every_node() -> None:
     hierarchy = three_levels()
     rule = DecisionRule(hierarchy, ALL, DecisionOptions())
     ids, _ = rule.decide(
-        random_logits(hierarchy, 3).__getitem__, GRID, confidence=False, max_level=3
+        Logits(random_logits(hierarchy, 3).__getitem__, GRID), confidence=False, max_level=3
     )
     assert set(np.unique(ids.numpy())) >= {10, 11, 12, 20, 22, 23, 30, 1, 2, UNLABELLED}
 
@@ -172,7 +173,7 @@ def test_a_classifier_whose_parent_never_fired_is_not_computed() -> None:
         return logits[name]
 
     rule = DecisionRule(hierarchy, ALL, DecisionOptions())
-    rule.decide(logits_of, GRID, confidence=False, max_level=3)
+    rule.decide(Logits(logits_of, GRID), confidence=False, max_level=3)
     assert asked == ['root', 'ground']
 
 
@@ -180,8 +181,8 @@ def test_confidence_does_not_change_the_decision() -> None:
     hierarchy = three_levels()
     logits = random_logits(hierarchy, 5)
     rule = DecisionRule(hierarchy, ALL, DecisionOptions())
-    with_it, _ = rule.decide(logits.__getitem__, GRID, confidence=True, max_level=3)
-    without, nothing = rule.decide(logits.__getitem__, GRID, confidence=False, max_level=3)
+    with_it, _ = rule.decide(Logits(logits.__getitem__, GRID), confidence=True, max_level=3)
+    without, nothing = rule.decide(Logits(logits.__getitem__, GRID), confidence=False, max_level=3)
     assert nothing is None
     assert torch.equal(with_it, without)
 

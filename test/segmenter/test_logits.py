@@ -23,15 +23,15 @@ def picture(height: int, width: int) -> np.ndarray:
 def test_the_rule_makes_of_them_what_segment_returns(untrained_model: Path) -> None:
     segmenter = Segmenter.load(untrained_model, 'cpu')
     image = picture(75, 110)
-    logits_of, grid = segmenter.logits(image)
-    assert (grid.height, grid.width) == (75, 110)
+    logits = segmenter.logits(image)
+    assert (logits.grid.height, logits.grid.width) == (75, 110)
     with torch.inference_mode():
-        ids, _ = segmenter.decision_rule.decide(logits_of, grid, confidence=False, max_level=3)
+        ids, _ = segmenter.decision_rule.decide(logits, confidence=False, max_level=3)
     (result,) = segmenter.segment([image])
     assert np.array_equal(ids.numpy(), result.finest)
     # Independently: the largest of the root's logits, upsampled everywhere.
     root = segmenter.hierarchy.classifiers[0]
-    winner = upsample(logits_of('root')[None], grid)[0].argmax(0).numpy()
+    winner = upsample(logits['root'][None], logits.grid)[0].argmax(0).numpy()
     table = np.array([*(node.id for node in root.nodes), 255])
     assert (table[winner] == result.level(1)).mean() > 0.999
 
@@ -40,23 +40,23 @@ def test_the_rule_makes_of_them_what_segment_returns(untrained_model: Path) -> N
 def test_a_classifier_is_computed_once(untrained_model: Path, classifier: str) -> None:
     segmenter = Segmenter.load(untrained_model, 'cpu')
     name = 'root' if classifier == 'root' else segmenter.hierarchy.node(classifier).name
-    logits_of, _ = segmenter.logits(picture(64, 96))
-    assert logits_of(name).data_ptr() == logits_of(name).data_ptr()
+    logits = segmenter.logits(picture(64, 96))
+    assert logits[name].data_ptr() == logits[name].data_ptr()
     (classes,) = (len(c.nodes) for c in segmenter.hierarchy.classifiers if c.name == name)
-    assert logits_of(name).shape[0] == classes + 1
+    assert logits[name].shape[0] == classes + 1
 
 
 def test_scale_is_of_what_the_network_sees(untrained_model: Path) -> None:
     image = picture(300, 500)
     fine = Segmenter.load(untrained_model, 'cpu', input_long_side=128)
     coarse = Segmenter.load(untrained_model, 'cpu', input_long_side=64)
-    halved, halved_grid = fine.logits(image, scale=0.5)
-    plain, grid = coarse.logits(image)
-    assert halved_grid == grid
-    assert torch.equal(halved('root'), plain('root'))
-    _, doubled_grid = coarse.logits(image, scale=2.0)
-    assert doubled_grid.width == 500
-    assert doubled_grid.scale_x == pytest.approx(grid.scale_x / 2)
+    halved = fine.logits(image, scale=0.5)
+    plain = coarse.logits(image)
+    assert halved.grid == plain.grid
+    assert torch.equal(halved['root'], plain['root'])
+    doubled = coarse.logits(image, scale=2.0)
+    assert doubled.grid.width == 500
+    assert doubled.grid.scale_x == pytest.approx(plain.grid.scale_x / 2)
 
 
 def test_what_is_no_image_is_refused(untrained_model: Path) -> None:

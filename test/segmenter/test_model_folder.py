@@ -27,7 +27,7 @@ from hier_seg_ros.segmenter.model_folder import (
     write_model_folder,
 )
 from hier_seg_ros.segmenter.network import ARCHITECTURES, NetworkOptions, build_network
-from hier_seg_ros.segmenter.normalization import NORMALIZATIONS
+from hier_seg_ros.segmenter.network.normalization import NORMALIZATIONS
 
 
 @pytest.fixture

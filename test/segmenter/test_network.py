@@ -20,7 +20,6 @@ from hier_seg_ros.segmenter.network import (
     LIGHT_DETAILED,
     NETWORKS,
     PAPER,
-    Correction,
     Features,
     HierarchicalNetwork,
     NetworkOptions,
@@ -29,7 +28,8 @@ from hier_seg_ros.segmenter.network import (
     fold_batch_norm,
     parameter_count,
 )
-from hier_seg_ros.segmenter.normalization import NORMALIZATIONS
+from hier_seg_ros.segmenter.network.branch import Correction
+from hier_seg_ros.segmenter.network.normalization import NORMALIZATIONS
 
 
 def randomise(network: nn.Module) -> None:

@@ -23,7 +23,7 @@ from hier_seg_ros.segmenter.network import (
     NetworkOptions,
     build_network,
 )
-from hier_seg_ros.segmenter.normalization import (
+from hier_seg_ros.segmenter.network.normalization import (
     NORMALIZATIONS,
     group_count,
     replace_batch_norm,

@@ -15,8 +15,8 @@ from PIL import Image
 
 from hier_seg_ros import DecisionOptions, HierSegError, Segmenter
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
+from hier_seg_ros.images.image_files import decode_image, read_image, write_png
 from hier_seg_ros.segmenter.drawing import color_image, overlay
-from hier_seg_ros.segmenter.images import decode_image, read_image, write_png
 from hier_seg_ros.segmenter.model_folder import read_model_folder
 from hier_seg_ros.segmenter.segmenter import SegmentationResult, scaled_size
 
@@ -305,17 +305,17 @@ def test_small_images_are_scaled_up_as_the_model_says(untrained_model: Path) -> 
             input_long_side=input_long_side,
         )
 
-    logits_of, grid = enlarging().logits(image)
-    wanted_of, wanted_grid = plain.logits(image, scale=2.0)
-    assert grid == wanted_grid
-    assert torch.equal(logits_of(root), wanted_of(root))
+    logits = enlarging().logits(image)
+    wanted = plain.logits(image, scale=2.0)
+    assert logits.grid == wanted.grid
+    assert torch.equal(logits[root], wanted[root])
     (result,) = enlarging().segment([image])
     assert result.finest.shape == (60, 80)
     # Who sets a limit below it has the last word.
-    logits_of, grid = enlarging(80).logits(image)
-    wanted_of, wanted_grid = plain.logits(image)
-    assert grid == wanted_grid
-    assert torch.equal(logits_of(root), wanted_of(root))
+    logits = enlarging(80).logits(image)
+    wanted = plain.logits(image)
+    assert logits.grid == wanted.grid
+    assert torch.equal(logits[root], wanted[root])
 
 
 @pytest.mark.parametrize('device', ['tpu', 'cuda:x', 'cpu:0', 'cuda:99'])

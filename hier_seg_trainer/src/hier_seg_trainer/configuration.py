@@ -18,7 +18,7 @@ import yaml
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.segmenter.model_folder import InputOptions
 from hier_seg_ros.segmenter.network import NETWORKS, NetworkOptions
-from hier_seg_ros.segmenter.normalization import NORMALIZATIONS
+from hier_seg_ros.segmenter.network.normalization import NORMALIZATIONS
 from hier_seg_trainer.augmentation import AugmentationOptions, PasteOptions
 from hier_seg_trainer.datasets.opening import FORMATS
 from hier_seg_trainer.logit_offsets import LogitOffset

@@ -19,7 +19,7 @@ from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.resources import find_model
 from hier_seg_ros.segmenter.model_folder import read_model_folder
 from hier_seg_ros.segmenter.network import HierarchicalNetwork, build_backbone
-from hier_seg_ros.segmenter.normalization import replace_batch_norm
+from hier_seg_ros.segmenter.network.normalization import replace_batch_norm
 from hier_seg_trainer.logit_offsets import LogitOffset, add_logit_offsets, offsets_in_weights
 
 # timm's name of a backbone -> the package that carries its weights.

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.segmenter.network import HierarchicalNetwork, build_network
-from hier_seg_ros.segmenter.normalization import synchronise_batch_norm
+from hier_seg_ros.segmenter.network.normalization import synchronise_batch_norm
 from hier_seg_trainer import distributed
 from hier_seg_trainer.checkpoint import BEST, CHECKPOINT, read_checkpoint, write_checkpoint
 from hier_seg_trainer.configuration import SYNCHRONISED, Experiment

@@ -22,7 +22,7 @@ import yaml
 from numpy.typing import NDArray
 
 from hier_seg_ros.errors import HierSegError
-from hier_seg_ros.segmenter.scores import LabelImage, confusion_matrix
+from hier_seg_ros.scoring.label_scores import LabelImage, confusion_matrix
 
 _FILE = Path(__file__).with_name('cityscapes_labels.yaml')
 

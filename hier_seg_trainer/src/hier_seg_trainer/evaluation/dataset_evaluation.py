@@ -14,9 +14,8 @@ from tqdm import tqdm
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
-from hier_seg_ros.segmenter.scores import LabelImage, confusion_matrix
-from hier_seg_ros.segmenter.segmenter import Segmenter
-from hier_seg_ros.segmenter.signs import (
+from hier_seg_ros.scoring.label_scores import LabelImage, confusion_matrix
+from hier_seg_ros.scoring.signs import (
     SignResult,
     check_signs,
     far_pixels,
@@ -24,6 +23,7 @@ from hier_seg_ros.segmenter.signs import (
     sign_scores,
     true_signs,
 )
+from hier_seg_ros.segmenter.segmenter import Segmenter
 from hier_seg_trainer.datasets.labelled_images import LabelledImages
 from hier_seg_trainer.datasets.samples import Box, StreetDataset, open_labels
 from hier_seg_trainer.evaluation.cityscapes import CityscapesCounts, load_labels

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hier_seg_ros.hierarchy import Hierarchy
-from hier_seg_ros.segmenter.scores import ClassScores, Rule, class_scores
-from hier_seg_ros.segmenter.signs import SignResult, SignScores
+from hier_seg_ros.scoring.label_scores import ClassScores, Rule, class_scores
+from hier_seg_ros.scoring.signs import SignResult, SignScores
 from hier_seg_trainer.evaluation.cityscapes import CityscapesScores
 from hier_seg_trainer.evaluation.frames import FrameScore
 from hier_seg_trainer.evaluation.levels import deepest_level, level_confusion
@@ -66,7 +66,7 @@ class DatasetScores:
     def by_class(
         self, rule: Rule, level: int | None = None, *, all_pixels: bool = False
     ) -> ClassScores:
-        """Return the scores of each class under a rule (see ``hier_seg_ros.segmenter.scores``).
+        """Return the scores of each class under a rule (see ``hier_seg_ros.scoring.label_scores``).
 
         At the data set's own classes or those of a `level`. With `all_pixels` a class that is
         decided where there is no ground truth is a false positive, which is fair only with

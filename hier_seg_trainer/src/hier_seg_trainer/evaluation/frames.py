@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
-from hier_seg_ros.segmenter.scores import LabelImage, class_scores
-from hier_seg_ros.segmenter.signs import SignArea, SignResult, overlap, predicted_signs
+from hier_seg_ros.scoring.label_scores import LabelImage, class_scores
+from hier_seg_ros.scoring.signs import SignArea, SignResult, overlap, predicted_signs
 from hier_seg_trainer.evaluation.levels import deepest_level, level_confusion
 
 LISTED_CONFUSIONS = 4  # of a frame, those with the most pixels

@@ -20,11 +20,11 @@ from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.segmenter.decision import Choice
 from hier_seg_ros.segmenter.interpolation import Grid, upsample_rows
+from hier_seg_ros.segmenter.logits import Logits
 from hier_seg_ros.segmenter.segmenter import Segmenter
 from hier_seg_trainer.evaluation.options import EvaluationOptions
 
 Image = NDArray[np.uint8]
-LogitsOf = Callable[[str], Tensor]
 
 _ROWS = 64  # upsampled at once, which bounds the memory
 # Softmax values below this are taken for it: the logarithm of 0 is no number to interpolate with.
@@ -38,8 +38,7 @@ class _Look:
     top: int
     left: int
     mirrored: bool
-    logits_of: LogitsOf
-    grid: Grid
+    logits: Logits
 
 
 def make_decider(
@@ -63,16 +62,14 @@ def make_decider(
         rule = segmenter.decision_rule
         with torch.inference_mode():
             if options.averages:
-                logits_of, grid = averaged_logits(segmenter, image, options, mirror)
+                logits = averaged_logits(segmenter, image, options, mirror)
             else:
-                logits_of, grid = segmenter.logits(image)
-            finest, _ = rule.decide(
-                logits_of, grid, confidence=False, max_level=segmenter.hierarchy.depth
-            )
+                logits = segmenter.logits(image)
+            finest, _ = rule.decide(logits, confidence=False, max_level=segmenter.hierarchy.depth)
             if options.runner_up:
                 root = rule.choices[0]
                 void_may_win = rule.options.void_decisions == 'keep'
-                second = runner_up(logits_of(root.name), root, grid, void_may_win)
+                second = runner_up(logits[root.name], root, logits.grid, void_may_win)
                 below = torch.from_numpy(ancestor_table(tree)).to(finest.device)
                 finest = torch.where(below[finest.long(), second.long()], second, finest)
             return finest.cpu().numpy()
@@ -82,7 +79,7 @@ def make_decider(
 
 def averaged_logits(
     segmenter: Segmenter, image: Image, options: EvaluationOptions, mirror: NDArray[np.int16]
-) -> tuple[LogitsOf, Grid]:
+) -> Logits:
     """Return the logarithm of averaged softmax values, in the form of ``Segmenter.logits``.
 
     The softmax is that of the decision: over the supervised classes and "unlabelled". Mirrored
@@ -98,22 +95,18 @@ def averaged_logits(
         for mirrored in (False, True) if options.flip else (False,):
             seen = np.ascontiguousarray(part[:, ::-1] if mirrored else part)
             for scale in options.scales:
-                looks.append(_Look(top, left, mirrored, *segmenter.logits(seen, scale=scale)))
+                looks.append(_Look(top, left, mirrored, segmenter.logits(seen, scale=scale)))
     choices = {choice.name: choice for choice in segmenter.decision_rule.choices}
-    computed: dict[str, Tensor] = {}
 
-    def logits_of(classifier: str) -> Tensor:
-        if classifier not in computed:
-            choice = choices[classifier]
-            average = _average(looks, choice, (height, width), mirror)
-            count = len(looks[0].logits_of(classifier))
-            # What is not supervised takes no part in the decision; its logit may be anything.
-            logits = average.new_zeros((count, height, width))
-            logits[list(choice.logit_indices)] = average.clamp_min_(_SMALLEST).log_()
-            computed[classifier] = logits
-        return computed[classifier]
+    def compute(classifier: str) -> Tensor:
+        choice = choices[classifier]
+        average = _average(looks, choice, (height, width), mirror)
+        # What is not supervised takes no part in the decision; its logit may be anything.
+        logits = average.new_zeros((len(looks[0].logits[classifier]), height, width))
+        logits[list(choice.logit_indices)] = average.clamp_min_(_SMALLEST).log_()
+        return logits
 
-    return logits_of, Grid(height, width, 1.0, 1.0)
+    return Logits(compute, Grid(height, width, 1.0, 1.0))
 
 
 def _average(
@@ -128,11 +121,11 @@ def _average(
         indices = list(choice.logit_indices)
         if look.mirrored and order is not None:
             indices = [indices[position] for position in order]
-        logits = look.logits_of(choice.name)[indices].float()
+        logits = look.logits[choice.name][indices].float()
         if total is None:
             total = logits.new_zeros((len(indices), *size))
             covered = logits.new_zeros(size)
-        grid = look.grid
+        grid = look.logits.grid
         columns = slice(look.left, look.left + grid.width)
         for first in range(0, grid.height, _ROWS):
             last = min(first + _ROWS, grid.height)

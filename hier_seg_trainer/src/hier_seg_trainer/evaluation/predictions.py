@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hier_seg_ros.hierarchy import Hierarchy, Node
-from hier_seg_ros.segmenter.scores import LabelImage
+from hier_seg_ros.scoring.label_scores import LabelImage
 from hier_seg_trainer.datasets.mapping import LabelMapping
 from hier_seg_trainer.evaluation.cityscapes import CityscapesLabels
 from hier_seg_trainer.evaluation.files import make_folder, replaced

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hier_seg_ros.segmenter.scores import RULES
+from hier_seg_ros.scoring.label_scores import RULES
 from hier_seg_trainer.evaluation.confusion_files import NamedConfusion, write_picture, write_table
 from hier_seg_trainer.evaluation.dataset_scores import DatasetScores
 from hier_seg_trainer.evaluation.files import make_folder, replaced

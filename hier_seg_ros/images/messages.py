@@ -1,0 +1,166 @@
+# Copyright 2026 The hier_seg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The pixels of sensor_msgs images, whichever library has read the message."""
+
+from array import array
+from collections.abc import Callable
+from typing import Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.images.encodings import (
+    ENCODINGS,
+    Encoding,
+    InvalidFrameError,
+    find_encoding,
+    gray_to_rgb,
+)
+from hier_seg_ros.images.image_files import decode_pixels
+
+Data: TypeAlias = 'array[int] | NDArray[np.uint8]'
+
+
+class RawMessage(Protocol):
+    """A sensor_msgs/Image, as rclpy or rosbags have it."""
+
+    height: int
+    width: int
+    encoding: str
+    is_bigendian: int
+    step: int
+    data: Data
+
+
+class CompressedMessage(Protocol):
+    """A sensor_msgs/CompressedImage, as rclpy or rosbags have it."""
+
+    format: str
+    data: Data
+
+
+def check_raw_image(
+    message: RawMessage, encoding_named: Callable[[str], Encoding] = find_encoding
+) -> Encoding:
+    """Check size, encoding, byte order, step and data length, reading no pixel.
+
+    A driver's buffer may be somewhat longer than its image (V4L2 rounds it up to whole pages, and
+    drivers send all of it), so less than one row of further bytes is let go. With more of them,
+    height and step do not tell the truth.
+
+    Args:
+        message: the image.
+        encoding_named: returns the encoding of a name, or raises InvalidFrameError.
+
+    Returns:
+        The image's encoding.
+
+    Raises:
+        InvalidFrameError: the message cannot be read as an image.
+
+    """
+    size = f'{message.width} x {message.height}'
+    if message.width == 0 or message.height == 0:
+        raise InvalidFrameError('size', f'the image has no pixels: {size}; correct its publisher')
+    encoding = encoding_named(message.encoding)
+    if min(message.width, message.height) < encoding.smallest:
+        raise InvalidFrameError(
+            'size',
+            f'the image is {size}, but in {message.encoding} it needs at least '
+            f'{encoding.smallest} x {encoding.smallest} pixels; correct its publisher',
+        )
+    if encoding.sample_bytes > 1 and message.is_bigendian not in (0, 1):
+        raise InvalidFrameError(
+            'byte_order',
+            f'is_bigendian is {message.is_bigendian}, but must be 0 or 1 for {message.encoding}; '
+            f'correct its publisher',
+        )
+    row_bytes = encoding.row_bytes(message.width)
+    if message.step < row_bytes:
+        raise InvalidFrameError(
+            'step',
+            f'the step is {message.step} bytes, but a row of {message.width} pixels in '
+            f'{message.encoding} has {row_bytes}; correct its publisher',
+        )
+    rows = encoding.rows(message.height)
+    if not 0 <= len(message.data) - message.step * rows < message.step:
+        raise InvalidFrameError(
+            'data_length',
+            f'the data has {len(message.data)} bytes, but {rows} rows with a step of '
+            f'{message.step} ({size} in {message.encoding}) have {message.step * rows}; '
+            f'correct its publisher',
+        )
+    return encoding
+
+
+def rgb_from_raw_image(
+    message: RawMessage, encoding_named: Callable[[str], Encoding] = find_encoding
+) -> NDArray[np.uint8]:
+    """Return an image message's pixels as H x W x 3 uint8 in the order red, green, blue.
+
+    Of 8-bit colour and of grey it is a view of the message's data, neither contiguous nor
+    writable for certain; nothing is copied. Gray values are repeated; of 16 bits the more
+    significant byte is taken (65535 is 255). An alpha channel is left out.
+
+    Args:
+        message: the image.
+        encoding_named: returns the encoding of a name, or raises InvalidFrameError.
+
+    Raises:
+        InvalidFrameError: the message cannot be read as an image.
+
+    """
+    encoding = check_raw_image(message, encoding_named)
+    rows: NDArray[np.uint8] = np.ndarray(
+        (encoding.rows(message.height), encoding.row_bytes(message.width)),
+        dtype=np.uint8,
+        buffer=message.data,
+        strides=(message.step, 1),
+    )
+    return encoding.to_rgb(rows, message.height, message.width, bool(message.is_bigendian))
+
+
+def check_compressed_image(message: CompressedMessage) -> None:
+    """Check what can be checked before decoding.
+
+    Raises:
+        InvalidFrameError: the message holds a depth image or no data.
+
+    """
+    if 'compressedDepth' in message.format:
+        raise InvalidFrameError(
+            'encoding', f'{message.format!r} is a depth image: choose a topic of colour images'
+        )
+    if len(message.data) == 0:
+        raise InvalidFrameError(
+            'data_length', 'the compressed image has no data; correct its publisher'
+        )
+
+
+def rgb_from_compressed_image(message: CompressedMessage) -> NDArray[np.uint8]:
+    """Decode a JPEG or PNG message to H x W x 3 uint8 in the order red, green, blue.
+
+    The data itself tells which of the two it is and what its channels mean. `format` matters for
+    a Bayer mosaic alone: image_transport compresses it as if it were a grey image
+    ('bayer_rggb8; jpeg compressed '). An orientation in EXIF is not applied: a mask must lie on
+    the pixels that the message holds.
+
+    Raises:
+        InvalidFrameError: the data is no JPEG or PNG image, is damaged or too large.
+
+    """
+    check_compressed_image(message)
+    try:
+        pixels = decode_pixels(message.data.tobytes(), f'the compressed image ({message.format!r})')
+    except HierSegError as error:
+        raise InvalidFrameError('compressed', str(error)) from error
+    if pixels.ndim == 3:
+        return pixels
+    source = message.format.partition(';')[0].strip()
+    # Decoding has left the more significant 8 of 16 bits.
+    mosaic = ENCODINGS.get(source.replace('16', '8')) if source.startswith('bayer_') else None
+    height, width = pixels.shape
+    if mosaic is None or min(height, width) < mosaic.smallest:
+        return gray_to_rgb(pixels, height, width, False)
+    return mosaic.to_rgb(pixels, height, width, False)

@@ -1,0 +1,168 @@
+# Copyright 2026 The hier_seg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""One camera's output topics for one tree, and what is published on them for a frame."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from rclpy.publisher import Publisher
+from rclpy.qos import QoSProfile
+from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import Header
+
+from hier_seg_ros.ros.topics.messages import image_message
+from hier_seg_ros.ros.topics.topics import Topics, latched_qos, output_qos
+from hier_seg_ros.segmenter import SegmentationResult
+from hier_seg_ros.segmenter.outputs import ImageOutput
+
+try:
+    from vision_msgs.msg import LabelInfo, VisionClass
+except ImportError:  # the wheels of ROS 2 that pip installs lack it
+    LabelInfo = None
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a frame is wanted for.
+
+    Attributes:
+        outputs: the images that have a subscriber.
+
+    """
+
+    outputs: tuple[ImageOutput, ...]
+
+    @property
+    def level(self) -> int:
+        """The deepest level that any of the images depends on; 0 where there are none."""
+        return max((output.level for output in self.outputs), default=0)
+
+    @property
+    def confidence(self) -> bool:
+        """Whether any of the images needs the confidence."""
+        return any(output.confidence for output in self.outputs)
+
+
+class CameraOutputs:
+    """The publishers of one camera's outputs."""
+
+    def __init__(
+        self,
+        topics: Topics,
+        camera: str,
+        outputs: tuple[ImageOutput, ...],
+        earlier: 'CameraOutputs | None' = None,
+    ) -> None:
+        """Create the publishers.
+
+        Args:
+            topics: makes the publishers.
+            camera: the camera's name; '' for the only camera, whose topics bear no name.
+            outputs: the images to offer.
+            earlier: outputs for another tree; a topic that is there already is taken from them,
+                so that its subscribers notice nothing.
+
+        Raises:
+            HierSegError: a publisher cannot be created; those of `earlier` are left as they are.
+
+        """
+        self._topics = topics
+        self._prefix = f'~/{camera}/' if camera else '~/'
+        self._outputs = outputs
+        self._publishers: dict[str, Publisher] = {}
+        there = {} if earlier is None else earlier._publishers
+        try:
+            for topic, message_class, qos in self._offered():
+                self._publishers[topic] = there.get(topic) or topics.publisher(
+                    message_class, f'{self._prefix}{topic}', qos
+                )
+        except BaseException:
+            self.close(keep=earlier)
+            raise
+
+    def _offered(self) -> Iterator[tuple[str, type, QoSProfile]]:
+        for output in self._outputs:
+            yield output.topic, Image, output_qos()
+        for folder in dict.fromkeys(output.folder for output in self._outputs):
+            yield _camera_info(folder), CameraInfo, output_qos()
+        if LabelInfo is not None:
+            for output in self._outputs:
+                if output.names:
+                    yield _label_info(output), LabelInfo, latched_qos()
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """The names of the topics, as they were given to create_publisher."""
+        return tuple(f'{self._prefix}{topic}' for topic in tuple(self._publishers))
+
+    def close(self, keep: 'CameraOutputs | None' = None) -> None:
+        """Let go of the publishers but those that `keep` has too; again, it does nothing."""
+        kept = {} if keep is None else keep._publishers
+        for topic, publisher in self._publishers.items():
+            if topic not in kept:
+                self._topics.node.destroy_publisher(publisher)
+        self._publishers = {}
+
+    def request(self) -> Request:
+        """Return what the subscribers of this moment want of a frame."""
+        return Request(
+            tuple(
+                output
+                for output in self._outputs
+                if self._publishers[output.topic].get_subscription_count() > 0
+            )
+        )
+
+    def publish_images(
+        self,
+        header: Header,
+        request: Request,
+        rgb: np.ndarray,
+        result: SegmentationResult,
+        overlay_alpha: float,
+    ) -> None:
+        """Publish all images that a request asks for.
+
+        Args:
+            header: the input's, which every output carries.
+            request: from `request`, before the frame was segmented.
+            rgb: the input's pixels, H x W x 3 uint8.
+            result: what the segmenter made of them.
+            overlay_alpha: share of the colours in the overlay, 0 to 1.
+
+        """
+        for output in request.outputs:
+            pixels = output.render(rgb, result, overlay_alpha)
+            self._publishers[output.topic].publish(image_message(pixels, output.encoding, header))
+
+    def publish_camera_info(self, camera_info: CameraInfo) -> None:
+        """Publish a CameraInfo beside the images, where somebody subscribes to it."""
+        for folder in dict.fromkeys(output.folder for output in self._outputs):
+            publisher = self._publishers[_camera_info(folder)]
+            if publisher.get_subscription_count() > 0:
+                publisher.publish(camera_info)
+
+    def publish_label_infos(self, min_confidence: float) -> None:
+        """Publish, latched, the ids and names of each label image."""
+        if LabelInfo is None:
+            return
+        stamp = self._topics.node.get_clock().now().to_msg()
+        for output in self._outputs:
+            if output.names:
+                message = LabelInfo()
+                message.header.stamp = stamp
+                message.class_map = [
+                    VisionClass(class_id=class_id, class_name=name)
+                    for class_id, name in output.names
+                ]
+                message.threshold = min_confidence
+                self._publishers[_label_info(output)].publish(message)
+
+
+def _camera_info(folder: str) -> str:
+    return f'{folder}camera_info'
+
+
+def _label_info(output: ImageOutput) -> str:
+    return f'{output.folder}label_info'

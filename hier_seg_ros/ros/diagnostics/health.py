@@ -1,0 +1,414 @@
+# Copyright 2026 The hier_seg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Whether the node and its cameras are well: statuses made of what was counted and measured."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+
+from hier_seg_ros.frames.frame_statistics import Durations, FrameSummary
+
+# Shares of the frames are taken over this many messages.
+REPORTS_KEPT = 10
+# Where more of the frames are replaced by newer ones, the network is too slow for the camera. With
+# max_rate_hz a user says what rate is enough, and frames above it are not counted as replaced.
+FALLING_BEHIND_SHARE = 0.1
+# Where more of the frames are lost, the transport is to blame rather than a hiccup of the camera.
+LOST_SHARE = 0.05
+# With fewer frames there is no share.
+FEWEST_FRAMES = 10
+# Mean age on arrival, in seconds, from which on something on the way holds frames back.
+LATE_SECONDS = 1.0
+# These counts are shown also while they are zero; those of reasons are not.
+ALWAYS_COUNTED = (
+    'received',
+    'published',
+    'replaced',
+    'not_needed',
+    'rate_limited',
+    'backing_off',
+)
+
+OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
+# A level and its line.
+Finding = tuple[bytes, str]
+
+
+@dataclass(frozen=True)
+class CameraReport:
+    """One camera at one moment.
+
+    Attributes:
+        name: '' for the only, unnamed one.
+        topic: the image topic that it subscribes, resolved.
+        enabled: whether ~/enable leaves it on.
+        counts: see FrameCounts.
+        summary: see FrameStatistics.
+        problems: lines of Connections about its topics; that of explain_silence comes first.
+        lost: images that were lost by what the middleware says; see Connections.
+
+    """
+
+    name: str
+    topic: str
+    enabled: bool
+    counts: Mapping[str, int]
+    summary: FrameSummary
+    problems: tuple[str, ...] = ()
+    lost: int = 0
+
+
+@dataclass(frozen=True)
+class NodeReport:
+    """The node at one moment.
+
+    Attributes:
+        state: label of its lifecycle state, such as 'active'.
+        model: name of the loaded model; '' for none.
+        device: where the network runs, such as 'cpu' or 'cuda:0'; '' while none is loaded.
+        error: why it could not be configured, or that memory has run out; '' for none.
+        backing_off: seconds for which frames are still passed over after memory ran out.
+        captures_written: bags written.
+        captures_failed: bags that could not be written.
+        captures_passed_over: times that flagged frames were not captured, because that was done
+            shortly before or still went on.
+        stall_warn_seconds: silence of a camera that is a warning.
+        stall_error_seconds: silence of a camera that is an error.
+        cameras: its cameras.
+        warning: what went wrong without any harm to the work, such as another model that was
+            refused; '' for none.
+
+    """
+
+    state: str
+    model: str
+    device: str
+    error: str
+    backing_off: float
+    captures_written: int
+    captures_failed: int
+    captures_passed_over: int
+    stall_warn_seconds: float
+    stall_error_seconds: float
+    cameras: tuple[CameraReport, ...]
+    warning: str = ''
+
+
+def diagnose(
+    report: NodeReport, earlier: Sequence[NodeReport], node_name: str
+) -> list[DiagnosticStatus]:
+    """Judge a report.
+
+    Args:
+        report: the node now.
+        earlier: the reports of the last `REPORTS_KEPT` messages, oldest first; none at first.
+        node_name: what the names of the statuses begin with.
+
+    Returns:
+        The status of the model and one for each camera. A message has the worst first.
+
+    """
+    return [
+        _model_status(report, earlier, node_name),
+        *(_camera_status(camera, report, earlier, node_name) for camera in report.cameras),
+    ]
+
+
+def _model_status(
+    report: NodeReport, earlier: Sequence[NodeReport], node_name: str
+) -> DiagnosticStatus:
+    findings: list[Finding] = []
+    if report.error or report.backing_off > 0:
+        findings.append((ERROR, report.error or 'out of memory'))
+    if report.warning:
+        findings.append((WARN, report.warning))
+    captures_failed = report.captures_failed - (earlier[-1].captures_failed if earlier else 0)
+    if captures_failed > 0:
+        findings.append((WARN, f'captures that could not be written: {captures_failed}'))
+    summary = f'{report.state}: {report.model} on {report.device}' if report.model else report.state
+    values = {
+        'state': report.state,
+        'model': report.model or 'none',
+        'device': report.device or 'none',
+        'out of memory, next attempt in (s)': f'{report.backing_off:.1f}',
+        'captures written': str(report.captures_written),
+        'captures failed': str(report.captures_failed),
+        'captures of flagged frames passed over': str(report.captures_passed_over),
+    }
+    return _status(f'{node_name}: model', report.device, summary, findings, values)
+
+
+def _camera_status(
+    camera: CameraReport, report: NodeReport, earlier: Sequence[NodeReport], node_name: str
+) -> DiagnosticStatus:
+    new = _new_counts(camera, earlier)
+    recent = _recent_counts(camera, earlier)
+    replaced = _share(recent.counts['replaced'], recent.counts['received'])
+    lost = _share(recent.lost, recent.lost + recent.counts['received'])
+    missing = _share(camera.summary.missing, camera.summary.expected)
+
+    findings: list[Finding] = []
+    if report.state != 'active':
+        summary = report.state
+    elif not camera.enabled:
+        summary = 'disabled by ~/enable'
+    else:
+        summary = _rates(camera.summary, recent)
+        stall = _stall(camera.summary, report)
+        findings += stall
+        # One may also be why nothing comes.
+        findings += [(WARN, problem) for problem in dict.fromkeys(camera.problems)]
+        findings += _troubles(new)
+        if not stall:
+            findings += _pace(recent, replaced)
+            findings += _losses(lost, missing, replaced)
+            findings += _times(camera.summary)
+    values = {
+        'topic': camera.topic,
+        'enabled': str(camera.enabled),
+        **_summary_values(camera.summary),
+        **_count_values(camera.counts, new),
+        'replaced, lately (%)': _percent(replaced),
+        'lost, by the middleware': str(camera.lost),
+        'lost, by the middleware, lately (%)': _percent(lost),
+        'lost, by gaps in the header stamps, lately (%)': _percent(missing),
+    }
+    name = f'{node_name}: camera {camera.name}'.rstrip()
+    return _status(name, report.device, summary, findings, values)
+
+
+def _status(
+    name: str,
+    device: str,
+    summary: str,
+    findings: list[Finding],
+    values: Mapping[str, str],
+) -> DiagnosticStatus:
+    worst_first = sorted(findings, key=lambda finding: finding[0], reverse=True)
+    return DiagnosticStatus(
+        level=worst_first[0][0] if worst_first else OK,
+        name=name,
+        message='; '.join(text for _, text in worst_first) or summary,
+        hardware_id=device or 'none',
+        values=key_values(values),
+    )
+
+
+def key_values(values: Mapping[str, str]) -> list[KeyValue]:
+    """Return values by their names as a status has them."""
+    return [KeyValue(key=key, value=value) for key, value in values.items()]
+
+
+@dataclass(frozen=True)
+class _Recent:
+    """What was counted over the last reports.
+
+    Attributes:
+        counts: the increase of each count.
+        first_received: frames that arrived between the first two of these reports.
+        lost: images lost by what the middleware says.
+        complete: whether all `REPORTS_KEPT` reports of before are among them.
+
+    """
+
+    counts: Counter[str]
+    first_received: int
+    lost: int
+    complete: bool
+
+
+def _find(camera: CameraReport, report: NodeReport) -> CameraReport | None:
+    """Return the same camera in an earlier report; None where the node was configured since."""
+    for other in report.cameras:
+        if other.name == camera.name and other.counts.get('received', 0) <= camera.counts.get(
+            'received', 0
+        ):
+            return other
+    return None
+
+
+def _new_counts(camera: CameraReport, earlier: Sequence[NodeReport]) -> Counter[str]:
+    """Return by how much each count has grown since the last message."""
+    previous = _find(camera, earlier[-1]) if earlier else None
+    return Counter(camera.counts) - Counter(previous.counts if previous is not None else {})
+
+
+def _recent_counts(camera: CameraReport, earlier: Sequence[NodeReport]) -> _Recent:
+    """Return what was counted while the camera was at work all the time."""
+    history = [camera]
+    for report in reversed(earlier):
+        then = _find(history[-1], report)
+        if then is None or report.state != 'active' or not then.enabled:
+            break
+        history.append(then)
+    history.reverse()
+    counts = Counter(camera.counts) - Counter(history[0].counts)
+    first_received = 0
+    if len(history) > 1:
+        first_received = history[1].counts.get('received', 0) - history[0].counts.get('received', 0)
+    return _Recent(
+        counts=counts,
+        first_received=first_received,
+        lost=max(0, camera.lost - history[0].lost),
+        complete=len(history) > REPORTS_KEPT,
+    )
+
+
+def _rates(summary: FrameSummary, recent: _Recent) -> str:
+    if not summary.any_frame:
+        return 'waiting for the first frame'
+    if not recent.counts['published'] and recent.counts['not_needed']:
+        return f'{summary.rate_in:.1f} Hz in; nobody subscribes an output'
+    text = f'{summary.rate_in:.1f} Hz in, {summary.rate_out:.1f} Hz out'
+    if summary.latency is not None:
+        text += f', latency {_milliseconds(summary.latency.mean)} ms'
+    return text
+
+
+def _stall(summary: FrameSummary, report: NodeReport) -> list[Finding]:
+    if summary.silence >= report.stall_error_seconds:
+        level = ERROR
+    elif summary.silence >= report.stall_warn_seconds:
+        level = WARN
+    else:
+        return []
+    since = _span(summary.silence)
+    if summary.any_frame:
+        return [(level, f'no frame for {since}')]
+    return [(level, f'no frame has come yet, after {since}')]
+
+
+def _troubles(new: Mapping[str, int]) -> list[Finding]:
+    findings: list[Finding] = []
+    for kind in ('failed', 'rejected', 'flagged'):
+        reasons = {
+            name.partition('/')[2]: number
+            for name, number in sorted(new.items())
+            if name.startswith(f'{kind}/')
+        }
+        if reasons:
+            by_reason = ', '.join(f'{reason} {number}' for reason, number in reasons.items())
+            findings.append((WARN, f'frames {kind}: {by_reason}'))
+    if new.get('backing_off'):
+        findings.append((WARN, f'frames passed over for want of memory: {new["backing_off"]}'))
+    return findings
+
+
+def _pace(recent: _Recent, replaced: float | None) -> list[Finding]:
+    counts = recent.counts
+    tried = counts['received'] - counts['not_needed'] - counts['rate_limited']
+    # One frame may be on its way, hence two. And frames must have come from the beginning: the
+    # first one after a pause has a right to take its time.
+    if (
+        recent.complete
+        and recent.first_received
+        and tried >= 2
+        and not counts['published']
+        and not counts['not_needed']
+    ):
+        return [(ERROR, f'frames come, but none was published for {_span(REPORTS_KEPT)}')]
+    if replaced is not None and replaced > FALLING_BEHIND_SHARE:
+        return [
+            (
+                WARN,
+                f'falling behind: {replaced:.0%} of the frames replaced by newer ones (set '
+                f'max_rate_hz or a smaller input_long_side)',
+            )
+        ]
+    return []
+
+
+def _losses(lost: float | None, missing: float | None, replaced: float | None) -> list[Finding]:
+    if lost is not None and lost > LOST_SHARE:
+        return [(WARN, f'{lost:.0%} of the frames lost in transport (docs/troubleshooting.md)')]
+    # A node that is too busy for its frames does not see all of them: some are overwritten while
+    # they wait to be received, and that is no fault of the transport.
+    falling_behind = replaced is not None and replaced > FALLING_BEHIND_SHARE
+    if missing is not None and missing > LOST_SHARE and not falling_behind:
+        return [
+            (
+                WARN,
+                f'{missing:.0%} of the frames missing by their header stamps: lost in transport '
+                f'or left out by the driver (docs/troubleshooting.md)',
+            )
+        ]
+    return []
+
+
+def _times(summary: FrameSummary) -> list[Finding]:
+    if summary.implausible_latency is not None:
+        return [(WARN, f'header stamps are {_stamps(summary)}, so the latency is unknown')]
+    if summary.latency is not None and summary.processing is not None:
+        age = summary.latency.mean - summary.processing.mean
+        if age > LATE_SECONDS:
+            return [(WARN, f'frames are {_span(age)} old when they arrive')]
+    return []
+
+
+def _stamps(summary: FrameSummary) -> str:
+    """Say how the header stamps lie in relation to the node's clock."""
+    latency = summary.implausible_latency
+    if latency is None:
+        return "by the node's clock"
+    if summary.zero_stamps:
+        return 'zero'
+    if latency < 0:
+        return f"{_span(-latency)} ahead of the node's clock"
+    return f"{_span(latency)} behind the node's clock (a bag? set use_sim_time and play its clock)"
+
+
+def _summary_values(summary: FrameSummary) -> dict[str, str]:
+    return {
+        'rate in (Hz)': f'{summary.rate_in:.1f}',
+        'rate out (Hz)': f'{summary.rate_out:.1f}',
+        **_durations('latency', summary.latency),
+        **_durations('processing', summary.processing),
+        'silence (s)': f'{summary.silence:.1f}',
+        'header stamps': _stamps(summary),
+    }
+
+
+def _durations(what: str, durations: Durations | None) -> dict[str, str]:
+    mean = percentile_95 = maximum = 'unknown'
+    if durations is not None:
+        mean = _milliseconds(durations.mean)
+        percentile_95 = _milliseconds(durations.percentile_95)
+        maximum = _milliseconds(durations.maximum)
+    return {
+        f'{what} mean (ms)': mean,
+        f'{what} 95th percentile (ms)': percentile_95,
+        f'{what} maximum (ms)': maximum,
+    }
+
+
+def _count_values(counts: Mapping[str, int], new: Mapping[str, int]) -> dict[str, str]:
+    values = {}
+    for name in ALWAYS_COUNTED:
+        values[name.replace('_', ' ')] = str(counts.get(name, 0))
+    for name in sorted(set(counts) - set(ALWAYS_COUNTED)):
+        label = name.replace('/', ': ').replace('_', ' ')
+        values[label] = str(counts[name])
+        values[f'{label}, since the last message'] = str(new.get(name, 0))
+    return values
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole >= FEWEST_FRAMES else None
+
+
+def _percent(share: float | None) -> str:
+    return 'unknown' if share is None else f'{100 * share:.0f}'
+
+
+def _milliseconds(seconds: float) -> str:
+    return f'{1000 * seconds:.0f}'
+
+
+def _span(seconds: float) -> str:
+    """Return a duration as one reads it, such as '12 s' or '3.5 h'."""
+    for unit, length in (('days', 86400.0), ('h', 3600.0), ('min', 60.0)):
+        if seconds >= 2 * length:
+            return f'{seconds / length:.1f} {unit}'
+    return f'{seconds:.1f} s' if seconds < 10 else f'{seconds:.0f} s'

@@ -1,0 +1,85 @@
+# Copyright 2026 The hier_seg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""From the parameters to a model that is loaded and warm."""
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import torch
+
+from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.resources import find_model
+from hier_seg_ros.ros.node.parameters import Settings
+from hier_seg_ros.segmenter import DecisionOptions, Segmenter
+
+# Height and width to warm up with where no camera has sent a frame yet. A new size costs a CPU half
+# a frame, but CUDA, which chooses algorithms for it and loads their kernels, many frames.
+USUAL_SHAPES = ((480, 640),)
+USUAL_SHAPES_CUDA = ((480, 640), (720, 1280))
+
+
+def decision_options(settings: Settings) -> DecisionOptions:
+    """Return the part of the settings that says what may be decided."""
+    return DecisionOptions(
+        void_decisions=settings.void_decisions,
+        min_confidence=settings.min_confidence,
+        allowed_classes=settings.allowed_classes,
+        forbidden_classes=settings.forbidden_classes,
+    )
+
+
+def load_model(settings: Settings, shapes: Iterable[tuple[int, int]] = ()) -> Segmenter:
+    """Load the model that the settings name, check the options against it and warm it up.
+
+    Args:
+        settings: which model, on which device, with which options.
+        shapes: height and width of the frames that will come; where there are none, usual ones.
+
+    Raises:
+        HierSegError: the model cannot be read, does not run, or has no such class.
+
+    """
+    # On a thread that ends: what PyTorch keeps for a thread (OpenMP's threads; cuDNN's and
+    # cuBLAS's handles, which the next new thread takes over) shall not stay with the caller's.
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix='model_loading') as thread:
+        return thread.submit(_load, settings, tuple(shapes)).result()
+
+
+def _load(settings: Settings, shapes: tuple[tuple[int, int], ...]) -> Segmenter:
+    try:
+        segmenter = Segmenter.load(
+            find_model(settings.model),
+            device=settings.device,
+            decision_options=decision_options(settings),
+            input_long_side=settings.input_long_side or None,
+        )
+        if not shapes:
+            shapes = USUAL_SHAPES_CUDA if segmenter.device.type == 'cuda' else USUAL_SHAPES
+        warm_up(segmenter, shapes)
+    # What fails inside torch is a RuntimeError, running out of GPU memory included.
+    except (RuntimeError, MemoryError) as error:
+        reason = ' '.join(str(error).split()) or type(error).__name__
+        raise HierSegError(
+            f'model {settings.model} does not run on {settings.device}: {reason}; choose another '
+            f'device or model'
+        ) from error
+    return segmenter
+
+
+def release_cached_memory() -> None:
+    """Give back the GPU memory of models that nobody refers to any more."""
+    if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
+
+
+def warm_up(segmenter: Segmenter, shapes: Iterable[tuple[int, int]]) -> None:
+    """Run the whole network, every classifier of it, on images of these heights and widths."""
+    random = np.random.default_rng(0)
+    for height, width in shapes:
+        image = random.integers(0, 256, (height, width, 3), np.uint8)
+        # The decision alone would leave out the classifiers whose parent is decided nowhere.
+        logits = segmenter.logits(image)
+        for choice in segmenter.decision_rule.choices:
+            logits[choice.name]
+        segmenter.segment([image])

@@ -1,0 +1,417 @@
+# Copyright 2026 The hier_seg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Plays the messages of a bag, by its clock or frame by frame as the answers come."""
+
+import importlib
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from builtin_interfaces.msg import Time
+from rclpy.duration import Duration
+from rclpy.exceptions import NameValidationException
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.serialization import deserialize_message
+from rclpy.topic_endpoint_info import TopicEndpointInfo
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import CompressedImage, Image
+from tqdm import tqdm
+
+from hier_seg_ros.bags.bag_file import BagMessage, BagReader, BagRecording
+from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.images.messages import rgb_from_compressed_image
+from hier_seg_ros.ros.process.stop_request import StopRequest
+from hier_seg_ros.ros.replay.answers import Answers, stamp_of
+from hier_seg_ros.ros.topics.messages import image_message
+
+IMAGE = 'sensor_msgs/msg/Image'
+COMPRESSED_IMAGE = 'sensor_msgs/msg/CompressedImage'
+CLOCK_TOPIC = '/clock'
+
+# Seconds between two looks at what is to happen next; with --clock also the clock's period.
+POLL_SECONDS = 0.025
+# A frame is sent again after this many seconds without an answer, or after this many times the
+# longest answer so far: a best-effort subscriber may have missed it, a slow one has not.
+RESEND_SECONDS = 5.0
+RESEND_FACTOR = 4.0
+ACKNOWLEDGE_TIMEOUT = Duration(seconds=5)
+
+
+@dataclass(frozen=True)
+class PlayOptions:
+    """What is played and how; the fields are the command's options.
+
+    Attributes:
+        topics: topics to play; all where empty.
+        rate: speed as a factor; None is 1, and with lockstep as fast as the answers come.
+        loop: whether to begin again at the end.
+        clock: whether to publish /clock.
+        decompress: whether CompressedImage topics go out as raw images.
+        lockstep: the topic that answers every image; None plays by the clock.
+        image_topic: the topic of these images; None where there is only one.
+        timeout: seconds to wait for the other side and for each answer.
+        record_topics: topics to record; only with lockstep.
+
+    """
+
+    topics: tuple[str, ...] = ()
+    rate: float | None = None
+    loop: bool = False
+    clock: bool = False
+    decompress: bool = False
+    lockstep: str | None = None
+    image_topic: str | None = None
+    timeout: float = 60.0
+    record_topics: tuple[str, ...] = ()
+
+
+@dataclass
+class PlaySummary:
+    """What became of the messages.
+
+    Attributes:
+        played: messages that were published.
+        undecodable: images that --decompress left out.
+        frames: images that were played in lockstep.
+        resent: how often one of them was sent again.
+        unanswered: stamps, seconds and nanoseconds, of those that stayed without an answer.
+
+    """
+
+    played: int = 0
+    undecodable: int = 0
+    frames: int = 0
+    resent: int = 0
+    unanswered: list[tuple[int, int]] = field(default_factory=list)
+
+
+class PlayStoppedError(Exception):
+    """The stop was requested before the end."""
+
+
+@dataclass(frozen=True)
+class _Track:
+    """A topic that is played."""
+
+    publisher: Publisher
+    decompress: bool
+    is_image: bool
+
+
+class BagPlayer:
+    """Plays one bag through one node, whose executor spins on another thread."""
+
+    def __init__(self, node: Node, bag: BagReader, options: PlayOptions, stop: StopRequest) -> None:
+        """Create the publishers.
+
+        Raises:
+            HierSegError: the bag lacks a topic, or has none that can be played.
+
+        """
+        self._node = node
+        self._bag = bag
+        self._options = options
+        self._stop = stop
+        self._summary = PlaySummary()
+        self._slowest_answer = 0.0
+        self._answers = Answers([])
+        # What was played since the last image of lockstep: its CameraInfo, for one.
+        self._companions: list[tuple[Publisher, bytes | Image]] = []
+        self._tracks = self._create_tracks()
+        self._image_topic = self._find_image_topic() if options.lockstep is not None else None
+        self._clock = node.create_publisher(Clock, CLOCK_TOPIC, 10) if options.clock else None
+
+    def play(self, recording: BagRecording | None = None) -> PlaySummary:
+        """Play the bag, once or in a loop.
+
+        Args:
+            recording: where the answers go.
+
+        Raises:
+            PlayStoppedError: the stop was requested before the end; a loop has none, and returns.
+            HierSegError: the bag is damaged, or the other side of lockstep does not appear.
+
+        """
+        if self._options.lockstep is not None:
+            self._prepare_lockstep(self._options.lockstep, recording)
+        try:
+            while True:
+                self._play_once(recording)
+                if not self._options.loop:
+                    break
+        except PlayStoppedError:
+            if not self._options.loop:
+                raise
+        for track in self._tracks.values():
+            track.publisher.wait_for_all_acked(ACKNOWLEDGE_TIMEOUT)
+        return self._summary
+
+    def _create_tracks(self) -> dict[str, _Track]:
+        topics = self._bag.topics
+        wanted = self._options.topics or tuple(topics)
+        for name in wanted:
+            if name not in topics:
+                raise HierSegError(
+                    f'{self._bag.path}: has no topic {name}; it has {", ".join(topics) or "none"}'
+                )
+        tracks = {}
+        for name in wanted:
+            topic = topics[name]
+            if name == CLOCK_TOPIC and self._options.clock:
+                continue
+            message_class = _message_class(topic.type_name)
+            if message_class is None:
+                self._node.get_logger().warning(
+                    f'topic {name} is skipped: its type {topic.type_name} is not installed'
+                )
+                continue
+            target = name
+            decompress = self._options.decompress and topic.type_name == COMPRESSED_IMAGE
+            if decompress:
+                target = name.removesuffix('/compressed')
+                if target == name:
+                    target = f'{name}/raw'
+                if target in topics:
+                    raise HierSegError(
+                        f'{self._bag.path}: --decompress would publish {name} on {target}, which '
+                        f'the bag has too; leave one of them out with --topics'
+                    )
+                message_class = _message_class(IMAGE)
+            tracks[name] = _Track(
+                self._node.create_publisher(message_class, target, _qos(latched=topic.latched)),
+                decompress,
+                topic.type_name in (IMAGE, COMPRESSED_IMAGE),
+            )
+        if not tracks:
+            raise HierSegError(
+                f'{self._bag.path}: has no topic that can be played; it has '
+                f'{", ".join(topics) or "none"}'
+            )
+        return tracks
+
+    def _find_image_topic(self) -> str:
+        """Return the topic whose messages are answered in lockstep."""
+        name = self._options.image_topic
+        images = [name for name, track in self._tracks.items() if track.is_image]
+        if name is not None:
+            if name not in images:
+                raise HierSegError(
+                    f'{self._bag.path}: {name} is no image topic that is played; these are: '
+                    f'{", ".join(images) or "none"}'
+                )
+            return name
+        compressed = [
+            name for name in images if self._bag.topics[name].type_name == COMPRESSED_IMAGE
+        ]
+        for candidates in (compressed, images):
+            if len(candidates) == 1:
+                return candidates[0]
+        if not images:
+            raise HierSegError(
+                f'{self._bag.path}: has no image topic that is played; it has '
+                f'{", ".join(self._bag.topics) or "none"}'
+            )
+        raise HierSegError(
+            f'{self._bag.path}: has several image topics, {", ".join(images)}; name the one that '
+            f'is to be answered with --image-topic'
+        )
+
+    def _prepare_lockstep(self, lockstep: str, recording: BagRecording | None) -> None:
+        """Wait for the other side and subscribe to its answers."""
+        endpoints = {
+            topic: self._publisher_of(topic)
+            for topic in dict.fromkeys((*self._options.record_topics, lockstep))
+        }
+        latched = {
+            topic: endpoint.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL
+            for topic, endpoint in endpoints.items()
+        }
+        answering = [
+            topic
+            for topic, endpoint in endpoints.items()
+            if _begins_with_header(self._required_class(topic, endpoint.topic_type))
+            and not latched[topic]
+        ]
+        if lockstep not in answering:
+            raise HierSegError(
+                f'{lockstep}: its messages have no header or are latched; give --lockstep a topic '
+                f'that carries the stamp of each image'
+            )
+        self._answers = Answers(answering)
+        # The topic of --lockstep last: once it answers, the others have been matched before it.
+        for topic in sorted(endpoints, key=lambda topic: topic == lockstep):
+            type_name = endpoints[topic].topic_type
+            if recording is not None and topic in self._options.record_topics:
+                recording.add_topic(topic, type_name, latched[topic])
+            receive = self._answers.receive if topic in answering else self._answers.receive_latched
+            self._subscribe(topic, type_name, latched[topic], receive)
+        image = self._tracks[self._image_topic or ''].publisher
+        self._wait_until(
+            lambda: image.get_subscription_count() > 0,
+            f'nothing subscribes to {image.topic_name}: start segmenter_node with --ros-args '
+            f'-r image:={image.topic_name}',
+        )
+
+    def _publisher_of(self, topic: str) -> TopicEndpointInfo:
+        """Wait until something publishes a topic, and return what is known of it."""
+        try:
+            publishers = self._wait_until(
+                lambda: self._node.get_publishers_info_by_topic(topic),
+                f'nothing publishes {topic}: start segmenter_node and see whether it is active',
+            )
+        # Which one it is depends on what is wrong with the name.
+        except (NameValidationException, ValueError) as error:
+            raise HierSegError(
+                f'{topic!r}: is no topic name; give one such as /segmenter/overlay'
+            ) from error
+        return publishers[0]
+
+    def _required_class(self, topic: str, type_name: str) -> Any:
+        message_class = _message_class(type_name)
+        if message_class is None:
+            raise HierSegError(
+                f'{topic}: its type {type_name} is not installed; install its package or leave '
+                f'the topic out'
+            )
+        return message_class
+
+    def _subscribe(
+        self, topic: str, type_name: str, latched: bool, receive: Callable[[str, bytes], None]
+    ) -> None:
+        self._node.create_subscription(
+            _message_class(type_name),
+            topic,
+            lambda data: receive(topic, data),
+            _qos(latched=latched),
+            raw=True,
+        )
+
+    def _wait_until(self, condition: Callable[[], Any], complaint: str) -> Any:
+        """Return the condition's value as soon as it is true."""
+        deadline = time.monotonic() + self._options.timeout
+        while not (value := condition()):
+            if time.monotonic() > deadline:
+                raise HierSegError(f'{complaint} (waited {self._options.timeout:g} s)')
+            self._pause(POLL_SECONDS)
+        return value
+
+    def _pause(self, seconds: float) -> None:
+        if self._stop.wait(seconds):
+            raise PlayStoppedError
+
+    def _play_once(self, recording: BagRecording | None) -> None:
+        total = sum(self._bag.topics[name].count for name in self._tracks)
+        started = time.monotonic()
+        first_time: int | None = None
+        with tqdm(total=total, unit='msg', desc=str(self._bag.path), disable=None) as progress:
+            for message in self._bag.messages(list(self._tracks)):
+                if first_time is None:
+                    first_time = message.time
+                self._wait_for_turn(message.time, first_time, started)
+                self._publish(message, recording)
+                progress.update()
+
+    def _wait_for_turn(self, bag_time: int, first_time: int, started: float) -> None:
+        """Wait until the bag's time has come, letting /clock run on meanwhile."""
+        lockstep = self._options.lockstep is not None
+        rate = self._options.rate or (math.inf if lockstep else 1.0)
+        due = started + (bag_time - first_time) * 1e-9 / rate
+        while (remaining := due - time.monotonic()) > 0:
+            self._publish_clock(max(first_time, bag_time - int(remaining * rate * 1e9)))
+            self._pause(min(remaining, POLL_SECONDS))
+        self._pause(0)
+        self._publish_clock(bag_time)
+
+    def _publish_clock(self, nanoseconds: int) -> None:
+        if self._clock is not None:
+            seconds, rest = divmod(nanoseconds, 1_000_000_000)
+            self._clock.publish(Clock(clock=Time(sec=seconds, nanosec=rest)))
+
+    def _publish(self, message: BagMessage, recording: BagRecording | None) -> None:
+        track = self._tracks[message.topic]
+        data: bytes | Image = message.data
+        if track.decompress:
+            try:
+                data = _decompressed(message.data)
+            except HierSegError as error:
+                self._summary.undecodable += 1
+                self._node.get_logger().warning(f'{message.topic} at {message.time}: {error}')
+                return
+        if message.topic == self._image_topic:
+            self._publish_in_lockstep(track, message, data)
+            self._companions.clear()
+            if recording is not None:
+                for topic, answer in self._answers.take():
+                    if topic in self._options.record_topics:
+                        recording.write(topic, message.time, answer)
+        else:
+            track.publisher.publish(data)
+            if self._image_topic is not None:
+                self._companions.append((track.publisher, data))
+        self._summary.played += 1
+
+    def _publish_in_lockstep(self, track: _Track, message: BagMessage, data: bytes | Image) -> None:
+        stamp = stamp_of(message.data)
+        self._summary.frames += 1
+        self._answers.expect(stamp)
+        sent = time.monotonic()
+        deadline = sent + self._options.timeout
+        resend_after = max(RESEND_SECONDS, RESEND_FACTOR * self._slowest_answer)
+        track.publisher.publish(data)
+        resend = sent + resend_after
+        while not self._answers.wait(POLL_SECONDS):
+            self._pause(0)
+            now = time.monotonic()
+            if now > deadline:
+                self._summary.unanswered.append(stamp)
+                self._node.get_logger().warning(
+                    f'the frame with stamp {stamp[0]}.{stamp[1]:09d} was not answered on '
+                    f'{", ".join(self._answers.missing)}'
+                )
+                return
+            if now > resend:
+                self._summary.resent += 1
+                # A subscription that was matched a moment too late missed these as well.
+                for publisher, companion in self._companions:
+                    publisher.publish(companion)
+                track.publisher.publish(data)
+                resend = now + resend_after
+        self._slowest_answer = max(self._slowest_answer, time.monotonic() - sent)
+
+
+def _message_class(type_name: str) -> Any:
+    """Return the class for a type such as sensor_msgs/msg/Image; None where it is not installed."""
+    package, _, name = type_name.partition('/msg/')
+    try:
+        return getattr(importlib.import_module(f'{package}.msg'), name, None)
+    except ImportError:
+        return None
+
+
+def _begins_with_header(message_class: Any) -> bool:
+    return next(iter(message_class.get_fields_and_field_types().values()), '') == 'std_msgs/Header'
+
+
+def _qos(latched: bool) -> QoSProfile:
+    """Return the QoS for publishing and subscribing: reliable, which loses nothing on the way."""
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST,
+        depth=10,
+        reliability=ReliabilityPolicy.RELIABLE,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
+    )
+
+
+def _decompressed(data: bytes) -> Image:
+    """Return the Image message, rgb8, of a serialized CompressedImage.
+
+    Raises:
+        HierSegError: the image is damaged.
+
+    """
+    message = deserialize_message(data, CompressedImage)
+    return image_message(rgb_from_compressed_image(message), 'rgb8', message.header)

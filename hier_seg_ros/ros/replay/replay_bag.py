@@ -1,0 +1,207 @@
+# Copyright 2026 The hier_seg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The command `replay_bag`: publishes a bag by its clock, or frame by frame."""
+
+import argparse
+import math
+import sys
+import threading
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.ros.process.stop_request import StopRequest
+
+if TYPE_CHECKING:
+    from hier_seg_ros.ros.replay.bag_player import PlaySummary
+
+COMMAND = 'replay_bag'
+EXIT_INTERRUPTED = 130
+
+
+class _InterruptedReplayError(Exception):
+    """A signal came before the end; leaves the with block, so that nothing half-recorded stays."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Replay a bag; return the exit code.
+
+    0 when all was played; 1 where something was wrong or frames stayed without an answer; 130
+    where a signal came before the end.
+    """
+    stop = StopRequest()
+    try:
+        return _run(list(sys.argv if arguments is None else [COMMAND, *arguments]), stop)
+    except HierSegError as error:
+        print(f'{COMMAND}: {error}', file=sys.stderr)
+        return 1
+    except _InterruptedReplayError:
+        print(f'{COMMAND}: stopped before the end', file=sys.stderr)
+        return EXIT_INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
+    from hier_seg_ros.ros.process.startup import add_dds_profile_option
+
+    parser = argparse.ArgumentParser(
+        prog=COMMAND,
+        description='Publish the messages of a rosbag2 folder or MCAP file.',
+        epilog='ROS arguments, such as remappings, follow --ros-args.',
+    )
+    parser.add_argument('bag', type=Path, help='rosbag2 folder or .mcap file')
+    parser.add_argument(
+        '--topics',
+        nargs='+',
+        default=[],
+        metavar='TOPIC',
+        help='play these topics only (default: all)',
+    )
+    parser.add_argument(
+        '--rate',
+        type=_positive,
+        metavar='FACTOR',
+        help='speed: 2 is twice as fast as recorded (default: 1; with --lockstep as fast as the '
+        'answers come)',
+    )
+    parser.add_argument('--loop', action='store_true', help='begin again at the end, until Ctrl-C')
+    parser.add_argument(
+        '--clock', action='store_true', help='publish the time of the bag on /clock'
+    )
+    parser.add_argument(
+        '--decompress',
+        action='store_true',
+        help='publish each CompressedImage topic X/compressed as raw rgb8 images on X',
+    )
+    parser.add_argument(
+        '--lockstep',
+        metavar='TOPIC',
+        help='send an image only after the one before came back on TOPIC, with its stamp',
+    )
+    parser.add_argument(
+        '--image-topic',
+        metavar='TOPIC',
+        help='the images that --lockstep waits for (default: the only CompressedImage topic that '
+        'is played, or else the only Image topic)',
+    )
+    parser.add_argument(
+        '--timeout',
+        type=_positive,
+        default=60.0,
+        metavar='SECONDS',
+        help='how long --lockstep waits for the other side to appear, and for each answer '
+        '(default: %(default)g)',
+    )
+    parser.add_argument(
+        '--record',
+        type=Path,
+        metavar='FOLDER',
+        help='record the --record-topics as a bag (with --lockstep)',
+    )
+    parser.add_argument(
+        '--record-topics', nargs='+', default=[], metavar='TOPIC', help='what --record records'
+    )
+    parser.add_argument(
+        '--overwrite', action='store_true', help='let --record replace a bag that exists'
+    )
+    add_dds_profile_option(parser)
+    return parser
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f'must be a positive number, not {text}')
+    return value
+
+
+def _run(arguments: list[str], stop: StopRequest) -> int:
+    # Late, so that a signal during the imports, which take long, ends in no traceback.
+    import rclpy
+    from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+    from rclpy.node import Node
+
+    from hier_seg_ros.bags.bag_file import BagReader, BagRecording
+    from hier_seg_ros.ros.process.dds_profile import use_dds_profile
+    from hier_seg_ros.ros.process.startup import initialize, parse_arguments
+    from hier_seg_ros.ros.replay.bag_player import BagPlayer, PlayOptions, PlayStoppedError
+
+    parser = _parser()
+    options = parse_arguments(parser, arguments)
+    if bool(options.record) != bool(options.record_topics):
+        parser.error('--record and --record-topics belong together')
+    if options.record and not options.lockstep:
+        parser.error('--record needs --lockstep')
+    log_line = use_dds_profile(options.dds_profile)
+    play_options = PlayOptions(
+        topics=tuple(options.topics),
+        rate=options.rate,
+        loop=options.loop,
+        clock=options.clock,
+        decompress=options.decompress,
+        lockstep=options.lockstep,
+        image_topic=options.image_topic,
+        timeout=options.timeout,
+        record_topics=tuple(options.record_topics),
+    )
+
+    with ExitStack() as stack:
+        bag = stack.enter_context(BagReader(options.bag))
+        initialize(arguments)
+        stack.callback(rclpy.try_shutdown)
+        node = Node(COMMAND)
+        stack.callback(node.destroy_node)
+        if log_line is not None:
+            node.get_logger().warning(log_line)
+        player = BagPlayer(node, bag, play_options, stop)
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+
+        def spin() -> None:
+            try:
+                executor.spin()
+            except ExternalShutdownException:
+                pass
+            finally:
+                stop.set()
+
+        thread = threading.Thread(target=spin, name='executor', daemon=True)
+        thread.start()
+        stack.callback(thread.join)
+        stack.callback(executor.shutdown)
+        recording = None
+        if options.record:
+            recording = stack.enter_context(BagRecording(options.record, options.overwrite))
+        try:
+            summary = player.play(recording)
+        except PlayStoppedError as error:
+            if not stop.signalled:
+                raise HierSegError('the ROS executor has ended, see the lines above') from error
+            raise _InterruptedReplayError from error
+    return _report(summary, options)
+
+
+def _report(summary: 'PlaySummary', options: argparse.Namespace) -> int:
+    line = f'{COMMAND}: {summary.played} messages played'
+    if options.lockstep:
+        answered = summary.frames - len(summary.unanswered)
+        line += f', {answered} of {summary.frames} frames answered'
+    if summary.resent:
+        line += f', {summary.resent} times a frame was sent again'
+    print(line)
+    problems = []
+    if summary.unanswered:
+        problems.append(
+            f'{len(summary.unanswered)} of {summary.frames} frames were not answered within '
+            f'{options.timeout:g} s; see whether the node drops them, or raise --timeout'
+        )
+    if summary.undecodable:
+        problems.append(f'{summary.undecodable} images could not be decoded and were left out')
+    if problems:
+        raise HierSegError('; '.join(problems))
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,145 @@
+# Copyright 2026 The hier_seg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Making the node's publishers and subscriptions: QoS, QoS overrides, callback groups."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from rclpy.callback_groups import (
+    CallbackGroup,
+    MutuallyExclusiveCallbackGroup,
+    ReentrantCallbackGroup,
+)
+from rclpy.exceptions import ParameterException
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rclpy.qos import (
+    DurabilityPolicy,
+    HistoryPolicy,
+    QoSProfile,
+    ReliabilityPolicy,
+)
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.subscription import Subscription
+
+from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.ros.topics.connections import Connections
+
+try:
+    from rclpy.event_handler import UnsupportedEventTypeError
+except ImportError:  # its name in Humble
+    from rclpy.qos_event import UnsupportedEventTypeError
+
+
+def sensor_qos(depth: int) -> QoSProfile:
+    """Return the QoS that matches every publisher: best effort, volatile, the newest `depth`."""
+    return _keep_last(depth, ReliabilityPolicy.BEST_EFFORT, DurabilityPolicy.VOLATILE)
+
+
+def output_qos() -> QoSProfile:
+    """Return the QoS of the outputs: reliable, which serves both kinds of subscriber."""
+    return _keep_last(5, ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE)
+
+
+def latched_qos() -> QoSProfile:
+    """Return the QoS of what is published once and kept for late subscribers."""
+    return _keep_last(1, ReliabilityPolicy.RELIABLE, DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+def _keep_last(
+    depth: int, reliability: ReliabilityPolicy, durability: DurabilityPolicy
+) -> QoSProfile:
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST,
+        depth=depth,
+        reliability=reliability,
+        durability=durability,
+    )
+
+
+@dataclass(frozen=True)
+class Topics:
+    """Makes publishers and subscriptions; one from each configure to its cleanup.
+
+    A callback group never forgets what was once in it, so the node's own one would grow with
+    every configure.
+
+    Attributes:
+        node: the node that owns the topics.
+        connections: is told what the middleware says about the topics.
+        event_group: the callbacks of the middleware's events. It is a reentrant one because
+            rclpy never frees a mutually exclusive one of an event whose topic was destroyed
+            between its announcement and its turn.
+
+    """
+
+    node: Node
+    connections: Connections
+    event_group: CallbackGroup = field(default_factory=ReentrantCallbackGroup)
+
+    def publisher(self, message_class: type, topic: str, qos: QoSProfile) -> Publisher:
+        """Create a publisher whose QoS parameters may override.
+
+        Raises:
+            HierSegError: the parameters ask for a QoS that there is not.
+
+        """
+        with _qos_errors(topic):
+            create = partial(
+                self.node.create_publisher,
+                message_class,
+                topic,
+                qos,
+                callback_group=self.event_group,
+                qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+            )
+            return _with_events(create, self.connections.publisher_events(topic))
+
+    def subscription(
+        self, message_class: type, topic: str, qos: QoSProfile, callback: Callable
+    ) -> Subscription:
+        """Create a subscription whose QoS parameters may override.
+
+        Raises:
+            HierSegError: the parameters ask for a QoS that there is not.
+
+        """
+        with _qos_errors(topic):
+            create = partial(
+                self.node.create_subscription,
+                message_class,
+                topic,
+                callback,
+                qos,
+                # A group of its own, because in Humble a message whose subscription is destroyed
+                # between its announcement and its turn blocks the group for ever.
+                callback_group=MutuallyExclusiveCallbackGroup(),
+                qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+            )
+            subscription = _with_events(create, self.connections.subscription_events(topic))
+        for event_handler in subscription.event_handlers:
+            event_handler.callback_group = self.event_group
+        return subscription
+
+
+def _with_events(create: Callable, events: Any) -> Any:
+    """Return what `create` makes, with event callbacks if the middleware has all such events."""
+    try:
+        return create(event_callbacks=events)
+    except UnsupportedEventTypeError:
+        return create()
+
+
+@contextmanager
+def _qos_errors(topic: str) -> Iterator[None]:
+    # What rclpy raises for values of qos_overrides that are of a wrong type, or are no policy.
+    try:
+        yield
+    except (ParameterException, RuntimeError, TypeError, ValueError) as error:
+        reason = ' '.join(str(error).split())
+        raise HierSegError(
+            f'topic {topic}: {reason}; correct its qos_overrides in the parameter file'
+        ) from error

@@ -1,0 +1,42 @@
+# Copyright 2026 The hier_seg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The network that is trained and that runs, and its normalisation.
+
+For `segmenter` and the trainer.
+"""
+
+from hier_seg_ros.segmenter.network.backbone import build_backbone
+from hier_seg_ros.segmenter.network.folding import fold_batch_norm
+from hier_seg_ros.segmenter.network.hierarchical_network import (
+    Features,
+    HierarchicalNetwork,
+    build_network,
+    classifier_sizes,
+    parameter_count,
+)
+from hier_seg_ros.segmenter.network.network_options import (
+    ARCHITECTURES,
+    DEEPLABV3_RESNET50,
+    LIGHT,
+    LIGHT_DETAILED,
+    NETWORKS,
+    PAPER,
+    NetworkOptions,
+)
+
+__all__ = [
+    'ARCHITECTURES',
+    'DEEPLABV3_RESNET50',
+    'LIGHT',
+    'LIGHT_DETAILED',
+    'NETWORKS',
+    'PAPER',
+    'Features',
+    'HierarchicalNetwork',
+    'NetworkOptions',
+    'build_backbone',
+    'build_network',
+    'classifier_sizes',
+    'fold_batch_norm',
+    'parameter_count',
+]

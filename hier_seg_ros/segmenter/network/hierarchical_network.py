@@ -1,0 +1,145 @@
+# Copyright 2026 The hier_seg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The network: a backbone, features shared by all classifiers, one branch a classifier.
+
+The same class is trained and run. Its published shapes differ only in their options:
+
+- the paper's (Meletis & Dubbelman, IV 2018): ResNet-50 at output stride 8, a 1x1 convolution to 256
+  shared channels, a bottleneck block and a learned x2 upsampling a classifier;
+- the light one: EfficientNet-Lite0, whose features at strides 4 to 32 are fused top-down;
+- the light one with details: features at stride 2 correct the logits of each of its branches, so
+  that what is two pixels wide can keep its outline;
+- DeepLabV3 (Chen et al., arXiv 1706.05587) as torchvision has it: ResNet-50 or ResNet-101 at output
+  stride 8, atrous spatial pyramid pooling to 256 channels, a 1x1 convolution a classifier.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from hier_seg_ros.hierarchy import Hierarchy
+from hier_seg_ros.segmenter.network.backbone import build_backbone
+from hier_seg_ros.segmenter.network.branch import Branch
+from hier_seg_ros.segmenter.network.layers import convolution
+from hier_seg_ros.segmenter.network.network_options import NetworkOptions, check_options
+from hier_seg_ros.segmenter.network.normalization import replace_batch_norm
+from hier_seg_ros.segmenter.network.pyramids import AtrousPyramid, FeaturePyramid
+
+
+class Features(NamedTuple):
+    """What all branches share: ``shared`` (N, C, h, w), ``details`` (N, D, 2h, 2w) if any."""
+
+    shared: Tensor
+    details: Tensor | None
+
+
+class HierarchicalNetwork(nn.Module):
+    """Logits of every classifier of a tree.
+
+    Attributes
+    ----------
+    options : the network's shape
+    classifiers : names of the classifiers, in the order of their branches
+    """
+
+    def __init__(self, options: NetworkOptions, classifiers: Mapping[str, int]) -> None:
+        """Build the network with random weights.
+
+        `classifiers` gives each classifier's number of logits, "unlabelled" included. Raises
+        HierSegError if an option is wrong or timm lacks the backbone.
+        """
+        super().__init__()
+        check_options(options)
+        self.options = options
+        self.classifiers = tuple(classifiers)
+        self.backbone, channels = build_backbone(options)
+        self.details = (
+            convolution(channels.pop(0), options.detail_channels, 1)
+            if options.detail_channels
+            else None
+        )
+        self.pyramid = (
+            AtrousPyramid(channels[0], options.shared_channels)
+            if options.architecture == 'deeplabv3'
+            else FeaturePyramid(channels, options.shared_channels, options.image_pooling)
+        )
+        # A module's name may hold no dot, and a class name may: branches go by position.
+        self._position = {name: str(index) for index, name in enumerate(classifiers)}
+        self.branches = nn.ModuleDict(
+            {self._position[name]: Branch(options, logits) for name, logits in classifiers.items()}
+        )
+        replace_batch_norm(self, options.normalization, self.example_input())
+
+    @property
+    def stride(self) -> int:
+        """Pixels of the input for each position of the logits, in either direction."""
+        upsampling = 2 if self.options.learned_upsampling else 1
+        return self.options.fused_strides[0] // upsampling
+
+    @property
+    def size_multiple(self) -> int:
+        """Height and width of the input must be multiples of this."""
+        return 32
+
+    def example_input(self) -> Tensor:
+        """Return a black image (1, 3, H, W), just so large that all its features have an area.
+
+        Only pooled ones have a single position.
+        """
+        edge = 2 * self.size_multiple
+        return torch.zeros(1, 3, edge, edge)
+
+    def features(self, images: Tensor) -> Features:
+        """Return what the branches need of normalised ``images`` (N, 3, H, W)."""
+        height, width = images.shape[-2:]
+        if height % self.size_multiple or width % self.size_multiple:
+            multiple = self.size_multiple
+            raise ValueError(
+                f'the input is {width}x{height}; both must be multiples of {multiple}, for example '
+                f'{-(-width // multiple) * multiple}x{-(-height // multiple) * multiple}'
+            )
+        levels = self.backbone(images)
+        if self.details is None:
+            return Features(self.pyramid(levels), None)
+        finest, *levels = levels
+        return Features(self.pyramid(levels), self.details(finest))
+
+    def logits(self, features: Features, classifier: str) -> Tensor:
+        """Return one classifier's logits (N, classes + 1, H / stride, W / stride)."""
+        return self.branches[self._position[classifier]](*features)
+
+    @torch.no_grad()
+    def add_to_logit(self, classifier: str, index: int, value: float) -> None:
+        """Add `value` to one of a classifier's logits, at every position and for good."""
+        branch = self.branches[self._position[classifier]]
+        assert isinstance(branch, Branch)
+        last = branch.classifier if branch.upsampling is None else branch.upsampling
+        assert last.bias is not None
+        last.bias[index] += value
+
+    def forward(
+        self, images: Tensor, classifiers: Iterable[str] | None = None
+    ) -> dict[str, Tensor]:
+        """Return the logits of `classifiers` (all by default) by classifier name."""
+        features = self.features(images)
+        names = self._position if classifiers is None else classifiers
+        return {name: self.logits(features, name) for name in names}
+
+
+def build_network(options: NetworkOptions, hierarchy: Hierarchy) -> HierarchicalNetwork:
+    """Return an untrained network with one branch for each classifier of `hierarchy`."""
+    return HierarchicalNetwork(options, classifier_sizes(hierarchy))
+
+
+def classifier_sizes(hierarchy: Hierarchy) -> dict[str, int]:
+    """Return each classifier's number of logits: its classes and "unlabelled"."""
+    return {classifier.name: len(classifier.nodes) + 1 for classifier in hierarchy.classifiers}
+
+
+def parameter_count(network: nn.Module) -> int:
+    """Return the number of learned values."""
+    return sum(parameter.numel() for parameter in network.parameters())

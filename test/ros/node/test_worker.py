@@ -1,0 +1,398 @@
+# Copyright 2026 The hier_seg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+pytest.importorskip('rclpy', reason='needs ROS 2 (rclpy)')
+
+from ros_client import DEADLINE, image, street
+from sensor_msgs.msg import Image
+
+from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.frames.back_off import BackOff
+from hier_seg_ros.ros.cameras.camera import Camera, Frame
+from hier_seg_ros.ros.captures.captures import Captures
+from hier_seg_ros.ros.node import worker
+from hier_seg_ros.ros.node.parameters import default_settings
+from hier_seg_ros.ros.node.worker import Processing, SegmentationWorker
+from hier_seg_ros.ros.topics.connections import Connections
+from hier_seg_ros.ros.topics.topics import Topics
+from hier_seg_ros.segmenter import Segmenter
+from hier_seg_ros.segmenter.outputs import image_outputs
+
+
+class RecordingSegmenter:
+    """A real segmenter that notes what it was asked for, and fails when told to."""
+
+    def __init__(self, segmenter):
+        self._segmenter = segmenter
+        self.device = segmenter.device
+        self.calls = []
+        self.failures = []
+        self.entered = threading.Event()
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def segment(self, images, **options):
+        self.calls.append((len(images), options))
+        self.entered.set()
+        assert self.gate.wait(DEADLINE)
+        failure = self.failures.pop(0) if self.failures else None
+        if failure is not None:
+            raise failure
+        return self._segmenter.segment(images, **options)
+
+
+@pytest.fixture(scope='module')
+def segmenter(varied_model):
+    return Segmenter.load(varied_model, device='cpu')
+
+
+@pytest.fixture
+def bench(client, segmenter):
+    """Return a worker with two cameras in this process, and the node they belong to."""
+
+    class Bench:
+        def __init__(self):
+            self.node = client.node
+            self.segmenter = RecordingSegmenter(segmenter)
+            self.processing = Processing(self.segmenter, default_settings())
+            self.captures = Captures(client.node, frames_per_camera=3)
+            self.deaths = []
+            self.now = 0.0
+            topics = Topics(client.node, Connections(client.node))
+            self.cameras = [
+                Camera(
+                    topics,
+                    name,
+                    image_outputs(segmenter.hierarchy, segmenter.supervised),
+                    'raw',
+                    lambda: self.processing.settings.max_rate_hz,
+                    lambda camera, frame: self.worker.put(camera, frame),
+                )
+                for name in ('left', 'right')
+            ]
+            self.worker = SegmentationWorker(
+                self.processing,
+                self.cameras,
+                self.captures,
+                lambda: self.deaths.append(True),
+                BackOff(clock=lambda: self.now),
+            )
+
+        def put(self, camera, message):
+            self.worker.put(self.cameras[camera], Frame(message, received_at=time.monotonic()))
+
+        def subscribe(self, topic):
+            messages = client.collect(f'/test_client/{topic}', Image)
+            camera = self.cameras[0 if topic.startswith('left') else 1]
+            name = topic.split('/', 1)[1]
+            client.wait_for(
+                lambda: any(output.topic == name for output in camera.outputs.request().outputs),
+                topic,
+            )
+            return messages
+
+        def counts(self, what, number, camera=0):
+            client.wait_for(
+                lambda: self.cameras[camera].counts.as_dict().get(what) == number,
+                f'{number} {what}',
+            )
+
+        def close(self):
+            self.worker.close()
+            self.captures.close()
+            for camera in self.cameras:
+                camera.close()
+
+    bench = Bench()
+    yield bench
+    bench.close()
+    assert not bench.deaths
+
+
+def test_without_subscribers_nothing_is_segmented(bench):
+    bench.put(0, image(street()))
+    bench.counts('not_needed', 1)
+    assert bench.segmenter.calls == []
+
+
+@pytest.mark.parametrize(
+    ('topic', 'confidence', 'level'),
+    [
+        ('left/level_1/labels', False, 1),
+        ('left/level_2/labels', False, 2),
+        ('left/overlay', False, 3),
+        ('left/traffic_signs/labels', False, 3),
+        ('left/confidence', True, 3),
+    ],
+)
+def test_only_what_is_subscribed_is_computed(bench, topic, confidence, level):
+    messages = bench.subscribe(topic)
+    bench.put(0, image(street()))
+    bench.counts('published', 1)
+    assert bench.segmenter.calls == [(1, {'confidence': confidence, 'max_level': level})]
+    assert len(messages) <= 1
+
+
+def test_waiting_frames_of_all_cameras_run_as_one_batch_and_the_newest_wins(bench):
+    bench.subscribe('left/level_1/labels')
+    bench.subscribe('right/confidence')
+    bench.segmenter.gate.clear()
+    bench.put(0, image(street()))
+    assert bench.segmenter.entered.wait(DEADLINE)
+    bench.put(0, image(street()))
+    bench.put(0, image(street()))
+    bench.put(1, image(street(32, 40)))
+    bench.segmenter.gate.set()
+    bench.counts('published', 2)
+    bench.counts('published', 1, camera=1)
+    assert [number for number, _ in bench.segmenter.calls] == [1, 2]
+    assert bench.segmenter.calls[-1] == (2, {'confidence': True, 'max_level': 3})
+    assert bench.cameras[0].counts.as_dict()['replaced'] == 1
+
+
+def test_a_failing_segmenter_drops_the_frame_and_goes_on(bench):
+    bench.subscribe('left/level_1/labels')
+    bench.segmenter.failures = [HierSegError('no'), RuntimeError('CUDA error: illegal access')]
+    bench.put(0, image(street()))
+    bench.counts('failed/segmenter', 1)
+    bench.put(0, image(street()))
+    bench.counts('failed/runtime', 1)
+    bench.put(0, image(street()))
+    bench.counts('published', 1)
+
+
+@pytest.mark.parametrize(
+    'error',
+    [
+        torch.cuda.OutOfMemoryError('CUDA out of memory'),
+        RuntimeError('[enforce fail] DefaultCPUAllocator: not enough memory'),
+        MemoryError(),
+    ],
+)
+def test_running_out_of_memory_drops_frames_for_a_while_and_recovers(bench, error):
+    bench.subscribe('left/level_1/labels')
+    bench.segmenter.failures = [error, error]
+    bench.put(0, image(street()))
+    bench.counts('failed/out_of_memory', 1)
+    assert 'cpu: out of memory' in bench.worker.out_of_memory
+    assert bench.worker.backing_off == 1.0
+
+    bench.put(0, image(street()))
+    bench.counts('backing_off', 1)
+    assert len(bench.segmenter.calls) == 1
+
+    bench.now = 1.0
+    bench.put(0, image(street()))
+    bench.counts('failed/out_of_memory', 2)
+    assert bench.worker.backing_off == 2.0
+
+    bench.now = 3.0
+    bench.put(0, image(street()))
+    bench.counts('published', 1)
+    assert bench.worker.out_of_memory == ''
+    assert bench.worker.backing_off == 0.0
+
+
+def test_another_model_is_tried_at_once_after_memory_has_run_out(bench):
+    bench.subscribe('left/level_1/labels')
+    bench.segmenter.failures = [MemoryError()]
+    bench.put(0, image(street()))
+    bench.counts('failed/out_of_memory', 1)
+    bench.worker.forget_failures()
+    assert bench.worker.out_of_memory == ''
+    bench.put(0, image(street()))
+    bench.counts('published', 1)
+
+
+@pytest.mark.parametrize('step', ['decoding', 'judging', 'publishing'])
+def test_memory_may_run_out_anywhere_on_the_way(bench, monkeypatch, step):
+    bench.subscribe('left/level_1/labels')
+
+    def fail(*arguments):
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        if step == 'decoding':
+            patch.setattr(worker, 'rgb_of', fail)
+        elif step == 'judging':
+            patch.setattr(worker, 'check_result', fail)
+        else:
+            patch.setattr(bench.cameras[0], 'publish', fail)
+        bench.put(0, image(street()))
+        bench.counts('failed/out_of_memory', 1)
+    assert bench.worker.backing_off == 1.0
+    bench.now = 1.0
+    bench.put(0, image(street()))
+    bench.counts('published', 1)
+
+
+def test_a_batch_that_memory_does_not_suffice_for_runs_image_by_image(bench):
+    bench.subscribe('left/level_1/labels')
+    bench.subscribe('right/level_1/labels')
+    bench.segmenter.gate.clear()
+    bench.put(0, image(street()))
+    assert bench.segmenter.entered.wait(DEADLINE)
+    bench.put(0, image(street()))
+    bench.put(1, image(street()))
+    bench.segmenter.failures = [None, torch.cuda.OutOfMemoryError('CUDA out of memory')]
+    bench.segmenter.gate.set()
+    bench.counts('published', 2)
+    bench.counts('published', 1, camera=1)
+    assert [number for number, _ in bench.segmenter.calls] == [1, 2, 1, 1]
+    assert bench.worker.out_of_memory == ''
+    assert bench.worker.backing_off == 0.0
+
+
+def test_a_frame_that_makes_no_sense_is_published_all_the_same_and_counted(bench):
+    bench.subscribe('left/level_1/labels')
+    bench.processing.settings = replace(bench.processing.settings, max_class_share=0.0)
+    bench.put(0, image(street()))
+    bench.counts('flagged/class_share', 1)
+    bench.counts('published', 1)
+
+
+def test_flagged_frames_that_follow_a_capture_at_once_are_passed_over_and_counted(bench, tmp_path):
+    bench.subscribe('left/level_1/labels')
+    bench.processing.settings = replace(
+        bench.processing.settings,
+        max_class_share=0.0,
+        capture_flagged=True,
+        capture_directory=str(tmp_path),
+    )
+    for number in (1, 2, 3):
+        bench.put(0, image(street()))
+        bench.counts('flagged/class_share', number)
+    bench.worker.close()
+    assert bench.captures.passed_over == 2
+
+
+def test_frames_of_all_cameras_are_kept_whether_they_were_needed_or_not(bench, tmp_path):
+    bench.subscribe('left/level_1/labels')
+    for number in (1, 2):
+        bench.put(0, image(street()))
+        bench.counts('published', number)
+    bench.put(1, image(street()))
+    bench.counts('not_needed', 1, camera=1)
+    without_result = []
+
+    def complete(frame):
+        without_result.append(frame.camera)
+        return frame
+
+    path = bench.captures.write(str(tmp_path), complete)
+    assert path.parent == tmp_path
+    assert without_result == ['right']
+    assert bench.captures.written == 1
+
+
+def test_a_bad_frame_of_one_camera_does_not_hold_up_the_other(bench):
+    bench.subscribe('left/level_1/labels')
+    bench.subscribe('right/level_1/labels')
+    bench.segmenter.gate.clear()
+    bench.put(0, image(street()))
+    assert bench.segmenter.entered.wait(DEADLINE)
+    bad = image(street())
+    bad.step = 1
+    bench.put(0, image(street()))
+    bench.put(1, bad)
+    bench.segmenter.gate.set()
+    bench.counts('published', 2)
+    bench.counts('rejected/step', 1, camera=1)
+    assert [number for number, _ in bench.segmenter.calls] == [1, 1]
+
+
+def test_a_camera_takes_only_so_many_frames(bench):
+    camera = bench.cameras[0]
+    bench.processing.settings = replace(bench.processing.settings, max_rate_hz=0.001)
+    for _ in range(3):
+        camera._receive(image(street()))
+    assert camera.counts.as_dict()['rate_limited'] == 2
+    # The limit is each camera's own.
+    bench.cameras[1]._receive(image(street()))
+    assert 'rate_limited' not in bench.cameras[1].counts.as_dict()
+
+
+def test_close_waits_for_the_frame_under_way(bench):
+    bench.subscribe('left/level_1/labels')
+    bench.segmenter.gate.clear()
+    bench.put(0, image(street()))
+    assert bench.segmenter.entered.wait(DEADLINE)
+    bench.put(0, image(street()))
+    thread = threading.Thread(target=bench.worker.close)
+    thread.start()
+    while not bench.worker._frames.closed:
+        assert thread.is_alive()
+    bench.segmenter.gate.set()
+    thread.join(DEADLINE)
+    assert not thread.is_alive()
+    # The frame that waited is let go, and counted.
+    assert bench.cameras[0].counts.as_dict() == {'published': 1, 'stopped': 1}
+    assert len(bench.segmenter.calls) == 1
+
+
+def test_without_frames_there_is_nothing_to_capture(bench, tmp_path):
+    with pytest.raises(HierSegError) as caught:
+        bench.captures.write(str(tmp_path), lambda frame: frame)
+    assert '\n' not in str(caught.value)
+    assert bench.captures.failed == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_change_waits_for_the_frame_and_comes_before_the_next(bench):
+    bench.subscribe('left/level_1/labels')
+    bench.segmenter.gate.clear()
+    bench.put(0, image(street()))
+    assert bench.segmenter.entered.wait(DEADLINE)
+    bench.put(0, image(street()))
+    calls_before_change = []
+
+    def change():
+        with bench.processing.lock:
+            calls_before_change.append(len(bench.segmenter.calls))
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    # The change waits from here on; the worker has a frame to go on with.
+    while not bench.processing.lock.waiting:
+        assert thread.is_alive()
+    bench.segmenter.gate.set()
+    thread.join(DEADLINE)
+    bench.counts('published', 2)
+    assert calls_before_change == [1]
+
+
+def test_settings_are_read_between_frames(bench, client):
+    messages = bench.subscribe('left/overlay')
+    bench.processing.settings = replace(bench.processing.settings, overlay_alpha=0.0)
+    pixels = street()
+    bench.put(0, image(pixels))
+    client.wait_for(lambda: messages, 'an overlay')
+    assert np.array_equal(np.array(messages[0].data, np.uint8), pixels.ravel())
+
+
+@pytest.mark.filterwarnings('ignore::pytest.PytestUnhandledThreadExceptionWarning')
+def test_a_bug_is_not_kept_quiet(bench):
+    bench.subscribe('left/level_1/labels')
+    bench.segmenter.failures = [KeyError('a bug')]
+    bench.put(0, image(street()))
+    bench.worker._thread.join(DEADLINE)
+    assert bench.deaths == [True]
+    bench.deaths.clear()
+
+
+def test_close_may_come_twice_and_later_frames_are_dropped(bench):
+    bench.worker.close()
+    bench.worker.close()
+    bench.put(0, image(street()))
+    assert bench.segmenter.calls == []
+    assert bench.cameras[0].counts.as_dict() == {'stopped': 1}
