@@ -36,11 +36,11 @@ from torchvision.transforms import v2
 
 from hier_seg_ros.hierarchy import UNLABELLED
 from hier_seg_ros.segmenter.network import build_network
+from hier_seg_trainer.batches.training_data import TrainingData, open_training_data
 from hier_seg_trainer.configuration import Experiment, parse
-from hier_seg_trainer.run import start_run
-from hier_seg_trainer.training import build_loss, read_batches
-from hier_seg_trainer.training_data import TrainingData, open_training_data
-from hier_seg_trainer.training_step import TrainingStep, train_iteration
+from hier_seg_trainer.runs.run import start_run
+from hier_seg_trainer.training.train import build_loss, read_batches
+from hier_seg_trainer.training.training_step import TrainingStep, train_iteration
 
 MEAN = (0.485, 0.456, 0.406)
 DEVIATION = (0.229, 0.224, 0.225)

@@ -25,7 +25,7 @@ from hier_seg_trainer.augmentation import (
     replace_signs,
     sign_places,
 )
-from hier_seg_trainer.datasets.gtsrb import Gtsrb
+from hier_seg_trainer.datasets.formats.gtsrb import Gtsrb
 from hier_seg_trainer.datasets.samples import Box, StreetSample
 
 # Colours of the signs by node id: a circle, a diamond and an octagon.

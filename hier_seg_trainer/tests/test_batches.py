@@ -22,8 +22,8 @@ from hier_seg_trainer.augmentation import (
     cells,
     sign_places,
 )
-from hier_seg_trainer.batches import Batch, MixedBatches, Stream
-from hier_seg_trainer.datasets.gtsrb import Gtsrb
+from hier_seg_trainer.batches.mixed_batches import Batch, MixedBatches, Stream
+from hier_seg_trainer.datasets.formats.gtsrb import Gtsrb
 from hier_seg_trainer.datasets.opening import open_dataset
 from hier_seg_trainer.datasets.samples import Box, StreetDataset, StreetSample, Supervision
 

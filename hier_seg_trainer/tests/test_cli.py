@@ -24,17 +24,18 @@ from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.segmenter.model_folder import read_model_folder
 from hier_seg_ros.segmenter.network import NetworkOptions, build_network
 from hier_seg_ros.segmenter.segmenter import Segmenter
-from hier_seg_trainer import configuration, export, validation
-from hier_seg_trainer.batch_statistics import renew_statistics
-from hier_seg_trainer.batches import MixedBatches
-from hier_seg_trainer.checkpoint import BEST, CHECKPOINT, read_checkpoint
+from hier_seg_trainer import configuration
+from hier_seg_trainer.batches.mixed_batches import MixedBatches
+from hier_seg_trainer.batches.training_data import open_training_data
 from hier_seg_trainer.cli import main
 from hier_seg_trainer.commands import train as train_command
 from hier_seg_trainer.configuration import load_experiment
 from hier_seg_trainer.datasets.opening import open_dataset
 from hier_seg_trainer.evaluation import EvaluationOptions, evaluate_dataset, summary
-from hier_seg_trainer.export import evaluate_and_export
-from hier_seg_trainer.training_data import open_training_data
+from hier_seg_trainer.export.export import evaluate_and_export, export
+from hier_seg_trainer.runs.checkpoint import BEST, CHECKPOINT, read_checkpoint
+from hier_seg_trainer.training import validation
+from hier_seg_trainer.training.batch_statistics import renew_statistics
 
 SUPERVISED = {'Sky', 'Building', 'Driveable', 'Rider', 'Traffic Sign', 'Traffic Sign (Front)'}
 

@@ -17,6 +17,7 @@ import yaml
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.segmenter.network import LIGHT, PAPER
 from hier_seg_trainer.augmentation import PasteOptions
+from hier_seg_trainer.batches.training_data import load_hierarchy
 from hier_seg_trainer.configuration import (
     DataOptions,
     Experiment,
@@ -25,7 +26,6 @@ from hier_seg_trainer.configuration import (
     parse,
 )
 from hier_seg_trainer.datasets.opening import FORMATS
-from hier_seg_trainer.training_data import load_hierarchy
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CONFIGS = REPOSITORY / 'hier_seg_trainer' / 'configs'

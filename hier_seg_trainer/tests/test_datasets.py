@@ -14,12 +14,12 @@ from PIL import Image
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
-from hier_seg_trainer.datasets.camvid import CamVid
-from hier_seg_trainer.datasets.gtsdb import Gtsdb
-from hier_seg_trainer.datasets.gtsrb import Gtsrb
+from hier_seg_trainer.datasets.formats.camvid import CamVid
+from hier_seg_trainer.datasets.formats.gtsdb import Gtsdb
+from hier_seg_trainer.datasets.formats.gtsrb import Gtsrb
 from hier_seg_trainer.datasets.opening import FORMATS, open_dataset
 from hier_seg_trainer.datasets.samples import open_image, open_instances, open_labels
-from hier_seg_trainer.shapes import draw_outline
+from hier_seg_trainer.datasets.shapes import draw_outline
 
 MakeData = Callable[..., Path]
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
-from hier_seg_trainer.datasets.cityscapes import (
+from hier_seg_trainer.datasets.formats.cityscapes import (
     Cityscapes,
     CityscapesCoarse,
     MiniCity,

@@ -14,8 +14,8 @@ from PIL import Image
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
-from hier_seg_trainer.datasets.box_lists import BoxTable, CocoBoxes
-from hier_seg_trainer.datasets.label_folder import LabelFolder
+from hier_seg_trainer.datasets.formats.box_lists import BoxTable, CocoBoxes
+from hier_seg_trainer.datasets.formats.label_folder import LabelFolder
 
 SIZE = (24, 16)
 

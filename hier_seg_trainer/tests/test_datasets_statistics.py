@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
-from hier_seg_trainer.datasets.camvid import CamVid
-from hier_seg_trainer.datasets.gtsdb import Gtsdb
+from hier_seg_trainer.datasets.formats.camvid import CamVid
+from hier_seg_trainer.datasets.formats.gtsdb import Gtsdb
 from hier_seg_trainer.datasets.statistics import count_pixels
 
 

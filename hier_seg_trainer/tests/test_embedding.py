@@ -29,7 +29,7 @@ from hier_seg_ros.segmenter.network import NetworkOptions, build_network
 from hier_seg_ros.segmenter.segmenter import Segmenter
 from hier_seg_trainer.commands import embed as command
 from hier_seg_trainer.datasets.opening import open_dataset
-from hier_seg_trainer.embedding import (
+from hier_seg_trainer.inspection.embedding import (
     COLUMNS,
     MAX_POINTS,
     THUMBNAIL_EDGE,

@@ -15,8 +15,8 @@ from PIL import Image
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
 from hier_seg_ros.segmenter.segmenter import SegmentationResult
-from hier_seg_trainer.datasets.camvid import CamVid
-from hier_seg_trainer.datasets.gtsdb import Gtsdb
+from hier_seg_trainer.datasets.formats.camvid import CamVid
+from hier_seg_trainer.datasets.formats.gtsdb import Gtsdb
 from hier_seg_trainer.datasets.samples import Box, StreetDataset, StreetSample
 from hier_seg_trainer.evaluation import EvaluationOptions, class_lines, evaluate_dataset, summary
 from hier_seg_trainer.evaluation.dataset_evaluation import draw_signs

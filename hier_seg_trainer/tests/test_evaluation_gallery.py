@@ -16,9 +16,9 @@ from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
 from hier_seg_ros.scoring.label_scores import confusion_matrix
 from hier_seg_ros.segmenter.segmenter import SegmentationResult
-from hier_seg_trainer.datasets.camvid import CamVid
-from hier_seg_trainer.datasets.gtsdb import Gtsdb
-from hier_seg_trainer.datasets.gtsrb import Gtsrb
+from hier_seg_trainer.datasets.formats.camvid import CamVid
+from hier_seg_trainer.datasets.formats.gtsdb import Gtsdb
+from hier_seg_trainer.datasets.formats.gtsrb import Gtsrb
 from hier_seg_trainer.datasets.samples import StreetDataset
 from hier_seg_trainer.evaluation import evaluate_dataset
 from hier_seg_trainer.evaluation.dataset_evaluation import draw_signs

@@ -26,11 +26,11 @@ from hier_seg_ros.segmenter.logits import Logits
 from hier_seg_ros.segmenter.model_folder import InputOptions, ModelDescription
 from hier_seg_ros.segmenter.network import NetworkOptions, build_network
 from hier_seg_ros.segmenter.segmenter import Segmenter
-from hier_seg_trainer.datasets.camvid import CamVid
+from hier_seg_trainer.datasets.formats.camvid import CamVid
 from hier_seg_trainer.evaluation import evaluate_dataset, summary
-from hier_seg_trainer.evaluation.inference import averaged_logits, make_decider, window_corners
-from hier_seg_trainer.evaluation.mirroring import join_mirrors
-from hier_seg_trainer.evaluation.options import EvaluationOptions
+from hier_seg_trainer.evaluation.deciding.looks import averaged_logits, make_decider, window_corners
+from hier_seg_trainer.evaluation.deciding.mirroring import join_mirrors
+from hier_seg_trainer.evaluation.evaluation_options import EvaluationOptions
 
 Picture = NDArray[np.uint8]
 

@@ -28,14 +28,14 @@ from hier_seg_ros.segmenter.model_folder import (
 from hier_seg_ros.segmenter.network import NetworkOptions, build_network
 from hier_seg_ros.segmenter.segmenter import SegmentationResult, Segmenter
 from hier_seg_trainer.commands import evaluate as command
-from hier_seg_trainer.datasets.camvid import CamVid
-from hier_seg_trainer.datasets.cityscapes import Cityscapes
+from hier_seg_trainer.datasets.formats.camvid import CamVid
+from hier_seg_trainer.datasets.formats.cityscapes import Cityscapes
 from hier_seg_trainer.datasets.mapping import LabelMapping, bundled_mapping
 from hier_seg_trainer.evaluation import EvaluationOptions, evaluate_dataset, summary
-from hier_seg_trainer.evaluation.cityscapes import load_labels
+from hier_seg_trainer.evaluation.benchmarks.cityscapes import load_labels
 from hier_seg_trainer.evaluation.confusion_files import NamedConfusion
 from hier_seg_trainer.evaluation.dataset_scores import DatasetScores
-from hier_seg_trainer.evaluation.predictions import label_values
+from hier_seg_trainer.evaluation.prediction_files import label_values
 from hier_seg_trainer.evaluation.results import write_results
 
 Labels = NDArray[np.uint8]

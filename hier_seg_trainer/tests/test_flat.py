@@ -14,8 +14,8 @@ import torch
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import ROOT, UNLABELLED, Hierarchy
 from hier_seg_ros.segmenter.interpolation import Grid, upsample
-from hier_seg_trainer.batches import Batch
-from hier_seg_trainer.flat import flat_hierarchy
+from hier_seg_trainer.batches.mixed_batches import Batch
+from hier_seg_trainer.datasets.flat import flat_hierarchy
 from hier_seg_trainer.loss import HierarchicalLoss, LossOptions, build_targets, supervised_nodes
 
 

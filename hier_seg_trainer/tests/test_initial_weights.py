@@ -31,7 +31,7 @@ from hier_seg_ros.segmenter.network import (
     build_network,
 )
 from hier_seg_trainer.datasets.samples import open_image
-from hier_seg_trainer.initial_weights import (
+from hier_seg_trainer.runs.initial_weights import (
     PACKAGES,
     average_with_models,
     load_imagenet_weights,

@@ -31,7 +31,7 @@ from hier_seg_trainer.inspection.counts import (
     median_frequency,
     supervision_gaps,
 )
-from hier_seg_trainer.inspection.files import diagnose, unpaired_files
+from hier_seg_trainer.inspection.file_checks import diagnose, unpaired_files
 from hier_seg_trainer.inspection.measure import measure
 from hier_seg_trainer.inspection.page import (
     LISTED,

@@ -18,8 +18,8 @@ from PIL import Image
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_trainer.commands import inspect as command
-from hier_seg_trainer.datasets import gtsdb
 from hier_seg_trainer.datasets.faults import FaultKind
+from hier_seg_trainer.datasets.formats import gtsdb
 from hier_seg_trainer.datasets.mapping import LabelMapping, bundled_mapping
 from hier_seg_trainer.datasets.opening import FORMATS, open_dataset
 from hier_seg_trainer.inspection.page import NUMBERS, PAGE

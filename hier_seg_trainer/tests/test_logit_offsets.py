@@ -16,11 +16,11 @@ from training_runs import CPU
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.segmenter.network import LIGHT_DETAILED, NetworkOptions, build_network
+from hier_seg_trainer.batches.training_data import open_training_data
 from hier_seg_trainer.configuration import Experiment
-from hier_seg_trainer.logit_offsets import LogitOffset, add_logit_offsets
-from hier_seg_trainer.training import train
-from hier_seg_trainer.training_data import open_training_data
-from hier_seg_trainer.validation import build_segmenter
+from hier_seg_trainer.export.logit_offsets import LogitOffset, add_logit_offsets
+from hier_seg_trainer.training.train import train
+from hier_seg_trainer.training.validation import build_segmenter
 
 Make = Callable[..., tuple[Path, Experiment]]
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import UNLABELLED, Classifier, Hierarchy, Node
 from hier_seg_ros.segmenter.interpolation import Grid
-from hier_seg_trainer.batches import Batch
+from hier_seg_trainer.batches.mixed_batches import Batch
 from hier_seg_trainer.loss import (
     BOX_PIXELS,
     IGNORED,

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
 from hier_seg_ros.segmenter.interpolation import Grid
-from hier_seg_trainer.batches import Batch
+from hier_seg_trainer.batches.mixed_batches import Batch
 from hier_seg_trainer.loss import (
     HierarchicalLoss,
     LossOptions,

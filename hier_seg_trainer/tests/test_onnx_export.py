@@ -19,8 +19,8 @@ from hier_seg_ros.segmenter.decision_options import DecisionOptions
 from hier_seg_ros.segmenter.model_folder import InputOptions, ModelDescription, write_model_folder
 from hier_seg_ros.segmenter.network import NetworkOptions, build_network
 from hier_seg_trainer.cli import main
+from hier_seg_trainer.export.onnx_export import OLDEST_TORCH, export_onnx
 from hier_seg_trainer.loss import supervised_nodes
-from hier_seg_trainer.onnx_export import OLDEST_TORCH, export_onnx
 
 onnxruntime = pytest.importorskip('onnxruntime', reason='onnxruntime is not installed')
 needs_exporter = pytest.mark.skipif(

@@ -16,7 +16,7 @@ from torch import nn
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.segmenter.network import HierarchicalNetwork, NetworkOptions
-from hier_seg_trainer.optimization import (
+from hier_seg_trainer.training.optimization import (
     OPTIMIZERS,
     SCHEDULES,
     AdaBound,

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from hier_seg_trainer.datasets.samples import Box
-from hier_seg_trainer.shapes import OUTLINES, draw_outline, outline_mask
+from hier_seg_trainer.datasets.shapes import OUTLINES, draw_outline, outline_mask
 
 # Measured on the masks of the paper's authors (octagon: a quarter of the side cut off).
 SHARES = {

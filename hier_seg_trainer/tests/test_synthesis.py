@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
 from hier_seg_ros.hierarchy import Hierarchy
-from hier_seg_trainer.shapes import OUTLINES
+from hier_seg_trainer.datasets.shapes import OUTLINES
 from hier_seg_trainer.synthesis import schedule
-from hier_seg_trainer.synthesis.canvas import Camera, Canvas, Light, Texture
-from hier_seg_trainer.synthesis.labels import cityscapes_labels, vistas_labels
+from hier_seg_trainer.synthesis.layouts.labels import cityscapes_labels, vistas_labels
 from hier_seg_trainer.synthesis.scene import draw_scene
 from hier_seg_trainer.synthesis.schedule import schedule_image
-from hier_seg_trainer.synthesis.signs import load_signs, render_sign
 from hier_seg_trainer.synthesis.styles import load_style
+from hier_seg_trainer.synthesis.things.canvas import Camera, Canvas, Light, Texture
+from hier_seg_trainer.synthesis.things.sign_faces import load_signs, render_sign
 
 LIGHT = Light((1.0, 1.0, 1.0), (255, 255, 255), 1e9)
 

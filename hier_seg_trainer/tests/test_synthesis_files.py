@@ -18,11 +18,11 @@ from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_trainer import cli
 from hier_seg_trainer.datasets.opening import open_dataset
 from hier_seg_trainer.datasets.statistics import count_pixels
-from hier_seg_trainer.synthesis import writing
+from hier_seg_trainer.synthesis.layouts import writing
+from hier_seg_trainer.synthesis.layouts.writing import SynthesisOptions, synthesize
 from hier_seg_trainer.synthesis.scene import draw_scene
-from hier_seg_trainer.synthesis.signs import load_signs, render_sign
 from hier_seg_trainer.synthesis.styles import load_style
-from hier_seg_trainer.synthesis.writing import SynthesisOptions, synthesize
+from hier_seg_trainer.synthesis.things.sign_faces import load_signs, render_sign
 
 IMAGES, VALIDATION = 12, 2
 # Signs come two to an image, and every sixth image has none: all 43 are there after 26 images.

@@ -20,15 +20,15 @@ from training_runs import CPU, Trainer, assert_same, logged_losses, read_log
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
 from hier_seg_ros.segmenter.network import NetworkOptions
-from hier_seg_trainer import training, validation
-from hier_seg_trainer.checkpoint import BEST, CHECKPOINT, read_checkpoint
+from hier_seg_trainer.batches.training_data import load_hierarchy, open_training_data
 from hier_seg_trainer.configuration import Experiment
 from hier_seg_trainer.datasets.mapping import FOLDER
 from hier_seg_trainer.evaluation import evaluate_dataset, summary
-from hier_seg_trainer.run import Run, load_checkpoint, start_run
-from hier_seg_trainer.training import train
-from hier_seg_trainer.training_data import load_hierarchy, open_training_data
-from hier_seg_trainer.validation import is_finished
+from hier_seg_trainer.runs.checkpoint import BEST, CHECKPOINT, read_checkpoint
+from hier_seg_trainer.runs.run import Run, load_checkpoint, start_run
+from hier_seg_trainer.training import train as training
+from hier_seg_trainer.training.train import train, validation
+from hier_seg_trainer.training.validation import is_finished
 
 Make = Callable[..., tuple[Path, Experiment]]
 

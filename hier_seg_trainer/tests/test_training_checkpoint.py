@@ -17,11 +17,11 @@ from training_runs import CPU, Trainer, assert_same
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.segmenter.network import NetworkOptions
-from hier_seg_trainer.checkpoint import BEST, CHECKPOINT, finished_checkpoint, read_checkpoint
+from hier_seg_trainer.batches.training_data import TrainingData, open_training_data
 from hier_seg_trainer.configuration import Experiment
-from hier_seg_trainer.run import Run, load_checkpoint, save_best, save_checkpoint, start_run
-from hier_seg_trainer.run_folder import record_run
-from hier_seg_trainer.training_data import TrainingData, open_training_data
+from hier_seg_trainer.runs.checkpoint import BEST, CHECKPOINT, finished_checkpoint, read_checkpoint
+from hier_seg_trainer.runs.run import Run, load_checkpoint, save_best, save_checkpoint, start_run
+from hier_seg_trainer.runs.run_folder import record_run
 
 Make = Callable[..., tuple[Path, Experiment]]
 

@@ -21,13 +21,13 @@ from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.segmenter.drawing import overlay
 from hier_seg_ros.segmenter.network import NetworkOptions
-from hier_seg_trainer import training, validation
+from hier_seg_trainer.batches.training_data import open_training_data
 from hier_seg_trainer.configuration import Experiment, as_plain
 from hier_seg_trainer.evaluation import summary
-from hier_seg_trainer.optimization import learning_rate_factor
-from hier_seg_trainer.training import train
-from hier_seg_trainer.training_data import open_training_data
-from hier_seg_trainer.training_log import TrainingLog, draw_prediction
+from hier_seg_trainer.training import train as training
+from hier_seg_trainer.training.optimization import learning_rate_factor
+from hier_seg_trainer.training.train import train, validation
+from hier_seg_trainer.training.training_log import TrainingLog, draw_prediction
 
 Make = Callable[..., tuple[Path, Experiment]]
 

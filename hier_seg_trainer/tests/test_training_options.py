@@ -20,7 +20,7 @@ from training_runs import CPU, Trainer
 from hier_seg_ros.segmenter.model_folder import ModelDescription, write_model_folder
 from hier_seg_ros.segmenter.network import NETWORKS, NetworkOptions
 from hier_seg_trainer.configuration import Experiment, load_experiment
-from hier_seg_trainer.teachers import load_teacher
+from hier_seg_trainer.training.teachers import load_teacher
 
 ITERATIONS = 20
 TINY = NetworkOptions('test_efficientnet', {}, (8, 16), 8, 4, True, True)

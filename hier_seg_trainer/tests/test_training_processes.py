@@ -21,11 +21,11 @@ import pytest
 import yaml
 from training_runs import CPU, logged_losses
 
-from hier_seg_trainer.checkpoint import CHECKPOINT, read_checkpoint
 from hier_seg_trainer.configuration import Experiment, load_experiment
-from hier_seg_trainer.run_folder import record_run
-from hier_seg_trainer.training import train
-from hier_seg_trainer.validation import is_finished
+from hier_seg_trainer.runs.checkpoint import CHECKPOINT, read_checkpoint
+from hier_seg_trainer.runs.run_folder import record_run
+from hier_seg_trainer.training.train import train
+from hier_seg_trainer.training.validation import is_finished
 
 # A process of its own has the networks that the package has: the light one on a tiny backbone.
 SETTINGS: dict[str, Any] = {

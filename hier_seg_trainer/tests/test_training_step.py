@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from training_runs import CPU, Trainer, assert_same, make_batch, whole_state
 
 from hier_seg_ros.segmenter.network import NetworkOptions
+from hier_seg_trainer.batches.training_data import open_training_data
 from hier_seg_trainer.configuration import Experiment
-from hier_seg_trainer.run import start_run
-from hier_seg_trainer.training_data import open_training_data
-from hier_seg_trainer.training_step import drop_empty_gradients
+from hier_seg_trainer.runs.run import start_run
+from hier_seg_trainer.training.training_step import drop_empty_gradients
 
 Make = Callable[..., tuple[Path, Experiment]]
 

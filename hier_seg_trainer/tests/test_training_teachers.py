@@ -20,7 +20,7 @@ from hier_seg_ros.segmenter.interpolation import Grid
 from hier_seg_ros.segmenter.model_folder import ModelDescription, write_model_folder
 from hier_seg_ros.segmenter.network import NetworkOptions
 from hier_seg_trainer.configuration import Experiment
-from hier_seg_trainer.teachers import load_teacher, self_training_labels
+from hier_seg_trainer.training.teachers import load_teacher, self_training_labels
 
 Make = Callable[..., tuple[Path, Experiment]]
 

@@ -13,13 +13,13 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import Tensor
 
 from hier_seg_ros.hierarchy import UNLABELLED
-from hier_seg_trainer.batches import Batch, MixedBatches
+from hier_seg_trainer.batches.mixed_batches import Batch, MixedBatches
+from hier_seg_trainer.batches.training_data import TrainingData, open_training_data
 from hier_seg_trainer.configuration import Experiment
-from hier_seg_trainer.run import Run, start_run
-from hier_seg_trainer.teachers import Teacher
-from hier_seg_trainer.training import build_loss, count_classes
-from hier_seg_trainer.training_data import TrainingData, open_training_data
-from hier_seg_trainer.training_step import TrainingStep, train_iteration
+from hier_seg_trainer.runs.run import Run, start_run
+from hier_seg_trainer.training.teachers import Teacher
+from hier_seg_trainer.training.train import build_loss, count_classes
+from hier_seg_trainer.training.training_step import TrainingStep, train_iteration
 
 CPU = torch.device('cpu')
 

@@ -21,10 +21,9 @@ from hier_seg_ros.segmenter.network import NETWORKS, NetworkOptions
 from hier_seg_ros.segmenter.network.normalization import NORMALIZATIONS
 from hier_seg_trainer.augmentation import AugmentationOptions, PasteOptions
 from hier_seg_trainer.datasets.opening import FORMATS
-from hier_seg_trainer.logit_offsets import LogitOffset
+from hier_seg_trainer.export.logit_offsets import LogitOffset
 from hier_seg_trainer.loss import LossOptions
-from hier_seg_trainer.optimization import OptimizerOptions, ScheduleOptions
-from hier_seg_trainer.ranges import (
+from hier_seg_trainer.options.intervals import (
     ANY,
     BELOW_1,
     FROM_0,
@@ -35,6 +34,7 @@ from hier_seg_trainer.ranges import (
     check_choice,
     check_number,
 )
+from hier_seg_trainer.training.optimization import OptimizerOptions, ScheduleOptions
 
 SYNCHRONISED = 'sync_batch'
 T = TypeVar('T')

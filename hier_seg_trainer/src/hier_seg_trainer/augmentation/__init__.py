@@ -7,17 +7,17 @@ Every function takes a crop and gives another; none changes what it is given. Th
 (``crops``), mix with other crops (``mixing``), and change the colours last (``color``).
 """
 
+from hier_seg_trainer.augmentation.augmentation_options import (
+    AugmentationOptions,
+    CropOptions,
+    PasteOptions,
+)
 from hier_seg_trainer.augmentation.color import random_colors
 from hier_seg_trainer.augmentation.crops import Crop, Example, draw, draw_boxes
 from hier_seg_trainer.augmentation.erasing import cutout, random_erasing
 from hier_seg_trainer.augmentation.geometry import random_crop, random_flip, scale_range
 from hier_seg_trainer.augmentation.grid import cells, image_grid
 from hier_seg_trainer.augmentation.mixing import cut_mix, mix_up, ricap
-from hier_seg_trainer.augmentation.options import (
-    AugmentationOptions,
-    CropOptions,
-    PasteOptions,
-)
 from hier_seg_trainer.augmentation.pasting import (
     copy_blobs,
     paste_signs,

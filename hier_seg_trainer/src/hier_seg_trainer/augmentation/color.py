@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 from torchvision.transforms import AutoAugment, AutoAugmentPolicy
 
-from hier_seg_trainer.augmentation.options import LARGEST_MAGNITUDE, AugmentationOptions
+from hier_seg_trainer.augmentation.augmentation_options import (
+    LARGEST_MAGNITUDE,
+    AugmentationOptions,
+)
 
 # ITU-R BT.601, as Pillow's grey images have it.
 _LUMA = np.array([0.299, 0.587, 0.114])

@@ -14,7 +14,7 @@ from PIL import Image
 
 from hier_seg_ros.hierarchy import UNLABELLED
 from hier_seg_trainer.datasets.samples import Box
-from hier_seg_trainer.shapes import draw_outline
+from hier_seg_trainer.datasets.shapes import draw_outline
 
 # What surrounds an image that is smaller than its crop.
 PADDING_COLOR = (127, 127, 127)

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from hier_seg_ros.hierarchy import UNLABELLED
+from hier_seg_trainer.augmentation.augmentation_options import CropOptions
 from hier_seg_trainer.augmentation.crops import PADDING_COLOR, Crop, split_boxes
-from hier_seg_trainer.augmentation.options import CropOptions
 from hier_seg_trainer.datasets.samples import Box, StreetSample
-from hier_seg_trainer.shapes import OUTLINES
+from hier_seg_trainer.datasets.shapes import OUTLINES
 
 
 def random_crop(

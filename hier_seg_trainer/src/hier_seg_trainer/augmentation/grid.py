@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from hier_seg_trainer.augmentation.augmentation_options import CropOptions
 from hier_seg_trainer.augmentation.crops import PADDING_COLOR, Crop, Region
 from hier_seg_trainer.augmentation.geometry import random_flip, rotate
-from hier_seg_trainer.augmentation.options import CropOptions
 from hier_seg_trainer.datasets.samples import Box, StreetSample
 
 # Wide enough for most crops of single signs at their own size, small enough for a crop to hold

@@ -13,11 +13,11 @@ from PIL import Image
 from scipy import ndimage
 
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
+from hier_seg_trainer.augmentation.augmentation_options import PasteOptions
 from hier_seg_trainer.augmentation.crops import Crop
-from hier_seg_trainer.augmentation.options import PasteOptions
-from hier_seg_trainer.datasets.gtsrb import Gtsrb
+from hier_seg_trainer.datasets.formats.gtsrb import Gtsrb
 from hier_seg_trainer.datasets.samples import Box, StreetSample
-from hier_seg_trainer.shapes import outline_mask
+from hier_seg_trainer.datasets.shapes import outline_mask
 
 # A sign that is smaller than this, in pixels, shows nothing that tells it from another.
 _SMALLEST_SIGN = 8

@@ -11,7 +11,7 @@ from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.resources import find_model
 from hier_seg_trainer.commands.arguments import add_device, count
 from hier_seg_trainer.datasets.opening import FORMATS, open_dataset
-from hier_seg_trainer.embedding import (
+from hier_seg_trainer.inspection.embedding import (
     EmbeddingModel,
     check_points,
     choose_pixels,

@@ -15,11 +15,16 @@ from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.resources import find_model
 from hier_seg_ros.segmenter.segmenter import Segmenter
+from hier_seg_trainer.batches.training_data import load_hierarchy
 from hier_seg_trainer.commands.arguments import add_device
+from hier_seg_trainer.datasets.formats.unlabelled import (
+    UNLABELLED,
+    UnlabelledImages,
+    open_unlabelled,
+)
 from hier_seg_trainer.datasets.mapping import LabelMapping
 from hier_seg_trainer.datasets.opening import FORMATS, open_dataset
 from hier_seg_trainer.datasets.samples import StreetDataset
-from hier_seg_trainer.datasets.unlabelled import UNLABELLED, UnlabelledImages, open_unlabelled
 from hier_seg_trainer.evaluation import (
     EvaluationOptions,
     class_lines,
@@ -27,13 +32,12 @@ from hier_seg_trainer.evaluation import (
     summary,
     write_predictions,
 )
-from hier_seg_trainer.evaluation.files import make_folder, replaced
+from hier_seg_trainer.evaluation.deciding.looks import make_decider, mirrored_order
+from hier_seg_trainer.evaluation.deciding.mirroring import mirror_table
 from hier_seg_trainer.evaluation.gallery import PAGE, write_gallery
-from hier_seg_trainer.evaluation.inference import make_decider, mirrored_order
-from hier_seg_trainer.evaluation.mirroring import mirror_table
+from hier_seg_trainer.evaluation.replaced_files import make_folder, replaced
 from hier_seg_trainer.evaluation.results import write_results
 from hier_seg_trainer.evaluation.summary import level_lines, official_lines
-from hier_seg_trainer.training_data import load_hierarchy
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:

@@ -12,9 +12,9 @@ from hier_seg_ros.resources import find_model
 from hier_seg_ros.segmenter.segmenter import resolve_device
 from hier_seg_trainer.commands.arguments import add_device, count
 from hier_seg_trainer.configuration import load_experiment
-from hier_seg_trainer.export import MeanOptions, evaluate_and_export
-from hier_seg_trainer.onnx_export import export_onnx
-from hier_seg_trainer.run_folder import EXPERIMENT_FILE, check_settings
+from hier_seg_trainer.export.export import MeanOptions, evaluate_and_export
+from hier_seg_trainer.export.onnx_export import export_onnx
+from hier_seg_trainer.runs.run_folder import EXPERIMENT_FILE, check_settings
 
 # Keys of the experiment that the weights are not trained with, but changed by when exported.
 APPLIED_LATER = ('logit_offsets',)

@@ -12,12 +12,12 @@ from pathlib import Path
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import Hierarchy
+from hier_seg_trainer.batches.training_data import load_hierarchy
 from hier_seg_trainer.commands.arguments import count
 from hier_seg_trainer.configuration import load_experiment
 from hier_seg_trainer.datasets.opening import FORMATS
 from hier_seg_trainer.inspection.page import PAGE, summarise, write_inspection
 from hier_seg_trainer.inspection.survey import Source, inspect_datasets
-from hier_seg_trainer.training_data import load_hierarchy
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:

@@ -11,12 +11,12 @@ from pathlib import Path
 import torch
 
 from hier_seg_ros.errors import HierSegError
-from hier_seg_trainer import distributed
 from hier_seg_trainer.commands.arguments import add_device, count
 from hier_seg_trainer.configuration import load_experiment
-from hier_seg_trainer.export import evaluate_and_export
-from hier_seg_trainer.run_folder import MODEL_FOLDER, record_run
-from hier_seg_trainer.training import is_finished, train
+from hier_seg_trainer.export.export import evaluate_and_export
+from hier_seg_trainer.runs import distributed
+from hier_seg_trainer.runs.run_folder import MODEL_FOLDER, record_run
+from hier_seg_trainer.training.train import is_finished, train
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:

@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy, Node
-from hier_seg_trainer.shapes import OUTLINES
+from hier_seg_trainer.datasets.shapes import OUTLINES
 
 FOLDER = Path(__file__).resolve().parent.parent / 'mappings'
 FORMAT = 1

@@ -9,15 +9,15 @@ from pathlib import Path
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import Hierarchy
-from hier_seg_trainer.datasets.box_lists import BoxTable, CocoBoxes
-from hier_seg_trainer.datasets.camvid import CamVid
-from hier_seg_trainer.datasets.cityscapes import Cityscapes, CityscapesCoarse, MiniCity
-from hier_seg_trainer.datasets.gtsdb import Gtsdb, GtsdbCoarse
-from hier_seg_trainer.datasets.gtsrb import Gtsrb
-from hier_seg_trainer.datasets.label_folder import LabelFolder
-from hier_seg_trainer.datasets.polygons import PolygonFolder
+from hier_seg_trainer.datasets.formats.box_lists import BoxTable, CocoBoxes
+from hier_seg_trainer.datasets.formats.camvid import CamVid
+from hier_seg_trainer.datasets.formats.cityscapes import Cityscapes, CityscapesCoarse, MiniCity
+from hier_seg_trainer.datasets.formats.gtsdb import Gtsdb, GtsdbCoarse
+from hier_seg_trainer.datasets.formats.gtsrb import Gtsrb
+from hier_seg_trainer.datasets.formats.label_folder import LabelFolder
+from hier_seg_trainer.datasets.formats.polygons import PolygonFolder
+from hier_seg_trainer.datasets.formats.vistas import Vistas12, Vistas20
 from hier_seg_trainer.datasets.samples import StreetDataset
-from hier_seg_trainer.datasets.vistas import Vistas12, Vistas20
 
 FORMATS: dict[str, Callable[[Path, str, Hierarchy, Path | None, bool], StreetDataset]] = {
     'camvid': CamVid,

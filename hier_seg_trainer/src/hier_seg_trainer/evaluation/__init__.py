@@ -4,9 +4,9 @@
 
 from hier_seg_trainer.evaluation.dataset_evaluation import evaluate_dataset
 from hier_seg_trainer.evaluation.dataset_scores import DatasetScores
-from hier_seg_trainer.evaluation.options import EvaluationOptions
+from hier_seg_trainer.evaluation.evaluation_options import EvaluationOptions
 from hier_seg_trainer.evaluation.summary import class_lines, summary
-from hier_seg_trainer.evaluation.unlabelled import write_predictions
+from hier_seg_trainer.evaluation.unlabelled_images import write_predictions
 
 __all__ = [
     'DatasetScores',

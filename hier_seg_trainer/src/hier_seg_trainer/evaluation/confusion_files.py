@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
-from hier_seg_trainer.evaluation.files import replaced
 from hier_seg_trainer.evaluation.levels import level_classes
+from hier_seg_trainer.evaluation.replaced_files import replaced
 
 OTHER, UNDECIDED, NO_TRUTH = 'other classes', 'undecided', 'no ground truth'
 

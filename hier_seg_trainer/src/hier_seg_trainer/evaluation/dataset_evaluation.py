@@ -24,17 +24,17 @@ from hier_seg_ros.scoring.signs import (
     true_signs,
 )
 from hier_seg_ros.segmenter.segmenter import Segmenter
-from hier_seg_trainer.datasets.labelled_images import LabelledImages
+from hier_seg_trainer.datasets.formats.labelled_images import LabelledImages
 from hier_seg_trainer.datasets.samples import Box, StreetDataset, open_labels
-from hier_seg_trainer.evaluation.cityscapes import CityscapesCounts, load_labels
+from hier_seg_trainer.datasets.shapes import draw_outline
+from hier_seg_trainer.evaluation.benchmarks.cityscapes import CityscapesCounts, load_labels
 from hier_seg_trainer.evaluation.dataset_scores import DatasetScores
+from hier_seg_trainer.evaluation.deciding.looks import make_decider
+from hier_seg_trainer.evaluation.deciding.mirroring import mirror_table
+from hier_seg_trainer.evaluation.evaluation_options import EvaluationOptions
 from hier_seg_trainer.evaluation.frames import FrameScore, score_pixels, score_signs
-from hier_seg_trainer.evaluation.inference import make_decider
 from hier_seg_trainer.evaluation.levels import class_table
-from hier_seg_trainer.evaluation.mirroring import mirror_table
-from hier_seg_trainer.evaluation.options import EvaluationOptions
-from hier_seg_trainer.evaluation.predictions import PredictionFolder, label_values
-from hier_seg_trainer.shapes import draw_outline
+from hier_seg_trainer.evaluation.prediction_files import PredictionFolder, label_values
 
 
 def evaluate_dataset(

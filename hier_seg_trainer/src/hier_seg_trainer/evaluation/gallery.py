@@ -21,9 +21,9 @@ from hier_seg_ros.segmenter.drawing import color_image, overlay
 from hier_seg_trainer.datasets.samples import StreetDataset, StreetSample
 from hier_seg_trainer.evaluation.dataset_evaluation import draw_boxes
 from hier_seg_trainer.evaluation.dataset_scores import DatasetScores
-from hier_seg_trainer.evaluation.files import make_folder, replaced
 from hier_seg_trainer.evaluation.frames import FrameScore, SignFault, worst_frames
 from hier_seg_trainer.evaluation.levels import class_table, deepest_level
+from hier_seg_trainer.evaluation.replaced_files import make_folder, replaced
 
 PAGE = 'index.html'
 PANEL_WIDTH = 640  # pixels of each of a frame's pictures

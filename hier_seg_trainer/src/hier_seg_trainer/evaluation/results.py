@@ -13,7 +13,7 @@ from typing import Any
 from hier_seg_ros.scoring.label_scores import RULES
 from hier_seg_trainer.evaluation.confusion_files import NamedConfusion, write_picture, write_table
 from hier_seg_trainer.evaluation.dataset_scores import DatasetScores
-from hier_seg_trainer.evaluation.files import make_folder, replaced
+from hier_seg_trainer.evaluation.replaced_files import make_folder, replaced
 from hier_seg_trainer.evaluation.summary import (
     class_lines,
     image_accuracies,

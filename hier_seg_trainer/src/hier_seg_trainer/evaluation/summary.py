@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.scoring.label_scores import RULES
-from hier_seg_trainer.evaluation.cityscapes import CityscapesScores
+from hier_seg_trainer.evaluation.benchmarks.cityscapes import CityscapesScores
 from hier_seg_trainer.evaluation.dataset_scores import DatasetScores
 
 

@@ -16,7 +16,7 @@ from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
 from hier_seg_trainer.datasets.samples import Box, StreetDataset, StreetSample, open_image
 from hier_seg_trainer.inspection.boxes import box_problems
 from hier_seg_trainer.inspection.duplicates import Fingerprint, fingerprint
-from hier_seg_trainer.inspection.files import diagnose, header_problems
+from hier_seg_trainer.inspection.file_checks import diagnose, header_problems
 from hier_seg_trainer.inspection.problems import Problem
 
 

@@ -23,7 +23,7 @@ from hier_seg_trainer.inspection.duplicates import (
     nearest_duplicates,
     shared_sequences,
 )
-from hier_seg_trainer.inspection.files import unpaired_files, unusual_sizes
+from hier_seg_trainer.inspection.file_checks import unpaired_files, unusual_sizes
 from hier_seg_trainer.inspection.measure import ImageMeasures, Measured
 from hier_seg_trainer.inspection.problems import Problem
 

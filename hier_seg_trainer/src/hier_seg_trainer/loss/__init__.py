@@ -3,7 +3,7 @@
 """The hierarchical loss: one a classifier, from pixels, boxes, image labels and teachers."""
 
 from hier_seg_trainer.loss.hierarchical import HierarchicalLoss
-from hier_seg_trainer.loss.options import (
+from hier_seg_trainer.loss.loss_options import (
     BOX_PIXELS,
     IMAGE_LABELS,
     PIXEL_LOSSES,

@@ -10,14 +10,13 @@ import torch
 from torch import Tensor
 
 from hier_seg_ros.segmenter.interpolation import Grid
-from hier_seg_trainer.batches import Batch
-from hier_seg_trainer.distributed import process_count
+from hier_seg_trainer.batches.mixed_batches import Batch
 from hier_seg_trainer.loss import pixel_losses
 from hier_seg_trainer.loss.batch_logits import BatchLogits, Samples
 from hier_seg_trainer.loss.distillation import Distillation
 from hier_seg_trainer.loss.label_map import LabelMap
+from hier_seg_trainer.loss.loss_options import LossOptions
 from hier_seg_trainer.loss.means import Mean, add_means, no_mean
-from hier_seg_trainer.loss.options import LossOptions
 from hier_seg_trainer.loss.supervision import (
     box_pixels,
     image_label_samples,
@@ -25,6 +24,7 @@ from hier_seg_trainer.loss.supervision import (
     labelled_pixels,
 )
 from hier_seg_trainer.loss.targets import IGNORED, Target, path_to
+from hier_seg_trainer.runs.distributed import process_count
 
 # A batch without a sign still needs some pixels that say "no sign".
 _MINIMUM_NEGATIVES = 1000

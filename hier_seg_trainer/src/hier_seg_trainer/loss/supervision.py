@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from hier_seg_trainer.batches import Batch
+from hier_seg_trainer.batches.mixed_batches import Batch
 from hier_seg_trainer.loss.batch_logits import BatchLogits, Samples
 from hier_seg_trainer.loss.label_map import LabelMap
-from hier_seg_trainer.loss.options import LossOptions
+from hier_seg_trainer.loss.loss_options import LossOptions
 from hier_seg_trainer.loss.targets import IGNORED, Target
 
 # The classifiers above one, top-down, each with the position of the class that leads down to it.

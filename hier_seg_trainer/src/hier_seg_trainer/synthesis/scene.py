@@ -14,8 +14,18 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
-from hier_seg_trainer.synthesis import furniture, ground, living, plants, surroundings, vehicles
-from hier_seg_trainer.synthesis.canvas import (
+from hier_seg_trainer.synthesis.photograph import photograph
+from hier_seg_trainer.synthesis.schedule import COUNTRY, Schedule, schedule_image
+from hier_seg_trainer.synthesis.styles import Style
+from hier_seg_trainer.synthesis.things import (
+    furniture,
+    ground,
+    living,
+    plants,
+    surroundings,
+    vehicles,
+)
+from hier_seg_trainer.synthesis.things.canvas import (
     PLAIN,
     ROUGH,
     Camera,
@@ -23,12 +33,9 @@ from hier_seg_trainer.synthesis.canvas import (
     Light,
     Shape,
 )
-from hier_seg_trainer.synthesis.colors import choose
-from hier_seg_trainer.synthesis.photograph import photograph
-from hier_seg_trainer.synthesis.schedule import COUNTRY, Schedule, schedule_image
-from hier_seg_trainer.synthesis.signs import Sign, load_signs
-from hier_seg_trainer.synthesis.street import CURB_HEIGHT, Band, Street
-from hier_seg_trainer.synthesis.styles import Style
+from hier_seg_trainer.synthesis.things.colors import choose
+from hier_seg_trainer.synthesis.things.sign_faces import Sign, load_signs
+from hier_seg_trainer.synthesis.things.street import CURB_HEIGHT, Band, Street
 
 # A scene that hides something scheduled is drawn anew, at most so many times.
 ATTEMPTS = 12

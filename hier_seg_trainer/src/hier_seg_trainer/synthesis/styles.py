@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from hier_seg_trainer.synthesis.canvas import Color
+from hier_seg_trainer.synthesis.things.canvas import Color
 
 Range = tuple[float, float]
 

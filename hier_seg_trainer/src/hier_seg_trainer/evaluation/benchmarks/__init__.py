@@ -1,0 +1,6 @@
+# Copyright 2026 The hier_seg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The rules of published benchmarks.
+
+For `evaluation`.
+"""

@@ -1,0 +1,177 @@
+# Copyright 2026 The hier_seg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Faces of traffic signs as vector pictures, from ``signs.yaml``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from PIL import Image, ImageDraw
+
+from hier_seg_ros.hierarchy import Hierarchy, Node
+from hier_seg_trainer.datasets.mapping import FOLDER, LabelMapping
+from hier_seg_trainer.datasets.shapes import OUTLINES
+
+Point = tuple[float, float]
+Color = tuple[int, int, int]
+
+# Width of a letter's strokes and the gap to the next, as shares of its height.
+_STROKE = 0.17
+_GLYPH_WIDTH = 0.6
+_GLYPH_GAP = 0.25
+# Signs are drawn this many pixels wide or more and then reduced, so that edges are smooth.
+_DRAWN_WIDTH = 256
+
+
+@dataclass(frozen=True)
+class Sign:
+    """A sign's face.
+
+    ``node`` is what it shows, ``outline`` a key of ``shapes.OUTLINES``, ``width`` its width over
+    its height and ``elements`` what is drawn, in order (see ``signs.yaml``).
+    """
+
+    node: Node
+    outline: str
+    width: float
+    elements: tuple[dict[str, Any], ...]
+    mirrored: bool = False
+
+    def corners(self) -> tuple[Point, ...]:
+        """Return the outline as a polygon in the unit square."""
+        corners = OUTLINES[self.outline]
+        return corners if corners is not None else _circle(0.5, 0.5, 0.5, 0.5)
+
+
+@cache
+def sign_content() -> dict[str, Any]:
+    """Return the content of ``signs.yaml``."""
+    text = Path(__file__).with_name('signs.yaml').read_text(encoding='utf-8')
+    content: dict[str, Any] = yaml.safe_load(text)
+    return content
+
+
+@cache
+def load_signs(hierarchy: Hierarchy) -> tuple[dict[int, Sign], tuple[Sign, ...]]:
+    """Return the signs of GTSDB by their class id there, and signs that are none of these."""
+    content = sign_content()
+    mapping = LabelMapping.load(FOLDER / 'gtsdb.yaml', hierarchy)
+    classes = {}
+    parents = set()
+    for entry in mapping.classes:
+        face = content['signs'][entry.node.readable_name]
+        mirrored = 'mirror_of' in face
+        if mirrored:
+            face = content['signs'][face['mirror_of']]
+        assert entry.value is not None and entry.shape is not None  # the file gives all of them
+        elements = (*content['boards'].get(face.get('board'), ()), *face['face'])
+        classes[entry.value] = Sign(entry.node, entry.shape, 1.0, elements, mirrored)
+        parents.add(entry.node.parent)
+    (parent,) = parents
+    assert parent is not None
+    others = tuple(
+        Sign(hierarchy.node(parent), face['outline'], face.get('width', 1.0), tuple(face['face']))
+        for face in content['other_signs'].values()
+    )
+    return classes, others
+
+
+def render_sign(sign: Sign, width: int, height: int) -> Image.Image:
+    """Return the face as an RGBA image of `width` x `height` pixels, clear outside the outline."""
+    factor = max(2, math.ceil(_DRAWN_WIDTH / max(width, height)))
+    size = (width * factor, height * factor)
+    image = Image.new('RGB', size)
+    draw = ImageDraw.Draw(image)
+    for element in sign.elements:
+        _draw_element(draw, element, size, lambda x, y: (x, y), 1.0, None)
+    mask = Image.new('L', size)
+    corners = [(x * size[0], y * size[1]) for x, y in sign.corners()]
+    ImageDraw.Draw(mask).polygon(corners, fill=255)
+    image.putalpha(mask)
+    if sign.mirrored:
+        image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    return image.reduce(factor)
+
+
+def _draw_element(
+    draw: ImageDraw.ImageDraw,
+    element: dict[str, Any],
+    size: tuple[int, int],
+    place: Callable[[float, float], Point],
+    scale: float,
+    inherited: str | None,
+) -> None:
+    """Draw one element; `place` and `scale` take its coordinates to the unit square."""
+    content = sign_content()
+    name = element.get('color', inherited)
+    color: Color = tuple(content['colors'][name])
+
+    def pixels(points: tuple[Point, ...]) -> list[Point]:
+        placed = (place(x, y) for x, y in points)
+        return [(x * size[0], y * size[1]) for x, y in placed]
+
+    def line(points: tuple[Point, ...], width: float) -> None:
+        drawn = max(1, round(width * scale * min(size)))
+        draw.line(pixels(points), fill=color, width=drawn, joint='curve')
+
+    if 'circle' in element:
+        x, y, radius = element['circle']
+        draw.polygon(pixels(_circle(x, y, radius, radius)), fill=color)
+    elif 'ellipse' in element:
+        draw.polygon(pixels(_circle(*element['ellipse'])), fill=color)
+    elif 'ring' in element:
+        x, y, radius = element['ring']
+        ring = _circle(x, y, radius, radius)
+        line((*ring, ring[0], ring[1]), element['width'])
+    elif 'polygon' in element:
+        draw.polygon(pixels(_pairs(element['polygon'])), fill=color)
+    elif 'line' in element:
+        line(_pairs(element['line']), element['width'])
+    elif 'inset' in element:
+        margin = element['margin']
+        corners = OUTLINES[element['inset']] or _circle(0.5, 0.5, 0.5, 0.5)
+        inner = tuple(
+            (margin + x * (1 - 2 * margin), margin + y * (1 - 2 * margin)) for x, y in corners
+        )
+        draw.polygon(pixels(inner), fill=color)
+    elif 'text' in element:
+        for stroke in _text_strokes(element['text'], element['center'], element['height']):
+            line(stroke, _STROKE * element['height'])
+    else:
+        x0, y0 = element['at']
+        factor = element['scale']
+        for part in content['pictures'][element['use']]:
+            _draw_element(
+                draw, part, size, lambda x, y: (x0 + factor * x, y0 + factor * y), factor, name
+            )
+
+
+def _text_strokes(text: str, center: Point, height: float) -> list[tuple[Point, ...]]:
+    """Return the strokes of a text whose middle is `center`."""
+    advance = (_GLYPH_WIDTH + _GLYPH_GAP) * height
+    left = center[0] - (len(text) * advance - _GLYPH_GAP * height) / 2
+    top = center[1] - height / 2
+    strokes = []
+    for index, letter in enumerate(text):
+        x0 = left + index * advance
+        for stroke in sign_content()['glyphs'][letter]:
+            strokes.append(tuple((x0 + x * height, top + y * height) for x, y in _pairs(stroke)))
+    return strokes
+
+
+def _pairs(numbers: list[float]) -> tuple[Point, ...]:
+    return tuple(zip(numbers[0::2], numbers[1::2], strict=True))
+
+
+def _circle(x: float, y: float, half_width: float, half_height: float) -> tuple[Point, ...]:
+    angles = np.linspace(0, 2 * np.pi, 32, endpoint=False)
+    return tuple(
+        (x + half_width * math.cos(angle), y + half_height * math.sin(angle)) for angle in angles
+    )
