@@ -32,7 +32,8 @@ from hier_seg_trainer.commands import train as train_command
 from hier_seg_trainer.configuration import load_experiment
 from hier_seg_trainer.datasets.opening import open_dataset
 from hier_seg_trainer.evaluation import EvaluationOptions, evaluate_dataset, summary
-from hier_seg_trainer.export.export import evaluate_and_export, export
+from hier_seg_trainer.export import export
+from hier_seg_trainer.export.export import evaluate_and_export
 from hier_seg_trainer.runs.checkpoint import BEST, CHECKPOINT, read_checkpoint
 from hier_seg_trainer.training import validation
 from hier_seg_trainer.training.batch_statistics import renew_statistics

@@ -27,7 +27,8 @@ from hier_seg_trainer.evaluation import evaluate_dataset, summary
 from hier_seg_trainer.runs.checkpoint import BEST, CHECKPOINT, read_checkpoint
 from hier_seg_trainer.runs.run import Run, load_checkpoint, start_run
 from hier_seg_trainer.training import train as training
-from hier_seg_trainer.training.train import train, validation
+from hier_seg_trainer.training import validation
+from hier_seg_trainer.training.train import train
 from hier_seg_trainer.training.validation import is_finished
 
 Make = Callable[..., tuple[Path, Experiment]]

@@ -25,8 +25,9 @@ from hier_seg_trainer.batches.training_data import open_training_data
 from hier_seg_trainer.configuration import Experiment, as_plain
 from hier_seg_trainer.evaluation import summary
 from hier_seg_trainer.training import train as training
+from hier_seg_trainer.training import validation
 from hier_seg_trainer.training.optimization import learning_rate_factor
-from hier_seg_trainer.training.train import train, validation
+from hier_seg_trainer.training.train import train
 from hier_seg_trainer.training.training_log import TrainingLog, draw_prediction
 
 Make = Callable[..., tuple[Path, Experiment]]
