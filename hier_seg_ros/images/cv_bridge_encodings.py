@@ -6,6 +6,8 @@ It is imported when a frame first needs it: where it is missing or broken, these
 refused by name, and nothing else changes.
 """
 
+from __future__ import annotations
+
 import importlib.util
 import subprocess
 import sys
@@ -14,7 +16,6 @@ from functools import cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
-from sensor_msgs.msg import Image
 
 from hier_seg_ros.images.encodings import (
     ENCODINGS,
@@ -27,8 +28,10 @@ from hier_seg_ros.images.encodings import (
 def find_encoding(name: str) -> Encoding:
     """Return the encoding of that name, be it of the table or of cv_bridge.
 
-    Raises:
-        InvalidFrameError: neither knows it, or cv_bridge cannot be imported.
+    Raises
+    ------
+    InvalidFrameError
+        Neither knows it, or cv_bridge cannot be imported.
 
     """
     encoding = ENCODINGS.get(name)
@@ -68,6 +71,7 @@ def _cv_bridge(
     of a pixel, and fails on the other byte order with NumPy 2.
     """
     from cv_bridge import CvBridge, CvBridgeError
+    from sensor_msgs.msg import Image
 
     samples = np.ascontiguousarray(rows).reshape(height, -1, sample_bytes)
     if big_endian != (sys.byteorder == 'big'):

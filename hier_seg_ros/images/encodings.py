@@ -156,23 +156,6 @@ ENCODINGS = {
 }
 
 
-def find_encoding(name: str) -> Encoding:
-    """Return the encoding of that name.
-
-    Raises:
-        InvalidFrameError: the table lacks it.
-
-    """
-    encoding = ENCODINGS.get(name)
-    if encoding is None:
-        raise InvalidFrameError(
-            'encoding',
-            f'the encoding {name!r} is not supported: let the camera send one of '
-            f'{", ".join(ENCODINGS)}',
-        )
-    return encoding
-
-
 @cache
 def opencv_fault() -> str:
     """Return why OpenCV cannot be imported, or nothing.

@@ -2,21 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """The pixels of sensor_msgs images, whichever library has read the message."""
 
+from __future__ import annotations
+
 from array import array
-from collections.abc import Callable
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeGuard, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hier_seg_ros.errors import HierSegError
-from hier_seg_ros.images.encodings import (
-    ENCODINGS,
-    Encoding,
-    InvalidFrameError,
-    find_encoding,
-    gray_to_rgb,
-)
+from hier_seg_ros.images.cv_bridge_encodings import find_encoding
+from hier_seg_ros.images.encodings import ENCODINGS, Encoding, InvalidFrameError, gray_to_rgb
 from hier_seg_ros.images.image_files import decode_pixels
 
 Data: TypeAlias = 'array[int] | NDArray[np.uint8]'
@@ -25,6 +21,7 @@ Data: TypeAlias = 'array[int] | NDArray[np.uint8]'
 class RawMessage(Protocol):
     """A sensor_msgs/Image, as rclpy or rosbags have it."""
 
+    header: Any
     height: int
     width: int
     encoding: str
@@ -36,34 +33,71 @@ class RawMessage(Protocol):
 class CompressedMessage(Protocol):
     """A sensor_msgs/CompressedImage, as rclpy or rosbags have it."""
 
+    header: Any
     format: str
     data: Data
 
 
-def check_raw_image(
-    message: RawMessage, encoding_named: Callable[[str], Encoding] = find_encoding
-) -> Encoding:
+def stamp_nanoseconds(header: Any) -> int:
+    """Return the stamp of a std_msgs/Header in nanoseconds."""
+    return int(header.stamp.sec) * 1_000_000_000 + int(header.stamp.nanosec)
+
+
+def check_message(message: RawMessage | CompressedMessage) -> None:
+    """Check what can be checked of an image message without reading a pixel.
+
+    Raises
+    ------
+    InvalidFrameError
+        The message cannot be read as an image.
+
+    """
+    if _is_raw(message):
+        check_raw_image(message)
+    else:
+        check_compressed_image(cast(CompressedMessage, message))
+
+
+def rgb_of(message: RawMessage | CompressedMessage) -> NDArray[np.uint8]:
+    """Return an image message's pixels as H x W x 3 uint8, red, green, blue.
+
+    Raises
+    ------
+    InvalidFrameError
+        The message holds no image that can be read.
+
+    """
+    if _is_raw(message):
+        return rgb_from_raw_image(message)
+    return rgb_from_compressed_image(cast(CompressedMessage, message))
+
+
+def _is_raw(message: RawMessage | CompressedMessage) -> TypeGuard[RawMessage]:
+    return hasattr(message, 'encoding')
+
+
+def check_raw_image(message: RawMessage) -> Encoding:
     """Check size, encoding, byte order, step and data length, reading no pixel.
 
     A driver's buffer may be somewhat longer than its image (V4L2 rounds it up to whole pages, and
     drivers send all of it), so less than one row of further bytes is let go. With more of them,
     height and step do not tell the truth.
 
-    Args:
-        message: the image.
-        encoding_named: returns the encoding of a name, or raises InvalidFrameError.
-
-    Returns:
+    Returns
+    -------
+    Encoding
         The image's encoding.
 
-    Raises:
-        InvalidFrameError: the message cannot be read as an image.
+    Raises
+    ------
+    InvalidFrameError
+        The message cannot be read as an image.
 
     """
     size = f'{message.width} x {message.height}'
     if message.width == 0 or message.height == 0:
         raise InvalidFrameError('size', f'the image has no pixels: {size}; correct its publisher')
-    encoding = encoding_named(message.encoding)
+    encoding = find_encoding(message.encoding)
     if min(message.width, message.height) < encoding.smallest:
         raise InvalidFrameError(
             'size',
@@ -94,24 +128,20 @@ def check_raw_image(
     return encoding
 
 
-def rgb_from_raw_image(
-    message: RawMessage, encoding_named: Callable[[str], Encoding] = find_encoding
-) -> NDArray[np.uint8]:
+def rgb_from_raw_image(message: RawMessage) -> NDArray[np.uint8]:
     """Return an image message's pixels as H x W x 3 uint8 in the order red, green, blue.
 
     Of 8-bit colour and of grey it is a view of the message's data, neither contiguous nor
     writable for certain; nothing is copied. Gray values are repeated; of 16 bits the more
     significant byte is taken (65535 is 255). An alpha channel is left out.
 
-    Args:
-        message: the image.
-        encoding_named: returns the encoding of a name, or raises InvalidFrameError.
-
-    Raises:
-        InvalidFrameError: the message cannot be read as an image.
+    Raises
+    ------
+    InvalidFrameError
+        The message cannot be read as an image.
 
     """
-    encoding = check_raw_image(message, encoding_named)
+    encoding = check_raw_image(message)
     rows: NDArray[np.uint8] = np.ndarray(
         (encoding.rows(message.height), encoding.row_bytes(message.width)),
         dtype=np.uint8,
@@ -124,8 +154,10 @@ def rgb_from_raw_image(
 def check_compressed_image(message: CompressedMessage) -> None:
     """Check what can be checked before decoding.
 
-    Raises:
-        InvalidFrameError: the message holds a depth image or no data.
+    Raises
+    ------
+    InvalidFrameError
+        The message holds a depth image or no data.
 
     """
     if 'compressedDepth' in message.format:
@@ -146,8 +178,10 @@ def rgb_from_compressed_image(message: CompressedMessage) -> NDArray[np.uint8]:
     ('bayer_rggb8; jpeg compressed '). An orientation in EXIF is not applied: a mask must lie on
     the pixels that the message holds.
 
-    Raises:
-        InvalidFrameError: the data is no JPEG or PNG image, is damaged or too large.
+    Raises
+    ------
+    InvalidFrameError
+        The data is no JPEG or PNG image, is damaged or too large.
 
     """
     check_compressed_image(message)

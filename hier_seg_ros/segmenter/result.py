@@ -23,6 +23,7 @@ class SegmentationResult:
     finite : False where any of the logits that were asked for this image was NaN or infinite: the
         pixels concerned stay at the parent (at level 1: 255, confidence 0), and the others are not
         to be trusted either
+    max_level : the deepest level that was asked for; classifiers below it were not
     """
 
     def __init__(
@@ -31,11 +32,13 @@ class SegmentationResult:
         finest: Labels,
         confidence: Labels | None,
         finite: bool = True,
+        max_level: int | None = None,
     ) -> None:
         """Keep the maps; the others are looked up from `finest` when they are asked for."""
         self.hierarchy = hierarchy
         self.finest = finest
         self.finite = finite
+        self.max_level = hierarchy.depth if max_level is None else max_level
         self._confidence = confidence
 
     def level(self, level: int) -> Labels:
@@ -57,6 +60,11 @@ class SegmentationResult:
     def categories(self) -> Labels:
         """Indices into ``hierarchy.categories``."""
         return self.hierarchy.category_of_id.take(self.finest)
+
+    @property
+    def has_confidence(self) -> bool:
+        """Whether the confidence was computed."""
+        return self._confidence is not None
 
     @property
     def confidence(self) -> Labels:

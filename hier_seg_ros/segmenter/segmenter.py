@@ -161,7 +161,9 @@ class Segmenter:
                 scaled = (probability * 255.0).round_().to(torch.uint8).cpu().numpy()
             finest = ids.cpu().numpy()
             # Asked last: the device has finished by then, and nothing waits for it once more.
-            results.append(SegmentationResult(self.hierarchy, finest, scaled, logits.finite))
+            results.append(
+                SegmentationResult(self.hierarchy, finest, scaled, logits.finite, max_level)
+            )
         return results
 
     def logits(self, image: NDArray[np.uint8], *, scale: float = 1.0) -> Logits:

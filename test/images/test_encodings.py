@@ -32,7 +32,7 @@ from sensor_msgs.msg import Image
 
 from hier_seg_ros.images import cv_bridge_encodings as encodings
 from hier_seg_ros.images.encodings import ENCODINGS, InvalidFrameError
-from hier_seg_ros.ros.topics.messages import check_image, rgb_from_image
+from hier_seg_ros.images.messages import check_raw_image, rgb_from_raw_image
 
 SIZES = [(1, 1), (1, 2), (2, 1), (2, 2), (3, 3), (1, 9), (8, 1), (5, 7), (6, 10), (7, 6), (24, 36)]
 
@@ -40,7 +40,7 @@ SIZES = [(1, 1), (1, 2), (2, 1), (2, 2), (3, 3), (1, 9), (8, 1), (5, 7), (6, 10)
 def refusal(message):
     """Return the reason for which a message is refused, without being read."""
     with pytest.raises(InvalidFrameError) as caught:
-        check_image(message)
+        check_raw_image(message)
     assert '\n' not in str(caught.value)
     return caught.value.reason
 
@@ -58,7 +58,7 @@ def test_pixels_are_read(encoding, height, width, padding):
     if encoding in BAYER_NAMES and min(height, width) < 3:
         assert refusal(message) == 'size'
         return
-    pixels = rgb_from_image(message)
+    pixels = rgb_from_raw_image(message)
     assert pixels.shape == rgb.shape
     assert pixels.dtype == np.uint8
     difference = np.abs(pixels.astype(int) - rgb)
@@ -73,7 +73,7 @@ def test_pixels_are_read(encoding, height, width, padding):
 @pytest.mark.parametrize('encoding', VIEWS)
 def test_8_bit_color_and_gray_are_not_copied(encoding, padding):
     message = encoded_image(encoding, source(encoding, 6, 10), padding)
-    pixels = rgb_from_image(message)
+    pixels = rgb_from_raw_image(message)
     assert np.shares_memory(pixels, np.frombuffer(message.data, np.uint8))
 
 
@@ -84,7 +84,7 @@ def test_16_bits_become_8_in_both_byte_orders(encoding, big_endian):
     rows = values.astype('>u2' if big_endian else '<u2').view(np.uint8)
     message = message_of(encoding, rows, *values.shape)
     message.is_bigendian = int(big_endian)
-    pixels = rgb_from_image(message)
+    pixels = rgb_from_raw_image(message)
     assert pixels[0, :, 0].tolist() == [0, 0, 1, 0x12, 0x34, 128, 254, 255, 255]
     assert (pixels == pixels[:, :, :1]).all()
     # Nowhere further than 1 from the nearest of 255 steps, over all values there are.
@@ -92,7 +92,7 @@ def test_16_bits_become_8_in_both_byte_orders(encoding, big_endian):
     rows = every.astype('>u2' if big_endian else '<u2').view(np.uint8)
     message = message_of(encoding, rows, 256, 256)
     message.is_bigendian = int(big_endian)
-    difference = rgb_from_image(message)[:, :, 0] - every.astype(float) * 255 / 65535
+    difference = rgb_from_raw_image(message)[:, :, 0] - every.astype(float) * 255 / 65535
     assert np.abs(difference).max() <= 1
 
 
@@ -103,7 +103,7 @@ def test_the_byte_order_must_make_sense_where_it_matters():
         if '16' in encoding:
             assert refusal(message) == 'byte_order'
         else:
-            assert rgb_from_image(message).shape == (6, 10, 3)
+            assert rgb_from_raw_image(message).shape == (6, 10, 3)
 
 
 @pytest.mark.parametrize('pattern', ['rggb', 'bggr', 'gbrg', 'grbg'])
@@ -113,7 +113,7 @@ def test_the_bayer_pattern_is_the_one_from_the_top_left_pixel_on(pattern):
         rgb = np.zeros((8, 10, 3), np.uint8)
         rgb[:, :, color] = 200
         message = message_of(f'bayer_{pattern}8', mosaic(rgb, pattern), 8, 10)
-        np.testing.assert_array_equal(rgb_from_image(message), rgb)
+        np.testing.assert_array_equal(rgb_from_raw_image(message), rgb)
 
 
 def yuv_planes():
@@ -141,7 +141,7 @@ def test_yuv_is_bt_601_in_limited_range(encoding):
         rows[:, first_luma::2] = luma
         rows[:, first_chroma::4] = blue_chroma[:, ::2]
         rows[:, first_chroma + 2 :: 4] = red_chroma[:, ::2]
-    pixels = rgb_from_image(message_of(encoding, rows, 64, 64)).astype(int)
+    pixels = rgb_from_raw_image(message_of(encoding, rows, 64, 64)).astype(int)
     assert np.abs(pixels - rgb_of(luma, blue_chroma, red_chroma)).max() <= 1
     # White, black, and the red, green and blue of the standard's table.
     expected = [(255,) * 3, (0,) * 3, (255, 0, 0), (0, 255, 0), (0, 0, 255)]
@@ -163,7 +163,7 @@ def test_yuv_420_has_a_row_of_chroma_for_two_of_luma(encoding, height, rows):
             height=height, width=8, encoding=encoding, step=8, data=array('B', bytes(8 * count))
         )
 
-    assert rgb_from_image(message(rows)).shape == (height, 8, 3)
+    assert rgb_from_raw_image(message(rows)).shape == (height, 8, 3)
     assert refusal(message(rows - 1)) == 'data_length'
     assert refusal(message(height)) == 'data_length'
     assert refusal(message(rows + 1)) == 'data_length'
@@ -172,11 +172,11 @@ def test_yuv_420_has_a_row_of_chroma_for_two_of_luma(encoding, height, rows):
 @pytest.mark.parametrize('encoding', ALL)
 def test_a_buffer_may_be_longer_by_less_than_a_row(encoding):
     rgb = source(encoding, 6, 10)
-    expected = rgb_from_image(encoded_image(encoding, rgb))
+    expected = rgb_from_raw_image(encoded_image(encoding, rgb))
     for extra in (1, encode(encoding, rgb).shape[1] - 1):
         message = encoded_image(encoding, rgb)
         message.data.frombytes(bytes(extra))
-        np.testing.assert_array_equal(rgb_from_image(message), expected)
+        np.testing.assert_array_equal(rgb_from_raw_image(message), expected)
     message.data.append(0)
     assert refusal(message) == 'data_length'
     del message.data[len(message.data) - message.step - 1 :]
@@ -187,7 +187,7 @@ def test_sizes_and_encodings_may_change_from_frame_to_frame():
     for height, width in [(6, 10), (12, 4), (5, 5), (6, 10)]:
         for encoding in ALL:
             rgb = source(encoding, height, width)
-            pixels = rgb_from_image(encoded_image(encoding, rgb)).astype(int)
+            pixels = rgb_from_raw_image(encoded_image(encoding, rgb)).astype(int)
             assert np.abs(pixels - rgb)[1:-1, 1:-1].max() <= tolerance(encoding)
 
 
@@ -196,7 +196,7 @@ import sys
 sys.modules['cv2'] = None  # as if it were not installed
 from array import array
 from sensor_msgs.msg import Image
-from hier_seg_ros.ros.topics.messages import rgb_from_image
+from hier_seg_ros.images.messages import rgb_from_raw_image
 from hier_seg_ros.images.encodings import InvalidFrameError
 for encoding in ('bayer_rggb8', 'yuyv', 'nv12', 'mono16', 'rgb8'):
     step = 12 if encoding in ('yuyv', 'mono16') else 18 if encoding == 'rgb8' else 6
@@ -204,7 +204,7 @@ for encoding in ('bayer_rggb8', 'yuyv', 'nv12', 'mono16', 'rgb8'):
     message = Image(width=6, height=4, encoding=encoding, step=step,
                     data=array('B', bytes(step * rows)))
     try:
-        print(encoding, rgb_from_image(message).shape)
+        print(encoding, rgb_from_raw_image(message).shape)
     except InvalidFrameError as error:
         print(encoding, error.reason, 'OpenCV' in str(error), 'python3-opencv' in str(error))
 """
@@ -224,7 +224,7 @@ def test_without_opencv_its_encodings_are_refused_by_name_and_the_others_work():
 
 def test_opencv_is_imported_only_when_a_frame_needs_it():
     program = (
-        'import sys; import hier_seg_ros.ros.topics.messages; print("cv2" in sys.modules, '
+        'import sys; import hier_seg_ros.images.messages; print("cv2" in sys.modules, '
         '"cv_bridge" in sys.modules)'
     )
     output = subprocess.run([sys.executable, '-c', program], check=True, capture_output=True)
@@ -237,7 +237,7 @@ def test_without_cv_bridge_other_encodings_are_refused_by_name(encoding):
         pytest.skip('cv_bridge is installed here')
     message = Image(height=2, width=2, encoding=encoding, step=12, data=array('B', bytes(24)))
     with pytest.raises(InvalidFrameError, match='cv_bridge') as caught:
-        check_image(message)
+        check_raw_image(message)
     assert caught.value.reason == 'encoding'
     assert repr(encoding) in str(caught.value)
     assert 'rgb8' in str(caught.value)
@@ -257,12 +257,12 @@ def test_a_broken_cv_bridge_is_named_and_breaks_nothing(content, tmp_path):
     program = """
 from array import array
 from sensor_msgs.msg import Image
-from hier_seg_ros.ros.topics.messages import rgb_from_image
+from hier_seg_ros.images.messages import rgb_from_raw_image
 from hier_seg_ros.images.encodings import InvalidFrameError
 message = Image(height=1, width=1, encoding='rgb16', step=6, data=array('B', bytes(6)))
 for _ in range(2):
     try:
-        rgb_from_image(message)
+        rgb_from_raw_image(message)
     except InvalidFrameError as error:
         print(error.reason, error)
 """
@@ -298,7 +298,7 @@ def test_cv_bridge_converts_the_rest(cv_bridge, encoding, big_endian, padding):
     rows = np.frombuffer(samples.tobytes(), np.uint8).reshape(6, -1)
     message = message_of(encoding, rows, 6, 10, padding)
     message.is_bigendian = int(big_endian)
-    difference = np.abs(rgb_from_image(message).astype(int) - rgb)
+    difference = np.abs(rgb_from_raw_image(message).astype(int) - rgb)
     assert difference[1:-1, 1:-1].max() <= 1
     message.step -= padding + 1
     assert refusal(message) == 'step'
@@ -308,7 +308,7 @@ def test_cv_bridge_converts_the_rest(cv_bridge, encoding, big_endian, padding):
 def test_what_cv_bridge_cannot_convert_is_refused_by_name(cv_bridge, encoding):
     message = Image(height=2, width=2, encoding=encoding, step=64, data=array('B', bytes(128)))
     with pytest.raises(InvalidFrameError) as caught:
-        rgb_from_image(message)
+        rgb_from_raw_image(message)
     assert caught.value.reason in ('encoding', 'step')
     assert encoding in str(caught.value)
 
@@ -355,7 +355,7 @@ def test_whatever_a_message_says_it_is_read_within_its_data_or_refused():
     for _ in range(6000):
         message = inconsistent_message(random)
         try:
-            pixels = rgb_from_image(message)
+            pixels = rgb_from_raw_image(message)
         except InvalidFrameError as error:
             assert '\n' not in str(error)
             outcomes[error.reason] = outcomes.get(error.reason, 0) + 1

@@ -2,46 +2,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """One camera's output topics for one tree, and what is published on them for a frame."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from __future__ import annotations
 
-import numpy as np
+from collections.abc import Iterator
+
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, Image
-from std_msgs.msg import Header
 
+from hier_seg_ros.frames.frame import Request, SegmentedFrame
 from hier_seg_ros.ros.topics.messages import image_message
 from hier_seg_ros.ros.topics.topics import Topics, latched_qos, output_qos
-from hier_seg_ros.segmenter import SegmentationResult
 from hier_seg_ros.segmenter.outputs import ImageOutput
 
 try:
     from vision_msgs.msg import LabelInfo, VisionClass
 except ImportError:  # the wheels of ROS 2 that pip installs lack it
     LabelInfo = None
-
-
-@dataclass(frozen=True)
-class Request:
-    """What a frame is wanted for.
-
-    Attributes:
-        outputs: the images that have a subscriber.
-
-    """
-
-    outputs: tuple[ImageOutput, ...]
-
-    @property
-    def level(self) -> int:
-        """The deepest level that any of the images depends on; 0 where there are none."""
-        return max((output.level for output in self.outputs), default=0)
-
-    @property
-    def confidence(self) -> bool:
-        """Whether any of the images needs the confidence."""
-        return any(output.confidence for output in self.outputs)
 
 
 class CameraOutputs:
@@ -52,19 +29,26 @@ class CameraOutputs:
         topics: Topics,
         camera: str,
         outputs: tuple[ImageOutput, ...],
-        earlier: 'CameraOutputs | None' = None,
+        earlier: CameraOutputs | None = None,
     ) -> None:
         """Create the publishers.
 
-        Args:
-            topics: makes the publishers.
-            camera: the camera's name; '' for the only camera, whose topics bear no name.
-            outputs: the images to offer.
-            earlier: outputs for another tree; a topic that is there already is taken from them,
-                so that its subscribers notice nothing.
+        Parameters
+        ----------
+        topics
+            Makes the publishers.
+        camera
+            The camera's name; '' for the only camera, whose topics bear no name.
+        outputs
+            The images to offer.
+        earlier
+            Outputs for another tree; a topic that is there already is taken from them, so that its
+            subscribers notice nothing.
 
-        Raises:
-            HierSegError: a publisher cannot be created; those of `earlier` are left as they are.
+        Raises
+        ------
+        HierSegError
+            A publisher cannot be created; those of `earlier` are left as they are.
 
         """
         self._topics = topics
@@ -96,7 +80,7 @@ class CameraOutputs:
         """The names of the topics, as they were given to create_publisher."""
         return tuple(f'{self._prefix}{topic}' for topic in tuple(self._publishers))
 
-    def close(self, keep: 'CameraOutputs | None' = None) -> None:
+    def close(self, keep: CameraOutputs | None = None) -> None:
         """Let go of the publishers but those that `keep` has too; again, it does nothing."""
         kept = {} if keep is None else keep._publishers
         for topic, publisher in self._publishers.items():
@@ -114,30 +98,22 @@ class CameraOutputs:
             )
         )
 
-    def publish_images(
-        self,
-        header: Header,
-        request: Request,
-        rgb: np.ndarray,
-        result: SegmentationResult,
-        overlay_alpha: float,
-    ) -> None:
-        """Publish all images that a request asks for.
+    def publish(self, segmented: SegmentedFrame) -> None:
+        """Publish the CameraInfo of a segmented frame and all images that it was wanted for.
 
-        Args:
-            header: the input's, which every output carries.
-            request: from `request`, before the frame was segmented.
-            rgb: the input's pixels, H x W x 3 uint8.
-            result: what the segmenter made of them.
-            overlay_alpha: share of the colours in the overlay, 0 to 1.
-
+        A frame that nobody wanted an image of has a CameraInfo all the same.
         """
-        for output in request.outputs:
-            pixels = output.render(rgb, result, overlay_alpha)
+        if segmented.camera_info is not None:
+            self._publish_camera_info(segmented.camera_info)
+        header = segmented.frame.message.header
+        for output in segmented.request.outputs:
+            assert segmented.rgb is not None and segmented.result is not None
+            pixels = output.render(
+                segmented.rgb, segmented.result, segmented.settings.overlay_alpha
+            )
             self._publishers[output.topic].publish(image_message(pixels, output.encoding, header))
 
-    def publish_camera_info(self, camera_info: CameraInfo) -> None:
-        """Publish a CameraInfo beside the images, where somebody subscribes to it."""
+    def _publish_camera_info(self, camera_info: CameraInfo) -> None:
         for folder in dict.fromkeys(output.folder for output in self._outputs):
             publisher = self._publishers[_camera_info(folder)]
             if publisher.get_subscription_count() > 0:

@@ -2,25 +2,40 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which frames are kept for captures, and what is written when."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rclpy.node import Node
-from sensor_msgs.msg import CameraInfo
 
 from hier_seg_ros.errors import HierSegError
-from hier_seg_ros.ros.cameras.camera import Camera, Frame
-from hier_seg_ros.ros.captures.capture_writer import (
-    CapturedFrame,
-    CaptureWriter,
-    FrameHistory,
-    write_capture,
-)
-from hier_seg_ros.ros.node.parameters import Settings
-from hier_seg_ros.segmenter import SegmentationResult
-from hier_seg_ros.segmenter.guards import Flag
+from hier_seg_ros.frames.frame import SegmentedFrame
+from hier_seg_ros.ros.captures.capture_bag import write_capture
+from hier_seg_ros.ros.captures.capture_writer import CaptureWriter
+from hier_seg_ros.ros.captures.frame_history import FrameHistory
+
+
+@dataclass(frozen=True)
+class CaptureCounts:
+    """What became of the captures.
+
+    Attributes
+    ----------
+    written
+        Number of bags written.
+    failed
+        Number of bags that could not be written.
+    skipped
+        How often flagged frames were not captured, because that was done shortly before or still
+        went on.
+
+    """
+
+    written: int = 0
+    failed: int = 0
+    skipped: int = 0
 
 
 class Captures:
@@ -40,57 +55,21 @@ class Captures:
         )
 
     @property
-    def written(self) -> int:
-        """Number of bags written."""
-        return self._asked_written + self._writer.written
-
-    @property
-    def failed(self) -> int:
-        """Number of bags that could not be written."""
-        return self._asked_failed + self._writer.failed
-
-    @property
-    def passed_over(self) -> int:
-        """How often flagged frames were not captured: shortly before they were, or still are."""
-        return self._writer.dropped
+    def counts(self) -> CaptureCounts:
+        """What has become of the captures until now."""
+        return CaptureCounts(
+            self._asked_written + self._writer.written,
+            self._asked_failed + self._writer.failed,
+            self._writer.dropped,
+        )
 
     def resize(self, frames_per_camera: int) -> None:
         """Change how many frames of each camera are kept; the newest stay."""
         self._history.resize(frames_per_camera)
 
-    def add_unsegmented(
-        self, camera: Camera, frame: Frame, camera_info: CameraInfo | None, settings: Settings
-    ) -> None:
-        """Keep a frame that nobody wanted any output of."""
-        self.add(camera, frame, camera_info, settings, None, 0, False, ())
-
-    def add(
-        self,
-        camera: Camera,
-        frame: Frame,
-        camera_info: CameraInfo | None,
-        settings: Settings,
-        result: SegmentationResult | None,
-        level: int,
-        confidence: bool,
-        flags: tuple[Flag, ...],
-    ) -> None:
-        """Keep a frame and what was made of it; see `CapturedFrame`."""
-        self._history.add(
-            CapturedFrame(
-                camera=camera.name,
-                image_topic=camera.image_topic,
-                message=frame.message,
-                camera_info_topic=camera.camera_info_topic,
-                camera_info=camera_info,
-                result=result,
-                level=level,
-                confidence=confidence,
-                overlay_alpha=settings.overlay_alpha,
-                flags=flags,
-                settings=_as_json(settings),
-            )
-        )
+    def add(self, frame: SegmentedFrame) -> None:
+        """Keep a frame and what was made of it."""
+        self._history.add(frame)
 
     def request(self, directory: str) -> None:
         """Let the frames be written in the background, unless that was done shortly before."""
@@ -99,21 +78,29 @@ class Captures:
     def write(
         self,
         directory: str,
-        complete: Callable[[CapturedFrame], CapturedFrame],
+        complete: Callable[[SegmentedFrame], SegmentedFrame],
         abandoned: Callable[[], bool] = lambda: False,
     ) -> Path:
         """Write the frames now.
 
-        Args:
-            directory: folder of all captures.
-            complete: adds the result to a frame that has none, where it can.
-            abandoned: asked again and again; True ends the writing.
+        Parameters
+        ----------
+        directory
+            Folder of all captures.
+        complete
+            Adds the result to a frame that has none, where it can.
+        abandoned
+            Asked again and again; True ends the writing.
 
-        Returns:
+        Returns
+        -------
+        Path
             The bag.
 
-        Raises:
-            HierSegError: there are no frames, or the bag cannot be written.
+        Raises
+        ------
+        HierSegError
+            There are no frames, or the bag cannot be written.
 
         """
         frames = [
@@ -132,28 +119,3 @@ class Captures:
         """End the background thread and let go of all frames; again, it does nothing."""
         self._writer.close()
         self._history.clear()
-
-
-def with_result(
-    frame: CapturedFrame,
-    result: SegmentationResult,
-    settings: Settings,
-    flags: tuple[Flag, ...],
-) -> CapturedFrame:
-    """Return a frame with its full result, decided under these settings."""
-    return replace(
-        frame,
-        result=result,
-        level=result.hierarchy.depth,
-        confidence=True,
-        overlay_alpha=settings.overlay_alpha,
-        flags=flags,
-        settings=_as_json(settings),
-    )
-
-
-def _as_json(settings: Settings) -> dict[str, Any]:
-    return {
-        name: list(value) if isinstance(value, tuple) else value
-        for name, value in vars(settings).items()
-    }

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Publishing /diagnostics: how the node and its cameras are, and the memory they take."""
 
+from __future__ import annotations
+
 import os
 from collections import deque
 from collections.abc import Callable
@@ -13,7 +15,8 @@ from rclpy.callback_groups import CallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
-from hier_seg_ros.ros.diagnostics.health import REPORTS_KEPT, NodeReport, diagnose, key_values
+from hier_seg_ros.ros.diagnostics.health import REPORTS_KEPT, diagnose, key_values
+from hier_seg_ros.ros.diagnostics.reports import NodeReport
 
 PERIOD_SECONDS = 1.0
 MEBIBYTE = 1024 * 1024
@@ -28,10 +31,14 @@ class Diagnostics:
     ) -> None:
         """Start the timer.
 
-        Args:
-            node: the node that owns publisher and timer; its clock stamps the messages.
-            callback_group: in which the timer runs.
-            report: returns how the node is; called by the timer.
+        Parameters
+        ----------
+        node
+            The node that owns publisher and timer; its clock stamps the messages.
+        callback_group
+            In which the timer runs.
+        report
+            Returns how the node is; called by the timer.
 
         """
         self._node = node
@@ -58,7 +65,7 @@ class Diagnostics:
         # With its namespace, where it has one, since a robot may run several of these nodes.
         name = self._node.get_fully_qualified_name().lstrip('/')
         message = DiagnosticArray(status=diagnose(report, self._earlier, name))
-        message.status[0].values += key_values(memory_use(report.device))
+        message.status[0].values += key_values(memory_use(report.pipeline.device))
         message.header.stamp = self._node.get_clock().now().to_msg()
         self._publisher.publish(message)
         self._earlier.append(report)

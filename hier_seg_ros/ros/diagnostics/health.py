@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether the node and its cameras are well: statuses made of what was counted and measured."""
 
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +11,7 @@ from dataclasses import dataclass
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 from hier_seg_ros.frames.frame_statistics import Durations, FrameSummary
+from hier_seg_ros.ros.diagnostics.reports import CameraReport, NodeReport
 
 # Shares of the frames are taken over this many messages.
 REPORTS_KEPT = 10
@@ -36,83 +39,29 @@ OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.E
 Finding = tuple[bytes, str]
 
 
-@dataclass(frozen=True)
-class CameraReport:
-    """One camera at one moment.
-
-    Attributes:
-        name: '' for the only, unnamed one.
-        topic: the image topic that it subscribes, resolved.
-        enabled: whether ~/enable leaves it on.
-        counts: see FrameCounts.
-        summary: see FrameStatistics.
-        problems: lines of Connections about its topics; that of explain_silence comes first.
-        lost: images that were lost by what the middleware says; see Connections.
-
-    """
-
-    name: str
-    topic: str
-    enabled: bool
-    counts: Mapping[str, int]
-    summary: FrameSummary
-    problems: tuple[str, ...] = ()
-    lost: int = 0
-
-
-@dataclass(frozen=True)
-class NodeReport:
-    """The node at one moment.
-
-    Attributes:
-        state: label of its lifecycle state, such as 'active'.
-        model: name of the loaded model; '' for none.
-        device: where the network runs, such as 'cpu' or 'cuda:0'; '' while none is loaded.
-        error: why it could not be configured, or that memory has run out; '' for none.
-        backing_off: seconds for which frames are still passed over after memory ran out.
-        captures_written: bags written.
-        captures_failed: bags that could not be written.
-        captures_passed_over: times that flagged frames were not captured, because that was done
-            shortly before or still went on.
-        stall_warn_seconds: silence of a camera that is a warning.
-        stall_error_seconds: silence of a camera that is an error.
-        cameras: its cameras.
-        warning: what went wrong without any harm to the work, such as another model that was
-            refused; '' for none.
-
-    """
-
-    state: str
-    model: str
-    device: str
-    error: str
-    backing_off: float
-    captures_written: int
-    captures_failed: int
-    captures_passed_over: int
-    stall_warn_seconds: float
-    stall_error_seconds: float
-    cameras: tuple[CameraReport, ...]
-    warning: str = ''
-
-
 def diagnose(
     report: NodeReport, earlier: Sequence[NodeReport], node_name: str
 ) -> list[DiagnosticStatus]:
     """Judge a report.
 
-    Args:
-        report: the node now.
-        earlier: the reports of the last `REPORTS_KEPT` messages, oldest first; none at first.
-        node_name: what the names of the statuses begin with.
+    Parameters
+    ----------
+    report
+        The node now.
+    earlier
+        The reports of the last `REPORTS_KEPT` messages, oldest first; none at first.
+    node_name
+        What the names of the statuses begin with.
 
-    Returns:
+    Returns
+    -------
+    list of DiagnosticStatus
         The status of the model and one for each camera. A message has the worst first.
 
     """
     return [
         _model_status(report, earlier, node_name),
-        *(_camera_status(camera, report, earlier, node_name) for camera in report.cameras),
+        *(_camera_status(camera, report, earlier, node_name) for camera in report.pipeline.cameras),
     ]
 
 
@@ -120,24 +69,29 @@ def _model_status(
     report: NodeReport, earlier: Sequence[NodeReport], node_name: str
 ) -> DiagnosticStatus:
     findings: list[Finding] = []
-    if report.error or report.backing_off > 0:
-        findings.append((ERROR, report.error or 'out of memory'))
+    pipeline = report.pipeline
+    error = report.error or pipeline.out_of_memory
+    if error or pipeline.backing_off > 0:
+        findings.append((ERROR, error or 'out of memory'))
     if report.warning:
         findings.append((WARN, report.warning))
-    captures_failed = report.captures_failed - (earlier[-1].captures_failed if earlier else 0)
+    failed_before = earlier[-1].pipeline.captures_failed if earlier else 0
+    captures_failed = pipeline.captures_failed - failed_before
     if captures_failed > 0:
         findings.append((WARN, f'captures that could not be written: {captures_failed}'))
-    summary = f'{report.state}: {report.model} on {report.device}' if report.model else report.state
+    summary = report.state
+    if pipeline.model:
+        summary += f': {pipeline.model} on {pipeline.device}'
     values = {
         'state': report.state,
-        'model': report.model or 'none',
-        'device': report.device or 'none',
-        'out of memory, next attempt in (s)': f'{report.backing_off:.1f}',
-        'captures written': str(report.captures_written),
-        'captures failed': str(report.captures_failed),
-        'captures of flagged frames passed over': str(report.captures_passed_over),
+        'model': pipeline.model or 'none',
+        'device': pipeline.device or 'none',
+        'out of memory, next attempt in (s)': f'{pipeline.backing_off:.1f}',
+        'captures written': str(pipeline.captures_written),
+        'captures failed': str(pipeline.captures_failed),
+        'captures of flagged frames passed over': str(pipeline.captures_skipped),
     }
-    return _status(f'{node_name}: model', report.device, summary, findings, values)
+    return _status(f'{node_name}: model', pipeline.device, summary, findings, values)
 
 
 def _camera_status(
@@ -176,7 +130,7 @@ def _camera_status(
         'lost, by gaps in the header stamps, lately (%)': _percent(missing),
     }
     name = f'{node_name}: camera {camera.name}'.rstrip()
-    return _status(name, report.device, summary, findings, values)
+    return _status(name, report.pipeline.device, summary, findings, values)
 
 
 def _status(
@@ -205,11 +159,16 @@ def key_values(values: Mapping[str, str]) -> list[KeyValue]:
 class _Recent:
     """What was counted over the last reports.
 
-    Attributes:
-        counts: the increase of each count.
-        first_received: frames that arrived between the first two of these reports.
-        lost: images lost by what the middleware says.
-        complete: whether all `REPORTS_KEPT` reports of before are among them.
+    Attributes
+    ----------
+    counts
+        The increase of each count.
+    first_received
+        Frames that arrived between the first two of these reports.
+    lost
+        Images lost by what the middleware says.
+    complete
+        Whether all `REPORTS_KEPT` reports of before are among them.
 
     """
 
@@ -221,7 +180,7 @@ class _Recent:
 
 def _find(camera: CameraReport, report: NodeReport) -> CameraReport | None:
     """Return the same camera in an earlier report; None where the node was configured since."""
-    for other in report.cameras:
+    for other in report.pipeline.cameras:
         if other.name == camera.name and other.counts.get('received', 0) <= camera.counts.get(
             'received', 0
         ):

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The lifecycle node `segmenter`: images in, label images out."""
 
+from __future__ import annotations
+
 import functools
 import threading
 import traceback
@@ -22,18 +24,12 @@ from std_srvs.srv import SetBool, Trigger
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.ros.cameras.camera_outputs import LabelInfo
 from hier_seg_ros.ros.diagnostics.diagnostics import Diagnostics
-from hier_seg_ros.ros.diagnostics.health import NodeReport
+from hier_seg_ros.ros.diagnostics.reports import NodeReport, PipelineReport
 from hier_seg_ros.ros.node.model_loading import release_cached_memory
-from hier_seg_ros.ros.node.parameters import (
-    MODEL_PARAMETERS,
-    Settings,
-    changed_settings,
-    declare_parameters,
-    same_model,
-    with_declared_types,
-)
+from hier_seg_ros.ros.node.parameters import declare_parameters, with_declared_types
 from hier_seg_ros.ros.node.pipeline import Pipeline
 from hier_seg_ros.ros.topics.connections import Connections
+from hier_seg_ros.settings import MODEL_PARAMETERS, Settings, changed_settings, same_model
 
 # Threads that the executor needs so that neither a long call (another model, a capture) nor the
 # diagnostics hold up the frames.
@@ -54,7 +50,7 @@ def _transition(during: str, after: str) -> Callable[[Transition], Transition]:
 
     def decorate(transition: Transition) -> Transition:
         @functools.wraps(transition)
-        def wrapper(node: 'SegmenterNode', state: LifecycleState) -> TransitionCallbackReturn:
+        def wrapper(node: SegmenterNode, state: LifecycleState) -> TransitionCallbackReturn:
             with node._control:
                 node._state = during
                 try:
@@ -78,11 +74,15 @@ class SegmenterNode(LifecycleNode):
     def __init__(self, on_death: Callable[[], None]) -> None:
         """Create the node, unconfigured.
 
-        Args:
-            on_death: called, from another thread, where a bug has ended the worker.
+        Parameters
+        ----------
+        on_death
+            Called, from another thread, where a bug has ended the worker.
 
-        Raises:
-            HierSegError: a parameter's value is not allowed.
+        Raises
+        ------
+        HierSegError
+            A parameter's value is not allowed.
 
         """
         self._clock_group = MutuallyExclusiveCallbackGroup()
@@ -127,10 +127,14 @@ class SegmenterNode(LifecycleNode):
     def start_by_itself(self, abandoned: Callable[[], bool]) -> bool:
         """Configure and activate, unless somebody else has begun to.
 
-        Args:
-            abandoned: asked before each transition; True leaves the rest.
+        Parameters
+        ----------
+        abandoned
+            Asked before each transition; True leaves the rest.
 
-        Returns:
+        Returns
+        -------
+        bool
             False where a transition failed; the log says why.
 
         """
@@ -302,17 +306,11 @@ class SegmenterNode(LifecycleNode):
         settings = self._settings
         return NodeReport(
             state=self._state,
-            model='' if pipeline is None else pipeline.segmenter.name,
-            device='' if pipeline is None else str(pipeline.segmenter.device),
-            error=self._error or ('' if pipeline is None else pipeline.out_of_memory),
-            backing_off=0.0 if pipeline is None else pipeline.backing_off,
-            captures_written=0 if pipeline is None else pipeline.captures_written,
-            captures_failed=0 if pipeline is None else pipeline.captures_failed,
-            captures_passed_over=0 if pipeline is None else pipeline.captures_passed_over,
+            error=self._error,
+            warning=self._warning,
             stall_warn_seconds=settings.stall_warn_seconds,
             stall_error_seconds=settings.stall_error_seconds,
-            cameras=() if pipeline is None else pipeline.camera_reports(),
-            warning=self._warning,
+            pipeline=PipelineReport() if pipeline is None else pipeline.report(),
         )
 
     def _close_pipeline(self) -> None:

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """From the parameters to a model that is loaded and warm."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,8 +12,8 @@ import torch
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.resources import find_model
-from hier_seg_ros.ros.node.parameters import Settings
 from hier_seg_ros.segmenter import DecisionOptions, Segmenter
+from hier_seg_ros.settings import Settings
 
 # Height and width to warm up with where no camera has sent a frame yet. A new size costs a CPU half
 # a frame, but CUDA, which chooses algorithms for it and loads their kernels, many frames.
@@ -32,12 +34,17 @@ def decision_options(settings: Settings) -> DecisionOptions:
 def load_model(settings: Settings, shapes: Iterable[tuple[int, int]] = ()) -> Segmenter:
     """Load the model that the settings name, check the options against it and warm it up.
 
-    Args:
-        settings: which model, on which device, with which options.
-        shapes: height and width of the frames that will come; where there are none, usual ones.
+    Parameters
+    ----------
+    settings
+        Which model, on which device, with which options.
+    shapes
+        Height and width of the frames that will come; where there are none, usual ones.
 
-    Raises:
-        HierSegError: the model cannot be read, does not run, or has no such class.
+    Raises
+    ------
+    HierSegError
+        The model cannot be read, does not run, or has no such class.
 
     """
     # On a thread that ends: what PyTorch keeps for a thread (OpenMP's threads; cuDNN's and

@@ -2,8 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """All that the node has from configure to cleanup: model, topics, worker, captures."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from rclpy.node import Node
@@ -11,27 +14,27 @@ from rclpy.publisher import Publisher
 from std_msgs.msg import String
 
 from hier_seg_ros.errors import HierSegError
-from hier_seg_ros.ros.cameras.camera import Camera, Frame
+from hier_seg_ros.frames.frame import Frame, SegmentedFrame
+from hier_seg_ros.images.messages import rgb_of
+from hier_seg_ros.ros.cameras.camera import Camera
 from hier_seg_ros.ros.cameras.camera_outputs import CameraOutputs
-from hier_seg_ros.ros.captures.capture_writer import CapturedFrame
-from hier_seg_ros.ros.captures.captures import Captures, with_result
-from hier_seg_ros.ros.diagnostics.health import CameraReport
+from hier_seg_ros.ros.captures.captures import Captures
+from hier_seg_ros.ros.diagnostics.reports import CameraReport, PipelineReport
 from hier_seg_ros.ros.node.model_loading import decision_options, load_model
-from hier_seg_ros.ros.node.parameters import Settings, same_model
 from hier_seg_ros.ros.node.worker import Processing, SegmentationWorker
 from hier_seg_ros.ros.topics.connections import Connections
-from hier_seg_ros.ros.topics.messages import rgb_of
 from hier_seg_ros.ros.topics.topics import Topics, latched_qos
 from hier_seg_ros.segmenter import Segmenter
 from hier_seg_ros.segmenter.guards import check_result
 from hier_seg_ros.segmenter.outputs import ImageOutput, image_outputs
+from hier_seg_ros.settings import Settings, same_model
 
 
 class Pipeline:
     """From the cameras through the model to the outputs.
 
-    Its methods are for one thread at a time; only `camera_reports` and `forget_times` may be
-    called beside them.
+    Its methods are for one thread at a time; only `report` and `forget_times` may be called
+    beside them.
     """
 
     def __init__(
@@ -44,15 +47,23 @@ class Pipeline:
     ) -> None:
         """Load the model and create the publishers.
 
-        Args:
-            node: the node that owns the topics.
-            connections: is told what the middleware says about the topics.
-            settings: the values of the parameters.
-            on_death: called where a bug has ended the worker.
-            stopping: asked during long work; True abandons it.
+        Parameters
+        ----------
+        node
+            The node that owns the topics.
+        connections
+            Is told what the middleware says about the topics.
+        settings
+            The values of the parameters.
+        on_death
+            Called where a bug has ended the worker.
+        stopping
+            Asked during long work; True abandons it.
 
-        Raises:
-            HierSegError: model or topics are not as they must be; nothing is left behind.
+        Raises
+        ------
+        HierSegError
+            Model or topics are not as they must be; nothing is left behind.
 
         """
         self._node = node
@@ -87,38 +98,13 @@ class Pipeline:
         """The model in use."""
         return self._processing.segmenter
 
-    @property
-    def captures_written(self) -> int:
-        """Number of captures written."""
-        return self._captures.written
-
-    @property
-    def captures_failed(self) -> int:
-        """Number of captures that could not be written."""
-        return self._captures.failed
-
-    @property
-    def captures_passed_over(self) -> int:
-        """How often flagged frames were not captured: shortly before they were, or still are."""
-        return self._captures.passed_over
-
-    @property
-    def out_of_memory(self) -> str:
-        """One line where memory has run out and no frame has succeeded since; else ''."""
-        worker = self._worker
-        return '' if worker is None else worker.out_of_memory
-
-    @property
-    def backing_off(self) -> float:
-        """Seconds for which frames are still dropped because memory ran out; 0.0 for none."""
-        worker = self._worker
-        return 0.0 if worker is None else worker.backing_off
-
     def start(self) -> None:
         """Publish what is latched, start the worker and take frames.
 
-        Raises:
-            HierSegError: a subscription cannot be created; the pipeline is stopped then.
+        Raises
+        ------
+        HierSegError
+            A subscription cannot be created; the pipeline is stopped then.
 
         """
         self._publish_latched()
@@ -134,7 +120,7 @@ class Pipeline:
     def stop(self) -> None:
         """Take no more frames; finish the one under way. Again, it does nothing."""
         for camera in self._cameras:
-            camera.unsubscribe()
+            camera.input.unsubscribe()
         if self._worker is not None:
             self._worker.close()
             self._worker = None
@@ -153,25 +139,31 @@ class Pipeline:
     def enable(self, enabled: bool) -> None:
         """Take frames or let go of the inputs; remembered while the pipeline is stopped.
 
-        Raises:
-            HierSegError: a subscription cannot be created.
+        Raises
+        ------
+        HierSegError
+            A subscription cannot be created.
 
         """
         self._enabled = enabled
         for camera in self._cameras:
             if enabled and self._worker is not None:
-                camera.subscribe()
+                camera.input.subscribe()
             else:
-                camera.unsubscribe()
+                camera.input.unsubscribe()
 
     def change(self, settings: Settings) -> None:
         """Put settings into force between two frames, loading another model where they ask for it.
 
-        Args:
-            settings: all values of the parameters.
+        Parameters
+        ----------
+        settings
+            All values of the parameters.
 
-        Raises:
-            HierSegError: the settings do not work; nothing has changed.
+        Raises
+        ------
+        HierSegError
+            The settings do not work; nothing has changed.
 
         """
         before = self._processing.settings
@@ -188,15 +180,15 @@ class Pipeline:
             self._captures.resize(settings.capture_frames)
 
     def _change_model(self, settings: Settings) -> None:
-        shapes = {camera.shape for camera in self._cameras if camera.shape is not None}
-        segmenter = load_model(settings, shapes)
+        shapes = {camera.ledger.shape for camera in self._cameras}
+        segmenter = load_model(settings, [shape for shape in shapes if shape is not None])
         if self._stopping():
             raise HierSegError('parameter model: the node is shutting down')
         offered = _outputs(segmenter)
         changed: list[tuple[Camera, CameraOutputs, CameraOutputs]] = []
         try:
             for camera in self._cameras:
-                outputs = CameraOutputs(self._topics, camera.name, offered, camera.outputs)
+                outputs = CameraOutputs(self._topics, camera.source.camera, offered, camera.outputs)
                 changed.append((camera, camera.outputs, outputs))
         except BaseException:
             for _, earlier, outputs in changed:
@@ -219,14 +211,16 @@ class Pipeline:
     def capture(self) -> Path:
         """Write the last frames and what the model makes of them to a bag; return the bag.
 
-        Raises:
-            HierSegError: there are no frames, or the bag cannot be written.
+        Raises
+        ------
+        HierSegError
+            There are no frames, or the bag cannot be written.
 
         """
         directory = self._processing.settings.capture_directory
         return self._captures.write(directory, self._complete, self._stopping)
 
-    def _complete(self, frame: CapturedFrame) -> CapturedFrame:
+    def _complete(self, frame: SegmentedFrame) -> SegmentedFrame:
         """Return a frame with its result; without one where it cannot be segmented."""
         if self._stopping():
             return frame
@@ -234,44 +228,53 @@ class Pipeline:
         with self._processing.lock:
             settings = self._processing.settings
             try:
-                (result,) = self.segmenter.segment([rgb_of(frame.message)])
+                (result,) = self.segmenter.segment([rgb_of(frame.frame.message)])
             except (HierSegError, RuntimeError, MemoryError) as error:
                 reason = ' '.join(str(error).split())
                 self._node.get_logger().warning(f'a captured frame has no prediction: {reason}')
                 return frame
         flags = check_result(result, settings.max_class_share, settings.max_void_share)
-        return with_result(frame, result, settings, flags)
+        return replace(frame, result=result, settings=settings, flags=flags)
 
-    def camera_reports(self) -> tuple[CameraReport, ...]:
-        """Return how the cameras are."""
-        silence_allowed = self._processing.settings.stall_warn_seconds
-        reports = []
-        for camera in self._cameras:
-            summary = camera.statistics.summary()
-            problems: list[str] = []
-            if camera.subscribed and summary.silence > silence_allowed:
-                problems.append(
-                    self._connections.explain_silence(camera.image_topic, camera.message_type)
-                )
-            for topic in (camera.image_topic, camera.camera_info_topic, *camera.outputs.topics):
-                problems.extend(self._connections.problems(topic))
-            reports.append(
-                CameraReport(
-                    name=camera.name,
-                    topic=camera.image_topic,
-                    enabled=self._enabled,
-                    counts=camera.counts.as_dict(),
-                    summary=summary,
-                    problems=tuple(problems),
-                    lost=self._connections.lost(camera.image_topic),
-                )
+    def report(self) -> PipelineReport:
+        """Return how model, cameras and captures are."""
+        worker = self._worker
+        captures = self._captures.counts
+        return PipelineReport(
+            model=self.segmenter.name,
+            device=str(self.segmenter.device),
+            out_of_memory='' if worker is None else worker.out_of_memory,
+            backing_off=0.0 if worker is None else worker.backing_off,
+            captures_written=captures.written,
+            captures_failed=captures.failed,
+            captures_skipped=captures.skipped,
+            cameras=tuple(self._camera_report(camera) for camera in self._cameras),
+        )
+
+    def _camera_report(self, camera: Camera) -> CameraReport:
+        source, summary = camera.source, camera.ledger.summary()
+        silent = summary.silence > self._processing.settings.stall_warn_seconds
+        problems: list[str] = []
+        if camera.input.subscribed and silent:
+            problems.append(
+                self._connections.explain_silence(source.image_topic, camera.input.message_type)
             )
-        return tuple(reports)
+        for topic in (source.image_topic, source.camera_info_topic, *camera.outputs.topics):
+            problems.extend(self._connections.problems(topic))
+        return CameraReport(
+            name=source.camera,
+            topic=source.image_topic,
+            enabled=self._enabled,
+            counts=camera.ledger.counts,
+            summary=summary,
+            problems=tuple(problems),
+            lost=self._connections.lost(source.image_topic),
+        )
 
     def forget_times(self) -> None:
         """Begin statistics and error lines anew: the clock has jumped."""
         for camera in self._cameras:
-            camera.forget_times()
+            camera.ledger.clock_jumped()
 
     def _publish_latched(self) -> None:
         assert self._hierarchy_publisher is not None
@@ -284,7 +287,7 @@ class Pipeline:
     def _receive(self, camera: Camera, frame: Frame) -> None:
         worker = self._worker
         if worker is None:
-            camera.counts.add('stopped')
+            camera.ledger.drop('stopped')
         else:
             worker.put(camera, frame)
 

@@ -2,25 +2,28 @@
 # SPDX-License-Identifier: Apache-2.0
 """The thread that takes the newest frames, segments them as one batch and publishes."""
 
+from __future__ import annotations
+
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.frames.back_off import BackOff
+from hier_seg_ros.frames.frame import Frame, Request, SegmentedFrame
 from hier_seg_ros.frames.frame_lock import FrameLock
 from hier_seg_ros.frames.latest_frames import LatestFrames
 from hier_seg_ros.images.encodings import InvalidFrameError
-from hier_seg_ros.ros.cameras.camera import Camera, Frame
-from hier_seg_ros.ros.cameras.camera_outputs import Request
+from hier_seg_ros.images.messages import rgb_of
+from hier_seg_ros.ros.cameras.camera import Camera
 from hier_seg_ros.ros.captures.captures import Captures
-from hier_seg_ros.ros.node.parameters import Settings
-from hier_seg_ros.ros.topics.messages import rgb_of
 from hier_seg_ros.segmenter import SegmentationResult, Segmenter
 from hier_seg_ros.segmenter.guards import check_result
+from hier_seg_ros.settings import Settings
 
 
 @dataclass
@@ -33,21 +36,13 @@ class Processing:
 
 
 @dataclass(frozen=True)
-class Job:
-    """A frame that is to be segmented.
-
-    Attributes:
-        camera: where it came from.
-        frame: as it came.
-        request: what it is wanted for.
-        rgb: its pixels, H x W x 3 uint8.
-
-    """
+class _Job:
+    """A frame that is to be segmented."""
 
     camera: Camera
     frame: Frame
     request: Request
-    rgb: np.ndarray
+    rgb: NDArray[np.uint8]
 
 
 class SegmentationWorker:
@@ -63,17 +58,23 @@ class SegmentationWorker:
     ) -> None:
         """Start the thread.
 
-        Args:
-            processing: its lock is held from reading the settings to the last publication of a
-                frame, so that every change falls between two frames.
-            cameras: whose frames are taken.
-            captures: is given every frame and its result.
-            on_death: called where the thread ends by itself, which only a bug can bring about.
-            back_off: how long to pause after memory has run out; the usual one where it is None.
+        Parameters
+        ----------
+        processing
+            Its lock is held from reading the settings to the last publication of a frame, so that
+            every change falls between two frames.
+        cameras
+            Whose frames are taken.
+        captures
+            Is given every frame and its result.
+        on_death
+            Called where the thread ends by itself, which only a bug can bring about.
+        back_off
+            How long to pause after memory has run out; the usual one where it is None.
 
         """
         self._processing = processing
-        self._cameras = {camera.name: camera for camera in cameras}
+        self._cameras = {camera.source.camera: camera for camera in cameras}
         self._captures = captures
         self._on_death = on_death
         self._back_off = BackOff() if back_off is None else back_off
@@ -94,16 +95,16 @@ class SegmentationWorker:
 
     def put(self, camera: Camera, frame: Frame) -> None:
         """Let a frame wait for its turn; an older one of the same camera is dropped."""
-        dropped = self._frames.put(camera.name, frame)
+        dropped = self._frames.put(camera.source.camera, frame)
         if dropped is frame:
-            camera.counts.add('stopped')
+            camera.ledger.drop('stopped')
         elif dropped is not None:
-            camera.counts.add('replaced')
+            camera.ledger.drop('replaced')
 
     def close(self) -> None:
         """Stop after the frame under way; calling it again does nothing."""
         for name in self._frames.close():
-            self._cameras[name].counts.add('stopped')
+            self._cameras[name].ledger.drop('stopped')
         self._thread.join()
 
     def forget_failures(self) -> None:
@@ -129,21 +130,23 @@ class SegmentationWorker:
             if jobs:
                 self._segment_and_publish(jobs)
 
-    def _job(self, camera: Camera, frame: Frame) -> Job | None:
+    def _job(self, camera: Camera, frame: Frame) -> _Job | None:
         """Return what is to be done for a frame, or None where it is done with."""
         request = camera.outputs.request()
         if not request.outputs:
-            camera.counts.add('not_needed')
-            camera_info = camera.publish_camera_info(frame)
-            self._captures.add_unsegmented(camera, frame, camera_info, self._processing.settings)
+            camera.ledger.drop('not_needed')
+            info = camera.input.camera_info(frame)
+            unsegmented = SegmentedFrame(frame, self._processing.settings, camera_info=info)
+            camera.outputs.publish(unsegmented)
+            self._captures.add(unsegmented)
             return None
         if self._back_off.remaining() > 0.0:
-            camera.counts.add('backing_off')
+            camera.ledger.drop('backing_off')
             return None
         try:
-            return Job(camera, frame, request, rgb_of(frame.message))
+            return _Job(camera, frame, request, rgb_of(frame.message))
         except InvalidFrameError as error:
-            camera.reject(error)
+            camera.ledger.reject(error)
             return None
         except MemoryError:
             pass
@@ -151,38 +154,46 @@ class SegmentationWorker:
         self._run_out_of_memory(camera)
         return None
 
-    def _segment_and_publish(self, jobs: list[Job]) -> None:
+    def _segment_and_publish(self, jobs: list[_Job]) -> None:
         settings = self._processing.settings
         level = max(job.request.level for job in jobs)
         confidence = any(job.request.confidence for job in jobs)
         suspicious = False
-        results = self._segment(jobs, level, confidence)
-        for job, result in zip(jobs, results, strict=True):
+        for job, result in zip(jobs, self._segment(jobs, level, confidence), strict=True):
             if result is None:
                 continue
-            camera = job.camera
-            try:
-                # Before it is published: what is counted as published cannot fail any more.
-                flags = check_result(result, settings.max_class_share, settings.max_void_share)
-                camera_info = camera.publish(
-                    job.frame, job.request, job.rgb, result, settings.overlay_alpha
-                )
-            except MemoryError:
-                flags = None
-            if flags is None:
-                self._run_out_of_memory(camera)
+            segmented = self._publish(job, result)
+            if segmented is None:
+                self._run_out_of_memory(job.camera)
                 continue
-            for flag in flags:
-                camera.flag(flag)
-            suspicious = suspicious or bool(flags)
-            self._captures.add(
-                camera, job.frame, camera_info, settings, result, level, confidence, flags
-            )
+            for flag in segmented.flags:
+                job.camera.ledger.flag(flag)
+            suspicious = suspicious or bool(segmented.flags)
+            self._captures.add(segmented)
         if suspicious and settings.capture_flagged:
             self._captures.request(settings.capture_directory)
 
+    def _publish(self, job: _Job, result: SegmentationResult) -> SegmentedFrame | None:
+        """Judge a result, publish it and return it; None where there is no memory for that."""
+        settings = self._processing.settings
+        try:
+            segmented = SegmentedFrame(
+                frame=job.frame,
+                settings=settings,
+                request=job.request,
+                rgb=job.rgb,
+                result=result,
+                # Before it is published: what is counted as published cannot fail any more.
+                flags=check_result(result, settings.max_class_share, settings.max_void_share),
+                camera_info=job.camera.input.camera_info(job.frame),
+            )
+            job.camera.publish(segmented)
+        except MemoryError:
+            return None
+        return segmented
+
     def _segment(
-        self, jobs: list[Job], level: int, confidence: bool
+        self, jobs: list[_Job], level: int, confidence: bool
     ) -> list[SegmentationResult | None]:
         """Return a result for each frame, None for each one that had to be dropped."""
         segmenter = self._processing.segmenter
@@ -204,7 +215,7 @@ class SegmentationWorker:
         # From here on, because the exception holds on to the tensors of what failed.
         if not out_of_memory:
             for job in jobs:
-                job.camera.fail(reason, text)
+                job.camera.ledger.fail(reason, text)
             return [None] * len(jobs)
         if segmenter.device.type == 'cuda':
             torch.cuda.empty_cache()
@@ -217,7 +228,7 @@ class SegmentationWorker:
         device = self._processing.segmenter.device
         self._out_of_memory = f'{device}: out of memory; set input_long_side or use a smaller model'
         self._back_off.failed()
-        camera.fail('out_of_memory', self._out_of_memory)
+        camera.ledger.fail('out_of_memory', self._out_of_memory)
 
 
 def _is_out_of_memory(error: RuntimeError | MemoryError) -> bool:

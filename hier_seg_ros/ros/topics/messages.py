@@ -1,51 +1,27 @@
 # Copyright 2026 The hier_seg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Conversion between sensor_msgs images and NumPy arrays."""
+"""Messages made of arrays."""
+
+from __future__ import annotations
 
 import copy
 
 import numpy as np
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
-
-from hier_seg_ros.images.cv_bridge_encodings import find_encoding
-from hier_seg_ros.images.encodings import Encoding
-from hier_seg_ros.images.messages import (
-    check_raw_image,
-    rgb_from_compressed_image,
-    rgb_from_raw_image,
-)
-
-
-def check_image(message: Image) -> Encoding:
-    """Do as ``check_raw_image``, with the encodings of cv_bridge as well."""
-    return check_raw_image(message, find_encoding)
-
-
-def rgb_from_image(message: Image) -> np.ndarray:
-    """Do as ``rgb_from_raw_image``, with the encodings of cv_bridge as well."""
-    return rgb_from_raw_image(message, find_encoding)
-
-
-def rgb_of(message: Image | CompressedImage) -> np.ndarray:
-    """Return a message's pixels as H x W x 3 uint8, red, green, blue.
-
-    Raises:
-        InvalidFrameError: the message holds no image that can be read.
-
-    """
-    if isinstance(message, CompressedImage):
-        return rgb_from_compressed_image(message)
-    return rgb_from_image(message)
 
 
 def image_message(pixels: np.ndarray, encoding: str, header: Header) -> Image:
     """Build an image message without padding.
 
-    Args:
-        pixels: H x W uint8 for mono8, H x W x 3 uint8 for rgb8.
-        encoding: the name of the encoding.
-        header: taken as it is, stamp and frame_id.
+    Parameters
+    ----------
+    pixels
+        H x W uint8 for mono8, H x W x 3 uint8 for rgb8.
+    encoding
+        The name of the encoding.
+    header
+        Taken as it is, stamp and frame_id.
 
     """
     message = Image()
@@ -64,8 +40,3 @@ def camera_info_message(camera_info: CameraInfo, header: Header) -> CameraInfo:
     message = copy.copy(camera_info)
     message.header = header
     return message
-
-
-def stamp_nanoseconds(header: Header) -> int:
-    """Return a header's stamp in nanoseconds."""
-    return int(header.stamp.sec) * 1_000_000_000 + int(header.stamp.nanosec)

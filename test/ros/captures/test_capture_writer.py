@@ -13,6 +13,7 @@ import threading
 import time
 import weakref
 from array import array
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 
@@ -30,22 +31,22 @@ from std_msgs.msg import String
 from hier_seg_ros.bags.bag_file import BagReader
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.evaluation import evaluate_bag
+from hier_seg_ros.frames.frame import Frame, FrameSource, SegmentedFrame
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
-from hier_seg_ros.ros.captures import capture_writer
-from hier_seg_ros.ros.captures.capture_writer import (
-    CapturedFrame,
-    CaptureWriter,
-    FrameHistory,
-    write_capture,
-)
+from hier_seg_ros.ros.captures import capture_bag
+from hier_seg_ros.ros.captures.capture_bag import write_capture
+from hier_seg_ros.ros.captures.capture_writer import CaptureWriter
+from hier_seg_ros.ros.captures.frame_history import FrameHistory
 from hier_seg_ros.segmenter import SegmentationResult, Segmenter
 from hier_seg_ros.segmenter.drawing import overlay
 from hier_seg_ros.segmenter.guards import Flag
+from hier_seg_ros.settings import Settings
 
 HEIGHT, WIDTH = 48, 64
 START = 1_700_000_000
 NOW = datetime(2026, 3, 4, 5, 6, 7, 89_000)
 NODE = '/robot/segmenter'
+SETTINGS = Settings(model='street', overlay_alpha=0.25, allowed_classes=('road',))
 LABELS = ('level_1/labels', 'level_2/labels', 'level_3/labels', 'traffic_signs/labels')
 
 
@@ -89,20 +90,18 @@ def frame(street_tree):
 
     def make(number=0, camera='', **changes):
         topic = f'/{camera or "camera"}'
+        source = FrameSource(
+            camera, changes.pop('image_topic', f'{topic}/image_raw'), f'{topic}/camera_info'
+        )
+        message = changes.pop('message', None)
         values = {
-            'camera': camera,
-            'image_topic': f'{topic}/image_raw',
-            'message': raw(number),
-            'camera_info_topic': f'{topic}/camera_info',
             'camera_info': CameraInfo(width=WIDTH, height=HEIGHT, k=[1.5] * 9),
             'result': result_of(street_tree, number),
-            'level': 3,
-            'confidence': True,
-            'overlay_alpha': 0.25,
-            'flags': (),
-            'settings': {'model': 'street', 'overlay_alpha': 0.25, 'allowed_classes': ['road']},
+            'settings': SETTINGS,
         }
-        return CapturedFrame(**{**values, **changes})
+        return SegmentedFrame(
+            Frame(source, raw(number) if message is None else message, 0.0), **{**values, **changes}
+        )
 
     return make
 
@@ -129,14 +128,22 @@ def test_the_newest_frames_of_each_camera_are_kept(frame):
     for one in frames:
         history.add(one)
     history.add(slow := frame(0, 'slow'))
-    assert {id(one) for one in history.frames()} == {id(one) for one in (*frames[-4:], slow)}
-    assert [one.message.header.stamp.sec - START for one in history.frames()] == [0, 2, 2, 3, 3]
+    assert {id(one.frame) for one in history.frames()} == {
+        id(one.frame) for one in (*frames[-4:], slow)
+    }
+    assert [one.frame.message.header.stamp.sec - START for one in history.frames()] == [
+        0,
+        2,
+        2,
+        3,
+        3,
+    ]
 
 
 def test_nothing_is_copied(frame):
     history = FrameHistory(1)
     history.add(one := frame())
-    assert history.frames()[0].message is one.message
+    assert history.frames()[0].frame.message is one.frame.message
     assert history.frames()[0].result is one.result
 
 
@@ -175,7 +182,7 @@ def test_messages_come_back_bit_for_bit(frame, tmp_path):
     times = [(START + number) * 10**9 + 500 for number in range(3)]
     # The messages, and not their bytes: CDR leaves the gaps of its alignment as they happen to be.
     for topic, messages in (
-        ('/camera/image_raw', [one.message for one in frames]),
+        ('/camera/image_raw', [one.frame.message for one in frames]),
         ('/camera/camera_info', [one.camera_info for one in frames]),
     ):
         assert [time for time, _ in found[topic]] == times
@@ -198,12 +205,12 @@ def test_labels_are_those_of_the_result(frame, tmp_path):
     for topic, labels in expected.items():
         ((_, data),) = found[f'{NODE}/{topic}']
         message = deserialize_message(data, Image)
-        assert message.header == one.message.header
+        assert message.header == one.frame.message.header
         assert message.encoding == 'mono8'
         assert np.array_equal(pixels_of(message), labels)
     ((_, data),) = found[f'{NODE}/overlay/compressed']
     message = deserialize_message(data, CompressedImage)
-    assert message.header == one.message.header
+    assert message.header == one.frame.message.header
     drawn = np.asarray(PIL.Image.open(io.BytesIO(bytes(message.data))).convert('RGB'))
     wanted = overlay(street(HEIGHT, WIDTH, seed=0), one.result.finest, one.result.hierarchy, 0.25)
     # JPEG of noise is only like it.
@@ -227,7 +234,7 @@ def test_the_tree_is_latched_and_written_once_for_a_model(frame, street_tree, tm
             'nodes': [{'id': 5, 'name': 'all', 'color': [1, 2, 3], 'parent': None}],
         }
     )
-    later = frame(2, result=result_of(other, 2), level=1)
+    later = frame(2, result=result_of(other, 2))
     found = contents(write_capture(tmp_path, [frame(0), frame(1), later], NODE))
     names = [
         json.loads(deserialize_message(data, String).data)['name']
@@ -251,22 +258,21 @@ def test_settings_and_flags_are_json(frame, tmp_path):
         'level': 3,
         'finite': True,
         'flags': [],
-        'settings': {'model': 'street', 'overlay_alpha': 0.25, 'allowed_classes': ['road']},
+        'settings': json.loads(json.dumps(asdict(SETTINGS))),
     }
+    assert settings[0]['settings']['allowed_classes'] == ['road']
     assert settings[1]['flags'] == [{'reason': 'void_share', 'text': flag.text}]
 
 
 def test_what_was_not_computed_is_not_there(frame, street_tree, tmp_path):
     finest = street_tree.level_of_id[0].take(result_of(street_tree, 0).finest)
-    shallow = SegmentationResult(street_tree, finest, None)
-    found = contents(
-        write_capture(tmp_path, [frame(result=shallow, level=1, confidence=False)], NODE)
-    )
+    shallow = SegmentationResult(street_tree, finest, None, max_level=1)
+    found = contents(write_capture(tmp_path, [frame(result=shallow)], NODE))
     assert f'{NODE}/level_1/labels' in found
     assert not {f'{NODE}/level_2/labels', f'{NODE}/level_3/labels', f'{NODE}/confidence'} & set(
         found
     )
-    unwanted = frame(result=None, level=0, confidence=False, camera_info=None)
+    unwanted = frame(result=None, camera_info=None)
     found = contents(write_capture(tmp_path, [unwanted], NODE))
     assert set(found) == {'/camera/image_raw', f'{NODE}/capture/settings'}
 
@@ -284,10 +290,10 @@ def test_cameras_have_topics_of_their_own(frame, tmp_path):
     assert len(found['/left/image_raw']) == 2
     ((time, data),) = found['/right/image_raw/compressed']
     assert time == (START + 1) * 10**9 + 500
-    assert deserialize_message(data, CompressedImage) == frames[1].message
+    assert deserialize_message(data, CompressedImage) == frames[1].frame.message
     ((_, data),) = found['/segmenter/right/level_3/labels']
     labels = deserialize_message(data, Image)
-    assert labels.header == frames[1].message.header
+    assert labels.header == frames[1].frame.message.header
     assert np.array_equal(pixels_of(labels), frames[1].result.level(3))
 
 
@@ -460,7 +466,7 @@ def test_memory_that_runs_out_leaves_nothing_behind(frame, tmp_path, monkeypatch
     def fail(*arguments):
         raise MemoryError
 
-    monkeypatch.setattr(capture_writer, 'overlay', fail)
+    monkeypatch.setattr(capture_bag, 'overlay', fail)
     with pytest.raises(HierSegError) as caught:
         write_capture(tmp_path, [frame(0)], NODE)
     assert 'capture_frames' in one_line_of(caught)

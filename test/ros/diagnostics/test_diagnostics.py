@@ -19,7 +19,7 @@ from rosgraph_msgs.msg import Clock
 
 from hier_seg_ros.frames.frame_statistics import FrameSummary
 from hier_seg_ros.ros.diagnostics.diagnostics import Diagnostics, memory_use
-from hier_seg_ros.ros.diagnostics.health import CameraReport, NodeReport
+from hier_seg_ros.ros.diagnostics.reports import CameraReport, NodeReport, PipelineReport
 
 
 def test_memory_of_the_process():
@@ -44,7 +44,8 @@ def report(number):
     summary = FrameSummary(10.0, 0.0, None, None, 0.1, True, 0, 0)
     counts = {'received': number, 'rejected/step': number}
     camera = CameraReport('', '/camera/image_raw', True, counts, summary)
-    return NodeReport('active', 'street_lite0', 'cpu', '', 0.0, 0, 0, 0, 2.0, 10.0, (camera,))
+    pipeline = PipelineReport('street_lite0', 'cpu', cameras=(camera,))
+    return NodeReport('active', '', '', 2.0, 10.0, pipeline)
 
 
 def values_of(status):

@@ -14,7 +14,8 @@ pytest.importorskip('rclpy', reason='needs ROS 2 (rclpy)')
 from diagnostic_msgs.msg import DiagnosticStatus
 
 from hier_seg_ros.frames.frame_statistics import Durations, FrameSummary
-from hier_seg_ros.ros.diagnostics.health import REPORTS_KEPT, CameraReport, NodeReport, diagnose
+from hier_seg_ros.ros.diagnostics.health import REPORTS_KEPT, diagnose
+from hier_seg_ros.ros.diagnostics.reports import CameraReport, NodeReport, PipelineReport
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
@@ -33,21 +34,26 @@ COUNTS = {'received': 1000, 'published': 1000}
 CAMERA = CameraReport('', '/camera/image_raw', True, COUNTS, WELL)
 NODE = NodeReport(
     state='active',
-    model='street_lite0',
-    device='cpu',
     error='',
-    backing_off=0.0,
-    captures_written=2,
-    captures_failed=0,
-    captures_passed_over=7,
+    warning='',
     stall_warn_seconds=2.0,
     stall_error_seconds=10.0,
-    cameras=(CAMERA,),
+    pipeline=PipelineReport(
+        model='street_lite0',
+        device='cpu',
+        captures_written=2,
+        captures_skipped=7,
+        cameras=(CAMERA,),
+    ),
 )
 
 
+def with_pipeline(node=NODE, **changes):
+    return replace(node, pipeline=replace(node.pipeline, **changes))
+
+
 def with_camera(node=NODE, **changes):
-    return replace(node, cameras=(replace(node.cameras[0], **changes),))
+    return with_pipeline(node, cameras=(replace(node.pipeline.cameras[0], **changes),))
 
 
 def with_summary(**changes):
@@ -118,7 +124,7 @@ def test_all_is_well():
 
 def test_each_camera_has_a_status():
     cameras = (replace(CAMERA, name='front'), replace(CAMERA, name='left', topic='/left/image'))
-    statuses = diagnose(replace(NODE, cameras=cameras), [], 'robot/segmenter')
+    statuses = diagnose(with_pipeline(cameras=cameras), [], 'robot/segmenter')
     assert [status.name for status in statuses] == [
         'robot/segmenter: model',
         'robot/segmenter: camera front',
@@ -170,7 +176,7 @@ def test_a_disabled_camera_is_not_stalled():
 
 
 def test_an_unconfigured_node_without_cameras():
-    report = replace(NODE, state='unconfigured', model='', device='', cameras=())
+    report = replace(NODE, state='unconfigured', pipeline=PipelineReport())
     (model,) = diagnose(report, [], 'segmenter')
     assert (model.level, model.message, model.hardware_id) == (OK, 'unconfigured', 'none')
     check_style(model)
@@ -178,13 +184,13 @@ def test_an_unconfigured_node_without_cameras():
 
 def test_why_the_node_could_not_be_configured():
     error = 'cannot configure: /models/x: no such model folder; give another'
-    report = replace(NODE, state='unconfigured', model='', device='', error=error, cameras=())
+    report = replace(NODE, state='unconfigured', error=error, pipeline=PipelineReport())
     (model,) = diagnose(report, [], 'segmenter')
     assert (model.level, model.message) == (ERROR, error)
 
 
 def test_out_of_memory():
-    report = replace(NODE, error='cuda:0: out of memory', backing_off=3.21)
+    report = with_pipeline(out_of_memory='cuda:0: out of memory', backing_off=3.21)
     model, _ = diagnose(report, [NODE], 'segmenter')
     assert (model.level, model.message) == (ERROR, 'cuda:0: out of memory')
     assert values_of(model)['out of memory, next attempt in (s)'] == '3.2'
@@ -196,7 +202,7 @@ def test_a_refused_model_is_a_warning():
 
 
 def test_a_capture_that_failed_is_a_warning_once():
-    report = replace(NODE, captures_failed=1)
+    report = with_pipeline(captures_failed=1)
     assert diagnose(report, [NODE], 'segmenter')[0].level == WARN
     assert diagnose(report, [NODE, report], 'segmenter')[0].level == OK
 

@@ -14,14 +14,8 @@ pytest.importorskip('rclpy', reason='needs ROS 2 (rclpy)')
 from rclpy.parameter import Parameter
 
 from hier_seg_ros.errors import HierSegError
-from hier_seg_ros.ros.node.parameters import (
-    PARAMETERS,
-    Settings,
-    changed_settings,
-    default_settings,
-    same_model,
-    with_declared_types,
-)
+from hier_seg_ros.ros.node.parameters import with_declared_types
+from hier_seg_ros.settings import PARAMETERS, Settings, changed_settings, same_model
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -71,19 +65,19 @@ def test_settings_hold_every_parameter():
 )
 def test_bad_values_are_refused_by_name(name, value):
     with pytest.raises(HierSegError, match=f'parameter {name}: ') as caught:
-        changed_settings(default_settings(), {name: value})
+        changed_settings(Settings(), {name: value})
     assert '\n' not in str(caught.value)
 
 
 def test_one_bad_value_refuses_all():
-    settings = default_settings()
+    settings = Settings()
     with pytest.raises(HierSegError):
         changed_settings(settings, {'overlay_alpha': 0.2, 'void_decisions': 'drop'})
-    assert settings == default_settings()
+    assert settings == Settings()
 
 
 def test_what_configure_uses_changes_only_before():
-    settings = changed_settings(default_settings(), {'cameras': ['left']}, configured=False)
+    settings = changed_settings(Settings(), {'cameras': ['left']}, configured=False)
     assert settings.cameras == ('left',)
     with pytest.raises(HierSegError, match='clean it up first'):
         changed_settings(settings, {'cameras': ['right']}, configured=True)
@@ -92,19 +86,19 @@ def test_what_configure_uses_changes_only_before():
 
 
 def test_a_model_is_another_one_if_anything_that_it_is_loaded_with_changes():
-    settings = default_settings()
+    settings = Settings()
     assert same_model(settings, changed_settings(settings, {'overlay_alpha': 0.1}))
     for name, value in (('model', 'mine'), ('device', 'cpu'), ('input_long_side', 320)):
         assert not same_model(settings, changed_settings(settings, {name: value})), name
 
 
 def test_parameters_of_others_are_passed_over():
-    assert changed_settings(default_settings(), {'use_sim_time': True}) == default_settings()
+    assert changed_settings(Settings(), {'use_sim_time': True}) == Settings()
 
 
 @pytest.mark.parametrize('value', [[], [''], (), None])
 def test_an_empty_list_can_be_written_in_several_ways(value):
-    settings = changed_settings(default_settings(), {'allowed_classes': ['Car']})
+    settings = changed_settings(Settings(), {'allowed_classes': ['Car']})
     assert settings.allowed_classes == ('Car',)
     assert changed_settings(settings, {'allowed_classes': value}).allowed_classes == ()
 

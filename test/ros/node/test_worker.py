@@ -18,15 +18,16 @@ from sensor_msgs.msg import Image
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.frames.back_off import BackOff
-from hier_seg_ros.ros.cameras.camera import Camera, Frame
+from hier_seg_ros.frames.frame import Frame
+from hier_seg_ros.ros.cameras.camera import Camera
 from hier_seg_ros.ros.captures.captures import Captures
 from hier_seg_ros.ros.node import worker
-from hier_seg_ros.ros.node.parameters import default_settings
 from hier_seg_ros.ros.node.worker import Processing, SegmentationWorker
 from hier_seg_ros.ros.topics.connections import Connections
 from hier_seg_ros.ros.topics.topics import Topics
 from hier_seg_ros.segmenter import Segmenter
 from hier_seg_ros.segmenter.outputs import image_outputs
+from hier_seg_ros.settings import Settings
 
 
 class RecordingSegmenter:
@@ -64,7 +65,7 @@ def bench(client, segmenter):
         def __init__(self):
             self.node = client.node
             self.segmenter = RecordingSegmenter(segmenter)
-            self.processing = Processing(self.segmenter, default_settings())
+            self.processing = Processing(self.segmenter, Settings())
             self.captures = Captures(client.node, frames_per_camera=3)
             self.deaths = []
             self.now = 0.0
@@ -89,7 +90,8 @@ def bench(client, segmenter):
             )
 
         def put(self, camera, message):
-            self.worker.put(self.cameras[camera], Frame(message, received_at=time.monotonic()))
+            camera = self.cameras[camera]
+            self.worker.put(camera, Frame(camera.source, message, time.monotonic()))
 
         def subscribe(self, topic):
             messages = client.collect(f'/test_client/{topic}', Image)
@@ -103,7 +105,7 @@ def bench(client, segmenter):
 
         def counts(self, what, number, camera=0):
             client.wait_for(
-                lambda: self.cameras[camera].counts.as_dict().get(what) == number,
+                lambda: self.cameras[camera].ledger.counts.get(what) == number,
                 f'{number} {what}',
             )
 
@@ -157,7 +159,7 @@ def test_waiting_frames_of_all_cameras_run_as_one_batch_and_the_newest_wins(benc
     bench.counts('published', 1, camera=1)
     assert [number for number, _ in bench.segmenter.calls] == [1, 2]
     assert bench.segmenter.calls[-1] == (2, {'confidence': True, 'max_level': 3})
-    assert bench.cameras[0].counts.as_dict()['replaced'] == 1
+    assert bench.cameras[0].ledger.counts['replaced'] == 1
 
 
 def test_a_failing_segmenter_drops_the_frame_and_goes_on(bench):
@@ -273,7 +275,7 @@ def test_flagged_frames_that_follow_a_capture_at_once_are_passed_over_and_counte
         bench.put(0, image(street()))
         bench.counts('flagged/class_share', number)
     bench.worker.close()
-    assert bench.captures.passed_over == 2
+    assert bench.captures.counts.skipped == 2
 
 
 def test_frames_of_all_cameras_are_kept_whether_they_were_needed_or_not(bench, tmp_path):
@@ -286,13 +288,13 @@ def test_frames_of_all_cameras_are_kept_whether_they_were_needed_or_not(bench, t
     without_result = []
 
     def complete(frame):
-        without_result.append(frame.camera)
+        without_result.append(frame.frame.source.camera)
         return frame
 
     path = bench.captures.write(str(tmp_path), complete)
     assert path.parent == tmp_path
     assert without_result == ['right']
-    assert bench.captures.written == 1
+    assert bench.captures.counts.written == 1
 
 
 def test_a_bad_frame_of_one_camera_does_not_hold_up_the_other(bench):
@@ -315,11 +317,11 @@ def test_a_camera_takes_only_so_many_frames(bench):
     camera = bench.cameras[0]
     bench.processing.settings = replace(bench.processing.settings, max_rate_hz=0.001)
     for _ in range(3):
-        camera._receive(image(street()))
-    assert camera.counts.as_dict()['rate_limited'] == 2
+        camera.input._receive(image(street()))
+    assert camera.ledger.counts['rate_limited'] == 2
     # The limit is each camera's own.
-    bench.cameras[1]._receive(image(street()))
-    assert 'rate_limited' not in bench.cameras[1].counts.as_dict()
+    bench.cameras[1].input._receive(image(street()))
+    assert 'rate_limited' not in bench.cameras[1].ledger.counts
 
 
 def test_close_waits_for_the_frame_under_way(bench):
@@ -336,7 +338,7 @@ def test_close_waits_for_the_frame_under_way(bench):
     thread.join(DEADLINE)
     assert not thread.is_alive()
     # The frame that waited is let go, and counted.
-    assert bench.cameras[0].counts.as_dict() == {'published': 1, 'stopped': 1}
+    assert bench.cameras[0].ledger.counts == {'published': 1, 'stopped': 1}
     assert len(bench.segmenter.calls) == 1
 
 
@@ -344,7 +346,7 @@ def test_without_frames_there_is_nothing_to_capture(bench, tmp_path):
     with pytest.raises(HierSegError) as caught:
         bench.captures.write(str(tmp_path), lambda frame: frame)
     assert '\n' not in str(caught.value)
-    assert bench.captures.failed == 1
+    assert bench.captures.counts.failed == 1
     assert list(tmp_path.iterdir()) == []
 
 
@@ -395,4 +397,4 @@ def test_close_may_come_twice_and_later_frames_are_dropped(bench):
     bench.worker.close()
     bench.put(0, image(street()))
     assert bench.segmenter.calls == []
-    assert bench.cameras[0].counts.as_dict() == {'stopped': 1}
+    assert bench.cameras[0].ledger.counts == {'stopped': 1}

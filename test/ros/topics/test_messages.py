@@ -20,12 +20,14 @@ from ros_client import image, street
 from sensor_msgs.msg import CameraInfo, CompressedImage
 
 from hier_seg_ros.images.encodings import InvalidFrameError
-from hier_seg_ros.images.messages import rgb_from_compressed_image
+from hier_seg_ros.images.messages import (
+    check_raw_image,
+    rgb_from_compressed_image,
+    rgb_from_raw_image,
+)
 from hier_seg_ros.ros.topics.messages import (
     camera_info_message,
-    check_image,
     image_message,
-    rgb_from_image,
 )
 
 RGB = street(6, 10)
@@ -57,13 +59,13 @@ def broken(**changes):
 )
 def test_bad_images_are_refused_before_they_are_read(message, reason, text):
     with pytest.raises(InvalidFrameError, match=text) as caught:
-        check_image(message)
+        check_raw_image(message)
     assert caught.value.reason == reason
     assert '\n' not in str(caught.value)
 
 
 def test_byte_order_does_not_matter_to_bytes():
-    np.testing.assert_array_equal(rgb_from_image(broken(is_bigendian=1)), RGB)
+    np.testing.assert_array_equal(rgb_from_raw_image(broken(is_bigendian=1)), RGB)
 
 
 def compressed(picture, form, format_text=None, **options):

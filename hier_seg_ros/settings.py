@@ -1,0 +1,261 @@
+# Copyright 2026 The hier_seg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The node's parameters: declared once, as data, and checked before any of them takes effect.
+
+Imports neither ROS nor torch. A new parameter is one field of `Settings`, a line in
+``config/segmenter.yaml`` and a row in ``docs/node.md``; what reads it takes it from the settings.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
+
+from hier_seg_ros.errors import HierSegError
+
+Value = bool | int | float | str | tuple[str, ...]
+
+# A camera's name becomes a part of topic names.
+_CAMERA_NAME = re.compile(r'[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*')
+
+
+@dataclass(frozen=True)
+class ParameterSpecification:
+    """One parameter.
+
+    Attributes
+    ----------
+    name
+        Its name.
+    default
+        Its default; an empty tuple declares a string array.
+    description
+        The text of its descriptor.
+    minimum
+        Smallest value of a number; None for what is no number.
+    maximum
+        Largest value of a number.
+    choices
+        The values of a string that are allowed; all where empty.
+    changeable
+        'always'; 'unconfigured' for what is used while the node configures; 'never' for what is
+        used when the process starts.
+    may_be_empty
+        Whether a text of no characters is allowed.
+
+    """
+
+    name: str
+    default: Value
+    description: str
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[str, ...] = ()
+    changeable: Literal['always', 'unconfigured', 'never'] = 'always'
+    may_be_empty: bool = True
+
+
+def _parameter(default: Any, description: str, **rules: Any) -> Any:
+    """Return a field of `Settings`; `rules` are those of `ParameterSpecification`."""
+    return field(default=default, metadata={'description': description, **rules})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The values of all parameters at one moment."""
+
+    model: str = _parameter(
+        'street_lite0',
+        'Model folder: the name of an installed model or a path',
+        may_be_empty=False,
+    )
+    device: str = _parameter(
+        'auto',
+        'Where the network runs: auto (CUDA if there is any), cpu, cuda or cuda:N',
+        may_be_empty=False,
+    )
+    input_long_side: int = _parameter(
+        0,
+        "Longer images are scaled down to this many pixels for the network; 0 is the model's own",
+        minimum=0,
+        maximum=16384,
+    )
+    cameras: tuple[str, ...] = _parameter(
+        (),
+        'Names of several cameras: front subscribes front/image and publishes ~/front/overlay; '
+        'empty for one camera without a name',
+        changeable='unconfigured',
+    )
+    image_transport: str = _parameter(
+        'raw',
+        'raw subscribes image (sensor_msgs/Image), compressed image/compressed (JPEG or PNG)',
+        choices=('raw', 'compressed'),
+        changeable='unconfigured',
+    )
+    autostart: bool = _parameter(
+        True,
+        'Configure and activate without being asked; false leaves both to a lifecycle manager',
+        changeable='never',
+    )
+    overlay_alpha: float = _parameter(
+        0.5,
+        "Share of the labels' colours in the overlay: 0 is the photograph, 1 the colours",
+        minimum=0.0,
+        maximum=1.0,
+    )
+    void_decisions: str = _parameter(
+        'keep',
+        'What a pixel decided as unlabelled becomes: keep leaves it, replace takes the runner-up',
+        choices=('keep', 'replace'),
+    )
+    min_confidence: float = _parameter(
+        0.0,
+        'A decision with less confidence stops at the parent class (at level 1: unlabelled)',
+        minimum=0.0,
+        maximum=1.0,
+    )
+    allowed_classes: tuple[str, ...] = _parameter(
+        (),
+        'Names of the only classes that may be reported; empty allows all',
+    )
+    forbidden_classes: tuple[str, ...] = _parameter(
+        (),
+        'Names of classes that must never be reported',
+    )
+    max_rate_hz: float = _parameter(
+        0.0,
+        'Frames a second that are taken of each camera at most, on average; 0 takes all',
+        minimum=0.0,
+        maximum=1000.0,
+    )
+    max_class_share: float = _parameter(
+        1.0,
+        'A frame of which one class covers more than this share is flagged; 1 flags none',
+        minimum=0.0,
+        maximum=1.0,
+    )
+    max_void_share: float = _parameter(
+        1.0,
+        'A frame of which more than this share is unlabelled at level 1 is flagged; 1 flags none',
+        minimum=0.0,
+        maximum=1.0,
+    )
+    capture_directory: str = _parameter(
+        '~/hier_seg_captures',
+        'Folder that captures are written to, each a bag of its own',
+        may_be_empty=False,
+    )
+    capture_frames: int = _parameter(
+        10,
+        'Frames of each camera that are kept in memory for captures; 0 keeps none',
+        minimum=0,
+        maximum=1000,
+    )
+    capture_flagged: bool = _parameter(
+        False,
+        'Write a capture by itself when a frame is flagged, at most one a minute',
+    )
+    stall_warn_seconds: float = _parameter(
+        2.0,
+        'Silence of a camera after which diagnostics say WARN',
+        minimum=0.1,
+        maximum=86400.0,
+    )
+    stall_error_seconds: float = _parameter(
+        10.0,
+        'Silence of a camera after which diagnostics say ERROR',
+        minimum=0.1,
+        maximum=86400.0,
+    )
+
+
+PARAMETERS = tuple(
+    ParameterSpecification(entry.name, getattr(Settings, entry.name), **entry.metadata)
+    for entry in fields(Settings)
+)
+PARAMETER_NAMED = {specification.name: specification for specification in PARAMETERS}
+
+# What the model that is loaded depends on.
+MODEL_PARAMETERS = ('model', 'device', 'input_long_side')
+
+
+def same_model(settings: Settings, other: Settings) -> bool:
+    """Return whether both ask for the same model, loaded in the same way."""
+    return all(getattr(settings, name) == getattr(other, name) for name in MODEL_PARAMETERS)
+
+
+def changed_settings(
+    settings: Settings, changes: Mapping[str, Any], configured: bool = False
+) -> Settings:
+    """Return settings with some values changed, or refuse all of the changes.
+
+    Parameters
+    ----------
+    settings
+        The values until now; they are left as they are.
+    changes
+        New values by parameter name; names that are not in `PARAMETERS` are ignored.
+    configured
+        Whether the node has loaded a model.
+
+    Raises
+    ------
+    HierSegError
+        A value is not allowed, or cannot be changed now.
+
+    """
+    values: dict[str, Any] = dict(vars(settings))
+    for name, value in changes.items():
+        specification = PARAMETER_NAMED.get(name)
+        if specification is None:
+            continue
+        value = _checked_value(specification, value)
+        if value != values[name] and configured and specification.changeable == 'unconfigured':
+            raise HierSegError(
+                f'parameter {name}: cannot change while the node is configured; deactivate it and '
+                f'clean it up first'
+            )
+        values[name] = value
+    if values['stall_error_seconds'] < values['stall_warn_seconds']:
+        raise HierSegError(
+            f'parameter stall_error_seconds: {values["stall_error_seconds"]} is less than '
+            f'stall_warn_seconds, {values["stall_warn_seconds"]}; change the other one first'
+        )
+    return Settings(**values)
+
+
+def _checked_value(specification: ParameterSpecification, value: Any) -> Value:
+    name = specification.name
+    if isinstance(specification.default, tuple):
+        # [''] is how a launch file writes an empty list.
+        value = tuple(entry for entry in (value or ()) if entry != '')
+        if not all(isinstance(entry, str) for entry in value):
+            raise HierSegError(f'parameter {name}: must be a list of names, not {list(value)}')
+        if len(set(value)) != len(value):
+            raise HierSegError(f'parameter {name}: names an entry twice: {", ".join(value)}')
+        if name == 'cameras':
+            for camera in value:
+                if not _CAMERA_NAME.fullmatch(camera):
+                    raise HierSegError(
+                        f'parameter cameras: {camera!r} cannot be part of a topic name; use '
+                        f'letters, digits and single underscores, a letter first'
+                    )
+        return value
+    kind = type(specification.default)
+    if not isinstance(value, kind) or isinstance(value, bool) != (kind is bool):
+        raise HierSegError(f'parameter {name}: must be of type {kind.__name__}, not {value!r}')
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        # Written this way round, NaN is refused too.
+        if specification.minimum is not None and not value >= specification.minimum:
+            raise HierSegError(f'parameter {name}: must be at least {specification.minimum}')
+        if specification.maximum is not None and not value <= specification.maximum:
+            raise HierSegError(f'parameter {name}: must be at most {specification.maximum}')
+    if specification.choices and value not in specification.choices:
+        raise HierSegError(
+            f'parameter {name}: must be one of {", ".join(specification.choices)}, not {value!r}'
+        )
+    if not specification.may_be_empty and not value:
+        raise HierSegError(f'parameter {name}: must not be empty')
+    return value
