@@ -21,8 +21,10 @@ def share_folder() -> Path:
     That is the source tree for a checkout or an editable install, else share/hier_seg_ros of
     the prefix that colcon or pip installed into.
 
-    Raises:
-        HierSegError: no such folder exists; the message lists the places looked at.
+    Raises
+    ------
+    HierSegError
+        No such folder exists; the message lists the places looked at.
 
     """
     tried = []
@@ -44,9 +46,11 @@ def find_model(name_or_path: str) -> Path:
     'models/street_lite0' both mean that folder of the package. Any other existing folder is
     returned too: what it lacks is for the one who loads it to say.
 
-    Raises:
-        HierSegError: it is neither, in which case the message lists the models that there are, or
-            the system refuses to look at such a path.
+    Raises
+    ------
+    HierSegError
+        It is neither, in which case the message lists the models that there are, or
+        the system refuses to look at such a path.
 
     """
     try:

@@ -126,7 +126,7 @@ class Settings:
     )
     max_rate_hz: float = _parameter(
         0.0,
-        'Frames a second that are taken of each camera at most, on average; 0 takes all',
+        'Frames per second that are taken of each camera at most, on average; 0 takes all',
         minimum=0.0,
         maximum=1000.0,
     )
@@ -155,7 +155,7 @@ class Settings:
     )
     capture_flagged: bool = _parameter(
         False,
-        'Write a capture by itself when a frame is flagged, at most one a minute',
+        'Write a capture by itself when a frame is flagged, at most one per minute',
     )
     stall_warn_seconds: float = _parameter(
         2.0,

@@ -21,10 +21,14 @@ class BackOff:
     ) -> None:
         """Begin without a pause.
 
-        Args:
-            clock: seconds on a clock that never jumps.
-            shortest: seconds of the pause after the first failure.
-            longest: seconds that no pause exceeds.
+        Parameters
+        ----------
+        clock
+            Seconds on a clock that never jumps.
+        shortest
+            Seconds of the pause after the first failure.
+        longest
+            Seconds that no pause exceeds.
 
         """
         self._clock = clock

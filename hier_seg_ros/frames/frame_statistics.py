@@ -24,11 +24,16 @@ GAP_FRAMES = 200
 class Durations:
     """Durations of the frames of a window, in seconds.
 
-    Attributes:
-        mean: their mean.
-        percentile_95: 95 of 100 are at most this long.
-        maximum: the longest.
-        count: how many there are, at least 1.
+    Attributes
+    ----------
+    mean
+        Their mean.
+    percentile_95
+        95 of 100 are at most this long.
+    maximum
+        The longest.
+    count
+        How many there are, at least 1.
 
     """
 
@@ -42,21 +47,32 @@ class Durations:
 class FrameSummary:
     """One camera's frames over a window of time.
 
-    Attributes:
-        rate_in: frames that arrived, a second.
-        rate_out: frames that were published, a second.
-        latency: from header stamp to publication by the node's clock; None where no frame was
-            published, or none with a plausible stamp.
-        processing: from arrival to publication by the steady clock; None where no frame was
-            published.
-        silence: seconds since the last frame arrived, or since the last reset if none has.
-        any_frame: whether a frame has arrived since the last reset.
-        expected: frames that should have arrived by the rhythm of the header stamps, among the
-            latest; 0 where there is no rhythm or there are too few frames to tell.
-        missing: those of the expected that did not arrive.
-        zero_stamps: frames that arrived with a stamp of zero.
-        implausible_latency: where most of the latencies are none, since the stamps are by another
-            clock: the newest, in seconds, negative for a stamp in the future; else None.
+    Attributes
+    ----------
+    rate_in
+        Frames that arrived per second.
+    rate_out
+        Frames that were published per second.
+    latency
+        From header stamp to publication by the node's clock; None where no frame was
+        published, or none with a plausible stamp.
+    processing
+        From arrival to publication by the steady clock; None where no frame was
+        published.
+    silence
+        Seconds since the last frame arrived, or since the last reset if none has.
+    any_frame
+        Whether a frame has arrived since the last reset.
+    expected
+        Frames that should have arrived by the rhythm of the header stamps, among the
+        latest; 0 where there is no rhythm or there are too few frames to tell.
+    missing
+        Those of the expected that did not arrive.
+    zero_stamps
+        Frames that arrived with a stamp of zero.
+    implausible_latency
+        Where most of the latencies are none, since the stamps are by another
+        clock: the newest, in seconds, negative for a stamp in the future; else None.
 
     """
 
@@ -89,9 +105,12 @@ class FrameStatistics:
     def __init__(self, clock: Callable[[], float] = time.monotonic, window: float = 10.0) -> None:
         """Start empty.
 
-        Args:
-            clock: returns seconds and never jumps.
-            window: how many seconds the summary looks back.
+        Parameters
+        ----------
+        clock
+            Returns seconds and never jumps.
+        window
+            How many seconds the summary looks back.
 
         """
         self._clock = clock
@@ -120,8 +139,10 @@ class FrameStatistics:
     def received(self, stamp: int) -> None:
         """Take note of a frame that has arrived, whatever becomes of it.
 
-        Args:
-            stamp: its header stamp in nanoseconds.
+        Parameters
+        ----------
+        stamp
+            Its header stamp in nanoseconds.
 
         """
         with self._lock:
@@ -139,9 +160,12 @@ class FrameStatistics:
     def published(self, received_at: float, latency: float) -> None:
         """Take note of a frame whose outputs have been published.
 
-        Args:
-            received_at: when it arrived, by this object's clock.
-            latency: seconds from its header stamp to now, by the node's clock.
+        Parameters
+        ----------
+        received_at
+            When it arrived, by this object's clock.
+        latency
+            Seconds from its header stamp to now, by the node's clock.
 
         """
         with self._lock:

@@ -1,6 +1,6 @@
 # Copyright 2026 The hier_seg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The frames that wait to be segmented: at most one a camera, the newest."""
+"""The frames that wait to be segmented: at most one per camera, the newest."""
 
 import threading
 from typing import Generic, TypeVar
@@ -39,10 +39,14 @@ class LatestFrames(Generic[Frame]):
     def take(self, timeout: float | None = None) -> dict[str, Frame]:
         """Take all waiting frames by camera, waiting until there is one.
 
-        Args:
-            timeout: seconds to wait; None waits without limit.
+        Parameters
+        ----------
+        timeout
+            Seconds to wait; None waits without limit.
 
-        Returns:
+        Returns
+        -------
+        dict[str, Frame]
             The frames; nothing when the time is over, or as soon as `close` was called.
 
         """

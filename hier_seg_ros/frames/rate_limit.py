@@ -22,8 +22,10 @@ class RateLimit:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         """Begin with the next frame, whenever it comes.
 
-        Args:
-            clock: seconds on a clock that never jumps.
+        Parameters
+        ----------
+        clock
+            Seconds on a clock that never jumps.
 
         """
         self._clock = clock
@@ -31,11 +33,13 @@ class RateLimit:
         self._next_slot: float | None = None
 
     def allows(self, max_rate_hz: float) -> bool:
-        """Return whether a frame that arrives now may pass; to be called once a frame.
+        """Return whether a frame that arrives now may pass; to be called once for each frame.
 
-        Args:
-            max_rate_hz: the limit, which may change from call to call; none where it is not
-                above 0.
+        Parameters
+        ----------
+        max_rate_hz
+            The limit, which may change from call to call; none where it is not
+            above 0.
 
         """
         if max_rate_hz != self._max_rate_hz:

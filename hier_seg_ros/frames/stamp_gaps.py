@@ -29,10 +29,14 @@ def count_missing(stamps: Sequence[int]) -> tuple[int, int]:
     after it, and the milder verdict holds: so a camera that changes its rate loses nothing. The
     first and the last few differences are not judged, and so do not count.
 
-    Args:
-        stamps: header stamps in nanoseconds, rising.
+    Parameters
+    ----------
+    stamps
+        Header stamps in nanoseconds, rising.
 
-    Returns:
+    Returns
+    -------
+    tuple[int, int]
         Both zero where there are too few stamps or where they have no rhythm.
 
     """

@@ -24,9 +24,11 @@ Bytes: TypeAlias = NDArray[np.uint8]
 class InvalidFrameError(HierSegError):
     """An image message that cannot be used.
 
-    Attributes:
-        reason: key to count by: 'size', 'encoding', 'byte_order', 'step', 'data_length' or
-            'compressed'.
+    Attributes
+    ----------
+    reason
+        Key to count by: 'size', 'encoding', 'byte_order', 'step', 'data_length' or
+        'compressed'.
 
     """
 
@@ -40,16 +42,24 @@ class InvalidFrameError(HierSegError):
 class Encoding:
     """How pixels lie in a message's data, and how they become RGB.
 
-    Attributes:
-        pixel_bytes: bytes a pixel in a row; of YUV 4:2:0, in a row of luma.
-        to_rgb: takes the data's rows (`rows` x `row_bytes` uint8, perhaps with padding between
-            the rows), height, width and whether the most significant byte comes first; returns
-            H x W x 3 uint8. Raises InvalidFrameError where a library is missing.
-        sample_bytes: bytes a value; the byte order of values of one byte does not matter.
-        smallest: least width and height that the encoding can describe.
-        paired: two neighbours in a row share their chroma: a row holds whole pairs.
-        chroma_plane: a row of chroma for two rows of luma follows the last of these.
-        gray: it carries no colour.
+    Attributes
+    ----------
+    pixel_bytes
+        Bytes a pixel in a row; of YUV 4:2:0, in a row of luma.
+    to_rgb
+        Takes the data's rows (`rows` x `row_bytes` uint8, perhaps with padding between
+        the rows), height, width and whether the most significant byte comes first; returns
+        H x W x 3 uint8. Raises InvalidFrameError where a library is missing.
+    sample_bytes
+        Bytes a value; the byte order of values of one byte does not matter.
+    smallest
+        Least width and height that the encoding can describe.
+    paired
+        Two neighbours in a row share their chroma: a row holds whole pairs.
+    chroma_plane
+        A row of chroma for two rows of luma follows the last of these.
+    gray
+        It carries no colour.
 
     """
 

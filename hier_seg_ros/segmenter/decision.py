@@ -1,6 +1,6 @@
 # Copyright 2026 The hier_seg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The decision: from logits to one node of the tree a pixel, top down.
+"""The decision: from logits to one node of the tree for each pixel, top down.
 
 Every classifier takes the largest of its logits, but only at the pixels that its parent decided
 for its node (Meletis & Dubbelman, IV 2018). So only the root is computed everywhere; a child

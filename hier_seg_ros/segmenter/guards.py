@@ -14,9 +14,12 @@ from hier_seg_ros.segmenter import SegmentationResult
 class Flag:
     """Why a result is suspicious.
 
-    Attributes:
-        reason: key to count by: 'not_finite', 'class_share' or 'void_share'.
-        text: the same in one line, with class and share.
+    Attributes
+    ----------
+    reason
+        Key to count by: 'not_finite', 'class_share' or 'void_share'.
+    text
+        The same in one line, with class and share.
 
     """
 
@@ -34,11 +37,15 @@ def check_result(
     and so the answer does not depend on how deep the image was decided. One class may rightly cover
     much of an image (the road, a building close by), hence a useful limit lies near 1.
 
-    Args:
-        result: of one image.
-        max_class_share: largest share of the image, 0 to 1, that a level-1 class may have; 1 is
-            no limit.
-        max_void_share: the same for what is unlabelled.
+    Parameters
+    ----------
+    result
+        Of one image.
+    max_class_share
+        Largest share of the image, 0 to 1, that a level-1 class may have; 1 is
+        no limit.
+    max_void_share
+        The same for what is unlabelled.
 
     """
     flags = []

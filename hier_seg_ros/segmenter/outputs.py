@@ -19,13 +19,20 @@ Render = Callable[[np.ndarray, SegmentationResult, float], np.ndarray]
 class ImageOutput:
     """One image topic.
 
-    Attributes:
-        topic: its name below the node's (and the camera's) name.
-        encoding: rgb8 or mono8.
-        level: the deepest level of the tree that the image depends on.
-        confidence: whether it needs the confidence.
-        render: makes its pixels.
-        names: for label images, the names of the values that can occur.
+    Attributes
+    ----------
+    topic
+        Its name below the node's (and the camera's) name.
+    encoding
+        Rgb8 or mono8.
+    level
+        The deepest level of the tree that the image depends on.
+    confidence
+        Whether it needs the confidence.
+    render
+        Makes its pixels.
+    names
+        For label images, the names of the values that can occur.
 
     """
 

@@ -74,8 +74,10 @@ class Diagnostics:
 def memory_use(device: str) -> dict[str, str]:
     """Return the memory that this process uses, in MiB, by what it is.
 
-    Args:
-        device: torch device, such as 'cuda:0'; that of a GPU is left out for others.
+    Parameters
+    ----------
+    device
+        Torch device, such as 'cuda:0'; that of a GPU is left out for others.
 
     """
     values = {}

@@ -89,7 +89,7 @@ def _model_status(
         'out of memory, next attempt in (s)': f'{pipeline.backing_off:.1f}',
         'captures written': str(pipeline.captures_written),
         'captures failed': str(pipeline.captures_failed),
-        'captures of flagged frames passed over': str(pipeline.captures_skipped),
+        'captures of flagged frames skipped': str(pipeline.captures_skipped),
     }
     return _status(f'{node_name}: model', pipeline.device, summary, findings, values)
 
@@ -251,7 +251,7 @@ def _troubles(new: Mapping[str, int]) -> list[Finding]:
             by_reason = ', '.join(f'{reason} {number}' for reason, number in reasons.items())
             findings.append((WARN, f'frames {kind}: {by_reason}'))
     if new.get('backing_off'):
-        findings.append((WARN, f'frames passed over for want of memory: {new["backing_off"]}'))
+        findings.append((WARN, f'frames dropped for want of memory: {new["backing_off"]}'))
     return findings
 
 

@@ -22,8 +22,10 @@ from hier_seg_ros.settings import (
 def declare_parameters(node: Node) -> Settings:
     """Declare all parameters on a node and return what they are set to.
 
-    Raises:
-        HierSegError: a value from the command line or a parameter file is not allowed.
+    Raises
+    ------
+    HierSegError
+        A value from the command line or a parameter file is not allowed.
 
     """
     for specification in PARAMETERS:

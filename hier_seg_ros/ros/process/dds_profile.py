@@ -35,19 +35,27 @@ def use_dds_profile(
 ) -> str | None:
     """Choose the Fast DDS profile; to be called before rclpy.init.
 
-    Args:
-        choice: 'auto' takes config/fastdds_large_images.xml, or the one for UDP where the shared
-            memory is too small, unless the user has set a profile or a transport or another
-            middleware is in use. What killed processes have left in shared memory is removed
-            before. 'none' changes nothing; anything else is the path of an XML profile.
-        environment: the environment variables, which are changed.
-        shared_memory_folder: where the system keeps shared memory.
+    Parameters
+    ----------
+    choice
+        'auto' takes config/fastdds_large_images.xml, or the one for UDP where the shared
+        memory is too small, unless the user has set a profile or a transport or another
+        middleware is in use. What killed processes have left in shared memory is removed
+        before. 'none' changes nothing; anything else is the path of an XML profile.
+    environment
+        The environment variables, which are changed.
+    shared_memory_folder
+        Where the system keeps shared memory.
 
-    Returns:
+    Returns
+    -------
+    str | None
         A line for the log where something is not as wished, else None.
 
-    Raises:
-        HierSegError: the profile does not exist.
+    Raises
+    ------
+    HierSegError
+        The profile does not exist.
 
     """
     if choice == 'none':

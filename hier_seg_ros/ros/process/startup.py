@@ -25,8 +25,10 @@ def add_dds_profile_option(parser: argparse.ArgumentParser) -> None:
 def parse_arguments(parser: argparse.ArgumentParser, arguments: list[str]) -> argparse.Namespace:
     """Parse what is not meant for ROS; the first argument is the program's name.
 
-    Raises:
-        HierSegError: the ROS arguments are wrong.
+    Raises
+    ------
+    HierSegError
+        The ROS arguments are wrong.
 
     """
     # rclpy says RuntimeError, of several kinds, where its arguments or a parameter file are wrong.
@@ -40,8 +42,10 @@ def parse_arguments(parser: argparse.ArgumentParser, arguments: list[str]) -> ar
 def initialize(arguments: list[str]) -> None:
     """Initialize rclpy, leaving signals to `stop_request`.
 
-    Raises:
-        HierSegError: the ROS arguments are wrong.
+    Raises
+    ------
+    HierSegError
+        The ROS arguments are wrong.
 
     """
     try:

@@ -14,8 +14,10 @@ def stamp_of(data: bytes) -> tuple[int, int]:
 
     CDR has four bytes before the message, the second of which is 1 for little-endian.
 
-    Raises:
-        HierSegError: the message is too short to have one.
+    Raises
+    ------
+    HierSegError
+        The message is too short to have one.
 
     """
     if len(data) < 12:

@@ -97,9 +97,12 @@ class Connections:
     def explain_silence(self, topic: str, message_type: str) -> str:
         """Return one line: why nothing arrives on a topic that this node subscribes.
 
-        Args:
-            topic: the topic.
-            message_type: what is subscribed, for example sensor_msgs/msg/Image.
+        Parameters
+        ----------
+        topic
+            The topic.
+        message_type
+            What is subscribed, for example sensor_msgs/msg/Image.
 
         """
         topic = self._node.resolve_topic_name(topic)
@@ -211,11 +214,16 @@ def _input_mismatch(
 ) -> str:
     """Return why a publisher's messages do not reach our subscription; '' where they do.
 
-    Args:
-        topic: the topic of both.
-        publisher: of another node.
-        message_type: what we subscribe.
-        qos: of our subscription; None where it is not known, and not compared.
+    Parameters
+    ----------
+    topic
+        The topic of both.
+    publisher
+        Of another node.
+    message_type
+        What we subscribe.
+    qos
+        Of our subscription; None where it is not known, and not compared.
 
     """
     name = _full_name(publisher)
@@ -250,11 +258,16 @@ def _output_mismatch(
 ) -> str:
     """Return why our messages do not reach another node's subscription; '' where they do.
 
-    Args:
-        topic: the topic of both.
-        subscription: of another node.
-        message_type: what we publish.
-        qos: of our publisher.
+    Parameters
+    ----------
+    topic
+        The topic of both.
+    subscription
+        Of another node.
+    message_type
+        What we publish.
+    qos
+        Of our publisher.
 
     """
     name = _full_name(subscription)

@@ -67,12 +67,16 @@ class Topics:
     A callback group never forgets what was once in it, so the node's own one would grow with
     every configure.
 
-    Attributes:
-        node: the node that owns the topics.
-        connections: is told what the middleware says about the topics.
-        event_group: the callbacks of the middleware's events. It is a reentrant one because
-            rclpy never frees a mutually exclusive one of an event whose topic was destroyed
-            between its announcement and its turn.
+    Attributes
+    ----------
+    node
+        The node that owns the topics.
+    connections
+        Is told what the middleware says about the topics.
+    event_group
+        The callbacks of the middleware's events. It is a reentrant one because
+        rclpy never frees a mutually exclusive one of an event whose topic was destroyed
+        between its announcement and its turn.
 
     """
 
@@ -83,8 +87,10 @@ class Topics:
     def publisher(self, message_class: type, topic: str, qos: QoSProfile) -> Publisher:
         """Create a publisher whose QoS parameters may override.
 
-        Raises:
-            HierSegError: the parameters ask for a QoS that there is not.
+        Raises
+        ------
+        HierSegError
+            The parameters ask for a QoS that there is not.
 
         """
         with _qos_errors(topic):
@@ -103,8 +109,10 @@ class Topics:
     ) -> Subscription:
         """Create a subscription whose QoS parameters may override.
 
-        Raises:
-            HierSegError: the parameters ask for a QoS that there is not.
+        Raises
+        ------
+        HierSegError
+            The parameters ask for a QoS that there is not.
 
         """
         with _qos_errors(topic):

@@ -1,16 +1,16 @@
 # Copyright 2026 The hier_seg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The network: a backbone, features shared by all classifiers, one branch a classifier.
+"""The network: a backbone, features shared by all classifiers, one branch for each classifier.
 
 The same class is trained and run. Its published shapes differ only in their options:
 
 - the paper's (Meletis & Dubbelman, IV 2018): ResNet-50 at output stride 8, a 1x1 convolution to 256
-  shared channels, a bottleneck block and a learned x2 upsampling a classifier;
+  shared channels, a bottleneck block and a learned x2 upsampling for each classifier;
 - the light one: EfficientNet-Lite0, whose features at strides 4 to 32 are fused top-down;
 - the light one with details: features at stride 2 correct the logits of each of its branches, so
   that what is two pixels wide can keep its outline;
 - DeepLabV3 (Chen et al., arXiv 1706.05587) as torchvision has it: ResNet-50 or ResNet-101 at output
-  stride 8, atrous spatial pyramid pooling to 256 channels, a 1x1 convolution a classifier.
+  stride 8, atrous spatial pyramid pooling to 256 channels, a 1x1 convolution for each classifier.
 """
 
 from __future__ import annotations

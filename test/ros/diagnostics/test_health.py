@@ -119,7 +119,7 @@ def test_all_is_well():
     }
     assert expected.items() <= values.items()
     assert values_of(model)['captures written'] == '2'
-    assert values_of(model)['captures of flagged frames passed over'] == '7'
+    assert values_of(model)['captures of flagged frames skipped'] == '7'
 
 
 def test_each_camera_has_a_status():
@@ -229,7 +229,7 @@ def test_failed_and_flagged_frames_and_those_passed_over():
     status = camera_status([NODE, now])
     assert (status.level, status.message) == (
         WARN,
-        'frames failed: runtime 1; frames flagged: class_share 3; frames passed over for want of '
+        'frames failed: runtime 1; frames flagged: class_share 3; frames dropped for want of '
         'memory: 4',
     )
 
