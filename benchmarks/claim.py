@@ -30,6 +30,8 @@ import yaml
 
 RECIPE = Path(os.path.relpath(Path(__file__).parents[1] / 'hier_seg_trainer/configs/claim.yaml'))
 TREE = 'street_108'
+# Entries of a recipe's data, and how many images of each a step sees.
+Mix = Sequence[tuple[dict[str, Any], int]]
 
 CAMVID = {'format': 'camvid', 'path': 'camvid', 'scale': [0.75, 2.0], 'flip': True}
 BOXES = {'format': 'gtsdb', 'path': 'gtsdb', 'scale': [0.5, 1.1], 'focus_on_boxes': 0.8}
@@ -52,10 +54,10 @@ ONLY_OUTLINES = {
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the table: what is trained on how many images a step of which data sets."""
+    """A row of the table: what is trained on how many images per step of which data sets."""
 
     name: str
-    data: Sequence[tuple[dict[str, Any], int]]
+    data: Mix
     changes: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -64,16 +66,16 @@ class Row:
         return bool(self.changes.get('flat'))
 
 
-def flat(name: str, data: Sequence[tuple[dict[str, Any], int]], **changes: Any) -> Row:
+def flat(name: str, data: Mix, **changes: Any) -> Row:
     """Return a row without the tree."""
     return Row(name, data, {'flat': True, 'loss.negatives_per_positive': 0, **changes})
 
 
 # What the rows on several data sets learn from.
-REAL_JOINT = [(CAMVID, 4), (BOXES, 4)]
-REAL_IMAGE_LABELS = [(CAMVID, 4), (BOXES, 3), (CROPS, 1)]
-DRAWN_JOINT = [(CITYSCAPES, 2), (VISTAS, 4), (BOXES, 2)]
-DRAWN_IMAGE_LABELS = [(CITYSCAPES, 2), (VISTAS, 3), (BOXES, 2), (CROPS, 1)]
+REAL_JOINT: Mix = [(CAMVID, 4), (BOXES, 4)]
+REAL_IMAGE_LABELS: Mix = [(CAMVID, 4), (BOXES, 3), (CROPS, 1)]
+DRAWN_JOINT: Mix = [(CITYSCAPES, 2), (VISTAS, 4), (BOXES, 2)]
+DRAWN_IMAGE_LABELS: Mix = [(CITYSCAPES, 2), (VISTAS, 3), (BOXES, 2), (CROPS, 1)]
 
 TABLES = {
     'real': (

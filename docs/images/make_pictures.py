@@ -147,7 +147,7 @@ def write_demo(pairs: list[tuple[Pixels, Pixels]]) -> None:
     sheet.save(FOLDER / 'demo.jpg', quality=80, optimize=True)
 
 
-def font(size: int) -> ImageFont.FreeTypeFont:
+def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     """Return the font that comes with Pillow."""
     return ImageFont.load_default(size)
 
