@@ -29,9 +29,21 @@ _CPU_BLOCK_VALUES = 1 << 20
 class Choice:
     """A classifier as the decision uses it: only the classes that training supervised.
 
-    ``parent_id`` is the id of the node that it refines, 255 for the root. ``logit_indices`` are the
-    positions of the supervised classes and, last, of "unlabelled" among the classifier's logits;
-    ``node_ids`` the ids of those classes and, last, 255; ``reported`` which may be reported.
+    Attributes
+    ----------
+    name
+        The classifier's name.
+    parent_id
+        The id of the node that it refines, 255 for the root.
+    depth
+        The level of its classes.
+    logit_indices
+        The positions of the supervised classes and, last, of "unlabelled" among its logits.
+    node_ids
+        The ids of those classes and, last, 255.
+    reported
+        Which of them may be reported.
+
     """
 
     name: str
@@ -79,12 +91,26 @@ class DecisionRule:
     ) -> tuple[Tensor, Tensor | None]:
         """Decide one image.
 
-        `logits` are those of the image; only those of classifiers whose parent was decided
-        somewhere are asked for. Returns the node ids (height, width) uint8, 255 where
-        nothing was decided, and, if `confidence` is asked for, the product of the softmax values
-        on the decided path (height, width) float32, 0 where nothing was decided. A pixel at which
-        the logits that decide are NaN or infinite stays at the parent, so at the root at 255: the
-        largest of them would be a class by chance.
+        A pixel at which the logits that decide are NaN or infinite stays at the parent, so at the
+        root at 255: the largest of them would be a class by chance.
+
+        Parameters
+        ----------
+        logits
+            Those of the image; only classifiers whose parent was decided somewhere are asked for.
+        confidence
+            Whether to return the confidence, which needs the softmax.
+        max_level
+            Classifiers of deeper levels are not asked.
+
+        Returns
+        -------
+        ids
+            Node ids (height, width) uint8, 255 where nothing was decided.
+        confidence
+            The product of the softmax values on the decided path (height, width) float32, 0 where
+            nothing was decided; None where it was not asked for.
+
         """
         with_softmax = confidence or self.options.min_confidence > 0.0
         root, *others = self.choices

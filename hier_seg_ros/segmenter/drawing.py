@@ -23,7 +23,12 @@ def overlay(
     """Blend `image` (H, W, 3) RGB with the colours of `labels` (H, W) node ids.
 
     `alpha` in [0, 1] is the weight of the colours; unlabelled pixels keep the photograph.
-    Raises HierSegError if the sizes differ or alpha is out of range.
+
+    Raises
+    ------
+    HierSegError
+        The sizes differ or alpha is out of range.
+
     """
     if image.shape[:2] != labels.shape:
         raise HierSegError(

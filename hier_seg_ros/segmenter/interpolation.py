@@ -19,9 +19,16 @@ from torch import Tensor
 class Grid:
     """How the pixels of an image lie on a grid of logits.
 
-    ``height`` and ``width`` are the image's, in pixels; ``scale_y`` and ``scale_x`` how many of its
-    pixels lie between two positions of the grid. Pixel centres are aligned (what PyTorch calls
-    ``align_corners=False``). The grid may reach beyond the image, as it does after padding.
+    Pixel centres are aligned (what PyTorch calls ``align_corners=False``). The grid may reach
+    beyond the image, as it does after padding.
+
+    Attributes
+    ----------
+    height, width
+        Those of the image, in pixels.
+    scale_y, scale_x
+        Pixels of the image between two positions of the grid.
+
     """
 
     height: int
@@ -56,7 +63,7 @@ def upsample_at(logits: Tensor, pixels: Tensor, grid: Grid) -> Tensor:
     rows = torch.div(pixels, grid.width, rounding_mode='floor')
     top, bottom, weight_y = _neighbours(rows, grid.scale_y, height)
     left, right, weight_x = _neighbours(pixels - rows * grid.width, grid.scale_x, width)
-    # One row a position: each neighbour is then read as one run of memory.
+    # One row for each position: each neighbour is then read as one run of memory.
     table = logits.permute(1, 2, 0).reshape(height * width, channels)
     weight_y, weight_x = weight_y[:, None].to(logits.dtype), weight_x[:, None].to(logits.dtype)
     upper = torch.lerp(table[top * width + left], table[top * width + right], weight_x)

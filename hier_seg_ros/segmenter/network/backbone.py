@@ -14,8 +14,13 @@ from hier_seg_ros.segmenter.network.network_options import NetworkOptions
 def build_backbone(options: NetworkOptions) -> tuple[nn.Module, list[int]]:
     """Return timm's backbone, batch normalised, and its channels at each of ``fused_strides``.
 
-    With details, theirs come first. Raises HierSegError if timm has no such model, the model not
-    those options, or none of those strides.
+    With details, theirs come first.
+
+    Raises
+    ------
+    HierSegError
+        timm has no such model, the model not those options, or none of those strides.
+
     """
     arguments = dict(options.backbone_options)
     details = (options.detail_stride,) if options.detail_channels else ()

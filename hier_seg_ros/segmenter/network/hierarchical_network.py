@@ -42,8 +42,11 @@ class HierarchicalNetwork(nn.Module):
 
     Attributes
     ----------
-    options : the network's shape
-    classifiers : names of the classifiers, in the order of their branches
+    options
+        The network's shape.
+    classifiers
+        Names of the classifiers, in the order of their branches.
+
     """
 
     def __init__(self, options: NetworkOptions, classifiers: Mapping[str, int]) -> None:

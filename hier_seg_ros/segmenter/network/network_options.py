@@ -19,24 +19,35 @@ class NetworkOptions:
 
     Attributes
     ----------
-    backbone : name of a timm model that can return features
-    backbone_options : further keyword arguments of ``timm.create_model``, such as ``output_stride``
-    fused_strides : strides of the backbone features that are fused, finest first; the shared
-        features have the first one's. A single stride means no fusion, only a projection.
-    shared_channels : channels of the shared features
-    branch_channels : inner channels of a branch's bottleneck block; 0 for no block
-    image_pooling : add the average over the whole image to the coarsest features ('deeplabv3'
-        always does)
-    learned_upsampling : a learned x2 transposed convolution after each classifier
-    detail_channels : channels of the details, 0 for none. Details are the backbone's features at
-        half the finest fused stride, which is that of the logits after learned upsampling; with
-        them each branch computes what it adds to those logits.
-    architecture : how the backbone's features become the shared ones: 'pyramid' fuses them,
-        'deeplabv3' applies atrous spatial pyramid pooling to those of one stride
-    normalization : 'batch', 'instance', 'group' or 'evo', in all parts; see ``normalization.py``
-    dropout : share of the channels that training drops before each classifier, in [0, 1). Whole
-        channels, because neighbouring positions tell each other what one of them lacks (Tompson
-        et al., CVPR 2015).
+    backbone
+        Name of a timm model that can return features.
+    backbone_options
+        Further keyword arguments of ``timm.create_model``, such as ``output_stride``.
+    fused_strides
+        Strides of the backbone features that are fused, finest first; the shared features have the
+        first one's. A single stride means no fusion, only a projection.
+    shared_channels
+        Channels of the shared features.
+    branch_channels
+        Inner channels of a branch's bottleneck block; 0 for no block.
+    image_pooling
+        Add the average over the whole image to the coarsest features ('deeplabv3' always does).
+    learned_upsampling
+        A learned x2 transposed convolution after each classifier.
+    detail_channels
+        Channels of the details, 0 for none. Details are the backbone's features at half the finest
+        fused stride, which is that of the logits after learned upsampling; with them each branch
+        computes what it adds to those logits.
+    architecture
+        How the backbone's features become the shared ones: 'pyramid' fuses them, 'deeplabv3'
+        applies atrous spatial pyramid pooling to those of one stride.
+    normalization
+        'batch', 'instance', 'group' or 'evo', in all parts; see ``normalization.py``.
+    dropout
+        Share of the channels that training drops before each classifier, in [0, 1). Whole channels,
+        because neighbouring positions tell each other what one of them lacks (Tompson et al., CVPR
+        2015).
+
     """
 
     backbone: str

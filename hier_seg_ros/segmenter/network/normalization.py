@@ -62,11 +62,15 @@ def replace_batch_norm(network: nn.Module, normalization: str, example: Tensor) 
     and 0; its scale and shift start as what batch normalisation does in evaluation mode.
 
     `example` is an input of `network` whose coarsest features have more than one position. One
-    forward pass with it shows which activation follows which normalisation, and which of them see
-    a single value a channel, as in image pooling: those have nothing to normalise by and go away.
+    forward pass with it shows which activation follows which normalisation, and which of them see a
+    single value per channel, as in image pooling: those have nothing to normalise by and go away.
 
-    Raises HierSegError for an unknown normalisation, and if EvoNorm would have to replace an
-    activation that also follows something else.
+    Raises
+    ------
+    HierSegError
+        An unknown normalisation, and if EvoNorm would have to replace an activation that also
+        follows something else.
+
     """
     if normalization not in NORMALIZATIONS:
         raise HierSegError(
@@ -92,7 +96,7 @@ def replace_batch_norm(network: nn.Module, normalization: str, example: Tensor) 
 def group_count(channels: int) -> int:
     """Return the groups that `channels` are normalised in: 32, or fewer where there are few.
 
-    That is the largest divisor of `channels` up to 32 that leaves two channels a group: with one,
+    That is the largest divisor of `channels` up to 32 that leaves two channels per group: with one,
     it would be instance normalisation.
     """
     return max(
@@ -104,8 +108,13 @@ def group_count(channels: int) -> int:
 def synchronise_batch_norm(network: nn.Module) -> nn.Module:
     """Return `network` with batch normalisation over the images of all processes, for training.
 
-    Its parameters and buffers stay the same objects under the same names. Raises HierSegError
-    where PyTorch cannot do it: with several processes on CPUs.
+    Its parameters and buffers stay the same objects under the same names.
+
+    Raises
+    ------
+    HierSegError
+        PyTorch cannot do it: with several processes on CPUs.
+
     """
     several = torch.distributed.is_available() and torch.distributed.is_initialized()
     if several and next(network.parameters()).device.type == 'cpu':
@@ -122,7 +131,7 @@ class _Trace:
     """What one forward pass shows, all by the names of the modules.
 
     ``activation_of``: the activation that directly follows a normalisation; ``uses``: how often
-    each activation is used; ``single_position``: normalisations that see one value a channel.
+    each activation is used; ``single_position``: normalisations that see one value per channel.
     """
 
     activation_of: dict[str, str]
