@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 r"""The paper's claim as a table: flat classifiers against the tree, on data sets that disagree.
 
-    python benchmarks/claim.py --data ../shared/data --runs runs/claim --seeds 0 1
+    python benchmarks/claim.py --data DATA --runs runs/claim --seeds 0 1
     hier-seg synthesize runs/drawn --formats cityscapes vistas gtsdb gtsrb && \
       python benchmarks/claim.py --table drawn --data runs/drawn --runs runs/claim_drawn
 

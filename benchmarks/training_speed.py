@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Training images a second, against the loop of torchvision's segmentation reference.
 
-    python benchmarks/training_speed.py --data ../shared/data --workers 2
+    python benchmarks/training_speed.py --data DATA --workers 2
 
 Both loops train the light network from random weights with one softmax over CamVid's classes, on
 the same images, with the same crop, batch, optimiser and number of loader processes. They take
