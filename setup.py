@@ -66,7 +66,8 @@ setup(
         # An older timm lacks the tests' backbone.
         'test': ['mcap>=1.1', 'pytest>=7.4', 'timm>=1.0.8'],
         # Pinned: another version of a formatter or a type checker has other opinions.
-        'lint': ['mypy==2.4.1', 'ruff==0.17.6', 'types-PyYAML', 'types-tqdm'],
+        # griffelib reads the docstrings of docs/api.md.
+        'lint': ['griffelib==2.4.1', 'mypy==2.4.1', 'ruff==0.17.6', 'types-PyYAML', 'types-tqdm'],
     },
     entry_points={
         'console_scripts': [

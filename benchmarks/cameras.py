@@ -1,6 +1,6 @@
 # Copyright 2026 The hier_seg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Several cameras through one node, against a node for each: frames a second and memory.
+"""Several cameras through one node, against a node for each: frames per second and memory.
 
     taskset --cpu-list 0,1 python benchmarks/cameras.py
 
@@ -92,7 +92,7 @@ def main() -> int:
     parser.add_argument('--width', type=int, default=960, help='pixels (default 960)')
     parser.add_argument('--height', type=int, default=720, help='pixels (default 720)')
     parser.add_argument('--image', type=Path, help='send this photograph, scaled to the size')
-    parser.add_argument('--rate', type=float, default=5.0, help='images a second (default 5)')
+    parser.add_argument('--rate', type=float, default=5.0, help='images per second (default 5)')
     parser.add_argument('--seconds', type=float, default=15.0, help='timed a turn (default 15)')
     parser.add_argument('--rounds', type=int, default=2, help='turns of each way (default 2)')
     parser.add_argument('--model', default='street_lite0', help='name or folder of a model')
@@ -118,7 +118,7 @@ def main() -> int:
             done.append(_run(way, options))
             total = sum(done[-1].answered.values())
             print(
-                f'round {turn + 1}: {way}: {total:.2f} frames a second, '
+                f'round {turn + 1}: {way}: {total:.2f} frames per second, '
                 f'{done[-1].memory.own_and_libraries:.0f} MB',
                 file=sys.stderr,
             )

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 r"""The paper's claim as a table: flat classifiers against the tree, on data sets that disagree.
 
-    python benchmarks/claim.py --data ../shared/data --runs runs/claim --seeds 0 1
+    python benchmarks/claim.py --data DATA --runs runs/claim --seeds 0 1
     hier-seg synthesize runs/drawn --formats cityscapes vistas gtsdb gtsrb && \
       python benchmarks/claim.py --table drawn --data runs/drawn --runs runs/claim_drawn
 
@@ -197,7 +197,7 @@ def main() -> None:
     parser.add_argument('--data', type=Path, required=True, help='the folder of the data sets')
     parser.add_argument('--runs', type=Path, required=True, help='the folder of all runs')
     parser.add_argument('--recipe', type=Path, default=RECIPE, help='what all rows share')
-    parser.add_argument('--iterations', type=int, default=500, help='steps a row (default 500)')
+    parser.add_argument('--iterations', type=int, default=500, help='steps per row (default 500)')
     parser.add_argument('--seeds', type=int, nargs='+', default=[0], help='default 0')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
     parser.add_argument('--json', type=Path, help='also write all scores and commands here')

@@ -53,7 +53,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--width', type=int, default=1280, help='pixels (default 1280)')
     parser.add_argument('--height', type=int, default=720, help='pixels (default 720)')
-    parser.add_argument('--frames', type=int, default=50, help='timed frames a way (default 50)')
+    parser.add_argument('--frames', type=int, default=50, help='timed frames per way (default 50)')
     parser.add_argument(
         '--outputs',
         nargs='+',

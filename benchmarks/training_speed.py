@@ -1,8 +1,8 @@
 # Copyright 2026 The hier_seg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Training images a second, against the loop of torchvision's segmentation reference.
+"""Training images per second, against the loop of torchvision's segmentation reference.
 
-    python benchmarks/training_speed.py --data ../shared/data --workers 2
+    python benchmarks/training_speed.py --data DATA --workers 2
 
 Both loops train the light network from random weights with one softmax over CamVid's classes, on
 the same images, with the same crop, batch, optimiser and number of loader processes. They take
@@ -62,10 +62,10 @@ def main() -> int:
     """Run the benchmark; print and, if asked to, write its numbers."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--data', type=Path, required=True, help='the folder that holds camvid/')
-    parser.add_argument('--steps', type=int, default=8, help='timed steps a round (default 8)')
+    parser.add_argument('--steps', type=int, default=8, help='timed steps per round (default 8)')
     parser.add_argument('--rounds', type=int, default=3, help='turns of each loop (default 3)')
     parser.add_argument('--workers', type=int, default=2, help='loader processes (default 2)')
-    parser.add_argument('--batch', type=int, default=8, help='images a step (default 8)')
+    parser.add_argument('--batch', type=int, default=8, help='images per step (default 8)')
     parser.add_argument('--crop', type=int, nargs=2, default=(352, 480), metavar=('H', 'W'))
     parser.add_argument('--device', default='cpu')
     parser.add_argument('--json', type=Path, help='also write the numbers here')

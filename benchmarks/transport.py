@@ -148,9 +148,9 @@ def main() -> int:
         help='also try this Fast DDS profile, with best effort; may be given several times',
     )
     parser.add_argument('--cameras', type=int, default=1, help='processes that send (default 1)')
-    parser.add_argument('--frames', type=int, default=30, help='images a round (default 30)')
+    parser.add_argument('--frames', type=int, default=30, help='images per round (default 30)')
     parser.add_argument('--rounds', type=int, default=2, help='turns of each (default 2)')
-    parser.add_argument('--rate', type=float, default=6.0, help='images a second (default 6)')
+    parser.add_argument('--rate', type=float, default=6.0, help='images per second (default 6)')
     parser.add_argument(
         '--answer',
         choices=('echo', 'node'),
@@ -413,7 +413,7 @@ def _camera(
 
 def _print(result: dict[str, Any]) -> None:
     print(
-        f'{result["cameras"]} camera(s), {result["rate_hz"]:g} images a second each; answers by '
+        f'{result["cameras"]} camera(s), {result["rate_hz"]:g} images per second each; answers by '
         f'{result["answer"]}: {", ".join(ANSWERS)}; load average {result["load_average"]}'
     )
     print_table(

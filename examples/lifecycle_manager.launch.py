@@ -19,7 +19,7 @@ def generate_launch_description() -> LaunchDescription:
                         'autostart': True,
                         'node_names': ['segmenter'],
                         # The segmenter sends no heartbeat over a bond: without this the manager
-                        # takes it for dead after four seconds.
+                        # would take it for dead after four seconds.
                         'bond_timeout': 0.0,
                         # Loading a model takes seconds. Jazzy's manager waits without a limit and
                         # does not know the parameter.

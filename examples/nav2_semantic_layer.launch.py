@@ -16,10 +16,10 @@ ARGUMENTS = (
     (
         'depth_topic',
         '',
-        'Depth image aligned to the colour image, to make the point cloud of; empty where the '
-        'camera publishes an aligned point cloud itself',
+        'Depth image aligned to the colour image, from which the point cloud is made; empty where '
+        'the camera publishes an aligned point cloud itself',
     ),
-    ('points_topic', '/camera/points', 'Where the point cloud that is made goes'),
+    ('points_topic', '/camera/points', 'Topic of the point cloud that is made'),
     ('model', 'street_lite0', 'Name of an installed model or path of a model folder'),
 )
 
@@ -40,7 +40,7 @@ def generate_launch_description() -> LaunchDescription:
 def _start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     values = {name: context.launch_configurations[name] for name, _, _ in ARGUMENTS}
     actions: list[LaunchDescriptionEntity] = []
-    # It comes first: where it is not installed, launch ends before the segmenter has started.
+    # It comes first: where it is not installed, the launch ends before the segmenter has started.
     if values['depth_topic']:
         actions.append(
             Node(

@@ -1,6 +1,10 @@
 # Copyright 2026 The hier_seg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Hierarchical semantic segmentation of street scenes for ROS 2."""
+"""Hierarchical semantic segmentation of street scenes for ROS 2.
+
+What other programs may import, from here and from ``hierarchy`` and ``segmenter.model_folder``, is
+listed in ``docs/api.md``. Nothing here loads ROS, and only the segmenter loads torch.
+"""
 
 from typing import TYPE_CHECKING, Any
 

@@ -50,11 +50,27 @@ _TREE_KEYS = {'format', 'name', 'categories', 'nodes'}
 class Node:
     """A class of the tree.
 
-    ``id`` is its value in label images (0-254), ``color`` its RGB value (0-255 each), ``parent``
-    the name of its parent (``None`` for a class of the root classifier), ``depth`` 1 for the
-    latter and one more for each generation. A ``superclass`` exists only to hold its children
-    and is not counted among the classes. ``traffic_sign_id`` is its value in the traffic-sign
-    image, if it is a traffic sign.
+    Attributes
+    ----------
+    id
+        Its value in label images, 0-254.
+    name
+        Its unique name, such as ``'human--rider--bicyclist'``.
+    readable_name
+        Its unique name for people, such as ``'Bicyclist'``.
+    color
+        Red, green and blue, 0-255 each.
+    parent
+        The name of its parent; ``None`` for a class of the root classifier.
+    category
+        The coarse group that it belongs to, one of the tree's ``categories``.
+    depth
+        1 for a class of the root classifier, and one more for each generation below.
+    superclass
+        Whether it exists only to hold its children and is not counted among the classes.
+    traffic_sign_id
+        Its value in the traffic-sign image, 0-254; ``None`` if it is no traffic sign.
+
     """
 
     id: int
@@ -72,8 +88,19 @@ class Node:
 class Classifier:
     """A choice between sibling nodes.
 
-    ``name`` is ``'root'`` or the name of ``parent``; ``depth`` is the level of ``nodes``, whose
-    order is that of the logits. One more logit, "unlabelled", follows the last node's.
+    Attributes
+    ----------
+    name
+        ``'root'``, or the name of ``parent``.
+    parent
+        The node that it divides; ``None`` for the root classifier. A pixel is given to this
+        classifier only where ``parent`` was decided.
+    depth
+        The level of ``nodes``: 1 for the root classifier.
+    nodes
+        The classes to choose from, in the order of the logits. One more logit, "unlabelled",
+        follows the last node's.
+
     """
 
     name: str
@@ -85,25 +112,60 @@ class Classifier:
 class Hierarchy:
     """A checked label tree and its lookup tables.
 
+    The tables are NumPy arrays indexed by node id; they cannot be written to.
+
     Attributes
     ----------
-    name : the tree's name
-    nodes : all nodes, in the order of the file
-    classifiers : top-down: a classifier comes after the one that decides its parent
-    depth : number of levels
-    categories : names of the coarse groups; the last is ``'unlabelled'``
-    colors : (256, 3) uint8, RGB by node id; black where there is no node
-    category_of_id : (256,) uint8, index into ``categories`` by node id
-    category_colors : (len(categories), 3) uint8
-    traffic_sign_of_id : (256,) uint8, traffic-sign id by node id, 255 for everything else
-    level_of_id : (depth, 256) uint8, ``[k - 1][id]`` is the node itself or its ancestor,
-        whichever is the deepest of depth <= k; 255 stays 255
+    name
+        The tree's name.
+    nodes
+        Every ``Node``, in the order of the file.
+    classifiers
+        Every ``Classifier``, from the top down: it comes after the one that decides its parent.
+    depth
+        The number of levels.
+    categories
+        The names of the coarse groups; the last is ``'unlabelled'``.
+    colors
+        (256, 3) uint8: RGB for each node id; black where there is no node.
+    category_of_id
+        (256,) uint8: index into ``categories`` for each node id.
+    category_colors
+        (len(categories), 3) uint8: RGB of each category, which is that of its first node.
+    traffic_sign_of_id
+        (256,) uint8: traffic-sign id for each node id, 255 for everything else.
+    level_of_id
+        (depth, 256) uint8: ``level_of_id[k - 1][id]`` is the node itself or its ancestor,
+        whichever is the deepest of depth <= k; 255 stays 255.
+
+    Examples
+    --------
+    >>> from hier_seg_ros import Hierarchy
+    >>> tree = Hierarchy.load('config/hierarchies/street_108.yaml')
+    >>> bicyclist = tree.node('Bicyclist')
+    >>> [node.readable_name for node in tree.path(bicyclist)]
+    ['Rider', 'Bicyclist']
+    >>> int(tree.level_of_id[0, bicyclist.id]) == tree.node('Rider').id
+    True
+
     """
 
     def __init__(self, data: Any, source: str = 'hierarchy') -> None:
-        """Check `data`, the content of a tree file; `source` names it in errors.
+        """Check the content of a tree file.
 
-        Raises HierSegError, naming the file, the node and the rule that is broken.
+        Parameters
+        ----------
+        data
+            What the file holds: a mapping of ``format``, ``name``, ``nodes`` and, optionally,
+            ``categories``.
+        source
+            How errors name it.
+
+        Raises
+        ------
+        HierSegError
+            A rule is broken; the message names the file, the node and the rule.
+
         """
         self._data = _checked_tree(data, source)
         self.name: str = self._data['name']
@@ -120,7 +182,16 @@ class Hierarchy:
     def load(cls, path: str | Path) -> Hierarchy:
         """Read and check a tree file.
 
-        Raises HierSegError if the file cannot be read or breaks a rule.
+        Parameters
+        ----------
+        path
+            The YAML file, such as ``config/hierarchies/street_108.yaml``.
+
+        Raises
+        ------
+        HierSegError
+            The file cannot be read, or breaks a rule.
+
         """
         path = Path(path)
         try:
@@ -137,7 +208,19 @@ class Hierarchy:
         return cls(data, str(path))
 
     def node(self, name: str) -> Node:
-        """Return the node of this name or readable name; HierSegError if there is none."""
+        """Return a node.
+
+        Parameters
+        ----------
+        name
+            Its name or its readable name.
+
+        Raises
+        ------
+        HierSegError
+            There is no such node; the message names a similar one.
+
+        """
         node = self._by_name.get(name) or self._by_readable_name.get(name)
         if node is None:
             known = [*self._by_name, *self._by_readable_name]
@@ -147,7 +230,19 @@ class Hierarchy:
         return node
 
     def node_by_id(self, node_id: int) -> Node:
-        """Return the node of this id; HierSegError if there is none."""
+        """Return a node.
+
+        Parameters
+        ----------
+        node_id
+            Its id, as in label images.
+
+        Raises
+        ------
+        HierSegError
+            There is no such node.
+
+        """
         node = self._by_id.get(int(node_id))
         if node is None:
             raise HierSegError(f'hierarchy {self.name}: has no class with id {node_id}')
@@ -186,7 +281,7 @@ class Hierarchy:
         }
 
     def save(self, path: str | Path) -> None:
-        """Write the tree file, one node a line, so that it can be read and compared."""
+        """Write the tree file, one node per line, so that it can be read and compared."""
         content = self.as_dict()
         nodes = content.pop('nodes')
         lines = [yaml.safe_dump(content, sort_keys=False, default_flow_style=None), 'nodes:\n']

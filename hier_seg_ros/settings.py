@@ -84,13 +84,13 @@ class Settings:
     )
     cameras: tuple[str, ...] = _parameter(
         (),
-        'Names of several cameras: front subscribes front/image and publishes ~/front/overlay; '
+        'Names of several cameras: front subscribes to front/image, publishes ~/front/overlay; '
         'empty for one camera without a name',
         changeable='unconfigured',
     )
     image_transport: str = _parameter(
         'raw',
-        'raw subscribes image (sensor_msgs/Image), compressed image/compressed (JPEG or PNG)',
+        'raw subscribes to image (sensor_msgs/Image), compressed to image/compressed (JPEG, PNG)',
         choices=('raw', 'compressed'),
         changeable='unconfigured',
     )
@@ -126,25 +126,25 @@ class Settings:
     )
     max_rate_hz: float = _parameter(
         0.0,
-        'Frames per second that are taken of each camera at most, on average; 0 takes all',
+        'Most frames per second from each camera, on average; 0 takes all',
         minimum=0.0,
         maximum=1000.0,
     )
     max_class_share: float = _parameter(
         1.0,
-        'A frame of which one class covers more than this share is flagged; 1 flags none',
+        'A frame is flagged if one class covers more than this share of it; 1 flags none',
         minimum=0.0,
         maximum=1.0,
     )
     max_void_share: float = _parameter(
         1.0,
-        'A frame of which more than this share is unlabelled at level 1 is flagged; 1 flags none',
+        'A frame is flagged if more than this share is unlabelled at level 1; 1 flags none',
         minimum=0.0,
         maximum=1.0,
     )
     capture_directory: str = _parameter(
         '~/hier_seg_captures',
-        'Folder that captures are written to, each a bag of its own',
+        'Folder to which captures are written, each as a bag of its own',
         may_be_empty=False,
     )
     capture_frames: int = _parameter(
@@ -155,17 +155,17 @@ class Settings:
     )
     capture_flagged: bool = _parameter(
         False,
-        'Write a capture by itself when a frame is flagged, at most one per minute',
+        'Write a capture when a frame is flagged, at most one per minute',
     )
     stall_warn_seconds: float = _parameter(
         2.0,
-        'Silence of a camera after which diagnostics say WARN',
+        'Seconds without a frame of a camera after which diagnostics say WARN',
         minimum=0.1,
         maximum=86400.0,
     )
     stall_error_seconds: float = _parameter(
         10.0,
-        'Silence of a camera after which diagnostics say ERROR',
+        'Seconds without a frame of a camera after which diagnostics say ERROR',
         minimum=0.1,
         maximum=86400.0,
     )

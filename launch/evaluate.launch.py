@@ -30,7 +30,7 @@ ARGUMENTS = (
     (
         'image_topic',
         '/camera/image_raw',
-        "The bag's images (a base name: those on /compressed are decompressed)",
+        "Topic of the bag's images, without /compressed (compressed ones are decompressed)",
     ),
     ('model', 'street_lite0', 'Name of an installed model or path of a model folder'),
     ('device', 'auto', 'auto, cpu, cuda or cuda:N'),
@@ -44,7 +44,7 @@ ARGUMENTS = (
     (
         'dds_profile',
         'auto',
-        'Fast DDS profile: auto for one made for large images, none, or the path of a file',
+        'Fast DDS profile: auto (made for large images), none, or the path of a file',
     ),
 )
 

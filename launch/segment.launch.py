@@ -18,20 +18,20 @@ from hier_seg_ros.ros.process.dds_profile import use_dds_profile
 
 CONFIG = share_folder() / 'config'
 
-# Name, default, description. What is empty is left to the parameter file.
+# Name, default, description. An empty argument is left to the parameter file.
 ARGUMENTS = (
-    ('image_topic', 'image', 'Topic of the camera (a base name: /compressed is added)'),
+    ('image_topic', 'image', "Topic of the camera's images, without /compressed"),
     ('camera_info_topic', 'camera_info', "Topic of the camera's CameraInfo"),
     (
         'cameras',
         '',
-        'Names of several cameras, for example [front, left]: front subscribes front/image and '
-        'front/camera_info, where image_topic and camera_info_topic name what follows front/',
+        'Names of several cameras, for example [front, left]: the topics are then front/ and left/ '
+        'followed by image_topic and camera_info_topic',
     ),
-    ('image_transport', '', 'raw or compressed (parameter file: raw)'),
+    ('image_transport', '', 'raw or compressed (default in the parameter file: raw)'),
     ('model', '', 'Name of an installed model or path of a model folder'),
-    ('device', '', 'auto, cpu, cuda or cuda:N (parameter file: auto)'),
-    ('params_file', str(CONFIG / 'segmenter.yaml'), 'Parameter file'),
+    ('device', '', 'auto, cpu, cuda or cuda:N (default in the parameter file: auto)'),
+    ('params_file', str(CONFIG / 'segmenter.yaml'), 'Parameter file of the node'),
     ('namespace', '', "The node's namespace"),
     ('use_sim_time', 'false', 'Take the time from /clock'),
     ('log_level', 'info', 'debug, info, warn, error or fatal'),
@@ -40,7 +40,7 @@ ARGUMENTS = (
     (
         'dds_profile',
         'auto',
-        'Fast DDS profile: auto for one made for large images, none, or the path of a file',
+        'Fast DDS profile: auto (made for large images), none, or the path of a file',
     ),
 )
 
@@ -75,7 +75,7 @@ def _start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             (f'{prefix}image/compressed', f'{prefix}{image_topic}/compressed'),
             (f'{prefix}camera_info', prefix + values['camera_info_topic']),
         ]
-    # An argument that is given goes before the parameter file.
+    # An argument that is given overrides the parameter file.
     parameters: dict[str, object] = {'use_sim_time': _boolean('use_sim_time', values)}
     for name in ('model', 'device', 'image_transport'):
         if values[name]:

@@ -29,6 +29,7 @@ ROOMS = {
     'hier_seg_ros.files': ({'errors'}, ROS | TORCH),
     'hier_seg_ros.resources': ({'errors'}, (ROS - {'ament_index_python'}) | TORCH),
     'hier_seg_ros.hierarchy': ({'errors', 'files'}, ROS | TORCH),
+    'hier_seg_ros.settings': ({'errors', 'files'}, ROS | TORCH),
     'hier_seg_ros.images': (
         {'errors', 'files'},
         # What only cv_bridge can read is read where it is installed, and imported then.
@@ -37,7 +38,7 @@ ROOMS = {
     'hier_seg_ros.bags': ({'errors', 'files', 'images'}, ROS | TORCH),
     'hier_seg_ros.scoring': ({'errors', 'hierarchy'}, ROS | TORCH),
     'hier_seg_ros.segmenter': ({'errors', 'files', 'hierarchy', 'resources'}, ROS),
-    'hier_seg_ros.frames': ({'errors', 'images', 'segmenter'}, ROS | TORCH),
+    'hier_seg_ros.frames': ({'errors', 'images', 'segmenter', 'settings'}, ROS | TORCH),
     'hier_seg_ros.commands': (
         {'errors', 'files', 'hierarchy', 'images', 'resources', 'segmenter'},
         ROS,
@@ -51,6 +52,7 @@ ROOMS = {
     'hier_seg_ros.ros': (
         {
             'bags', 'errors', 'files', 'frames', 'hierarchy', 'images', 'resources', 'segmenter',
+            'settings',
         },
         set(),
     ),
@@ -62,7 +64,7 @@ FORBIDDEN = {
     for room, (inside, outside) in ROOMS.items()
 }
 FORBIDDEN['hier_seg_trainer'] = ROS | {
-    f'hier_seg_ros.{room}' for room in ('commands', 'evaluation', 'frames', 'ros')
+    f'hier_seg_ros.{room}' for room in ('commands', 'evaluation', 'frames', 'ros', 'settings')
 }
 # The same within `ros`: the rooms below that each room may import.
 ROOMS_OF_ROS = {

@@ -13,18 +13,22 @@ VOID_DECISIONS = ('keep', 'replace')
 class DecisionOptions:
     """What may be decided.
 
-    Attributes
-    ----------
-    void_decisions : what happens where "unlabelled" has the largest logit: ``'keep'`` leaves the
-        pixel at its parent (at level 1: unlabelled), ``'replace'`` takes the runner-up
-    min_confidence : in [0, 1]; a decision whose confidence (the product of the softmax values on
-        the path down to it) is below stops at its parent (at level 1: unlabelled)
-    allowed_classes : names of the only classes that may be reported, with what lies below them;
-        empty: all
-    forbidden_classes : names of classes that are not reported, nor what lies below them
-
     A pixel decided for a class that may not be reported stays at its parent (at level 1:
     unlabelled); no other class takes its place, so nothing is reported that was not decided.
+
+    Attributes
+    ----------
+    void_decisions
+        What happens where "unlabelled" has the largest logit: ``'keep'`` leaves the pixel at its
+        parent (at level 1: unlabelled), ``'replace'`` takes the runner-up.
+    min_confidence
+        0-1. A decision stops at its parent (at level 1: unlabelled) if its confidence, which is
+        the product of the softmax values on the path down to it, is lower than this.
+    allowed_classes
+        Names of the only classes that may be reported, with what lies below them; empty: all.
+    forbidden_classes
+        Names of classes that must not be reported, nor what lies below them.
+
     """
 
     void_decisions: str = 'keep'

@@ -14,16 +14,21 @@ Labels = NDArray[np.uint8]
 
 
 class SegmentationResult:
-    """The decision for one image, every map (H, W) uint8 of the image's size.
+    """The decision for one image; every map is (H, W) uint8 and has the image's size.
 
     Attributes
     ----------
-    hierarchy : the tree whose ids the maps hold
-    finest : ids of the deepest decided nodes, 255 where nothing was decided
-    finite : False where any of the logits that were asked for this image was NaN or infinite: the
-        pixels concerned stay at the parent (at level 1: 255, confidence 0), and the others are not
-        to be trusted either
-    max_level : the deepest level that was asked for; classifiers below it were not
+    hierarchy
+        The tree whose ids the maps hold.
+    finest
+        Ids of the deepest decided nodes, 255 where nothing was decided.
+    finite
+        Whether all logits that were computed for this image are finite. Where one is NaN or
+        infinite, its pixels stay at the parent (at level 1: 255, confidence 0), and the other
+        pixels should not be trusted either.
+    max_level
+        The deepest level that was asked for; the classifiers below it were not computed.
+
     """
 
     def __init__(
@@ -34,7 +39,22 @@ class SegmentationResult:
         finite: bool = True,
         max_level: int | None = None,
     ) -> None:
-        """Keep the maps; the others are looked up from `finest` when they are asked for."""
+        """Keep the maps; the others are looked up in tables when they are asked for.
+
+        Parameters
+        ----------
+        hierarchy
+            The tree.
+        finest
+            (H, W) uint8 node ids.
+        confidence
+            (H, W) uint8; ``None`` where it was not computed.
+        finite
+            Whether all logits are finite.
+        max_level
+            The deepest level that was asked for; ``None`` for the tree's depth.
+
+        """
         self.hierarchy = hierarchy
         self.finest = finest
         self.finite = finite
@@ -42,9 +62,19 @@ class SegmentationResult:
         self._confidence = confidence
 
     def level(self, level: int) -> Labels:
-        """Return ids of the deepest decisions of depth <= `level`; 255 is unlabelled.
+        """Return the label image of a level: (H, W) uint8 node ids, 255 where unlabelled.
 
-        Levels below the tree's last one are the same as its last; HierSegError below 1.
+        Parameters
+        ----------
+        level
+            1 for the coarsest level. Each pixel holds the deepest decision of at most this depth,
+            so levels beyond the tree's last one are the same as its last.
+
+        Raises
+        ------
+        HierSegError
+            The level is less than 1.
+
         """
         if level < 1:
             raise HierSegError(f'level {level}: levels begin at 1')
@@ -53,12 +83,12 @@ class SegmentationResult:
 
     @property
     def traffic_signs(self) -> Labels:
-        """Traffic-sign ids, 255 everywhere else."""
+        """The traffic-sign image: (H, W) uint8 traffic-sign ids, 255 everywhere else."""
         return self.hierarchy.traffic_sign_of_id.take(self.finest)
 
     @property
     def categories(self) -> Labels:
-        """Indices into ``hierarchy.categories``."""
+        """The coarse groups: (H, W) uint8 indices into ``hierarchy.categories``."""
         return self.hierarchy.category_of_id.take(self.finest)
 
     @property
@@ -68,9 +98,15 @@ class SegmentationResult:
 
     @property
     def confidence(self) -> Labels:
-        """255 x the product of the softmax values on the decided path; 0 where unlabelled.
+        """The confidence: (H, W) uint8, 0 where unlabelled.
 
-        HierSegError if ``segment`` was called with ``confidence=False``.
+        It is 255 times the product of the softmax values on the decided path.
+
+        Raises
+        ------
+        HierSegError
+            ``segment`` was called with ``confidence=False``.
+
         """
         if self._confidence is None:
             raise HierSegError('confidence: was not computed; call segment(confidence=True)')

@@ -31,12 +31,30 @@ class Segmenter:
 
     Attributes
     ----------
-    hierarchy : the label tree
-    device : where the network runs
-    name : the model's name
-    model_folder : where it was read from
-    supervised : names of the nodes that training supervised; no other can be decided
-    description : all that ``model.yaml`` says
+    hierarchy
+        The label tree.
+    device
+        The ``torch.device`` on which the network runs.
+    name
+        The model's name.
+    model_folder
+        Where it was read from.
+    supervised
+        Names of the nodes that training supervised; no other node can be decided.
+    description
+        All that ``model.yaml`` says.
+    input
+        ``InputOptions``: how an image becomes the network's input, with the user's limit in it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from hier_seg_ros import Segmenter
+    >>> segmenter = Segmenter.load('models/street_lite0', device='cpu')
+    >>> (result,) = segmenter.segment([np.zeros((360, 480, 3), np.uint8)])
+    >>> result.level(1).shape
+    (360, 480)
+
     """
 
     def __init__(
@@ -50,7 +68,31 @@ class Segmenter:
         decision_options: DecisionOptions | None = None,
         input_long_side: int | None = None,
     ) -> None:
-        """Take over `network` (it is changed for inference); ``load`` reads one from a folder."""
+        """Prepare a network for inference; ``load`` reads one from a folder.
+
+        Parameters
+        ----------
+        description
+            What ``model.yaml`` says.
+        hierarchy
+            The tree that the network was trained with.
+        network
+            Its weights; it is taken over and changed for inference.
+        model_folder
+            Where it was read from, for messages.
+        device
+            ``'auto'`` (CUDA if there is any), ``'cpu'``, ``'cuda'`` or ``'cuda:N'``.
+        decision_options
+            What may be decided; ``None`` for the defaults.
+        input_long_side
+            As for ``load``.
+
+        Raises
+        ------
+        HierSegError
+            The device is not there, or an option is wrong.
+
+        """
         self.description = description
         self.hierarchy = hierarchy
         self.name = description.name
@@ -80,10 +122,24 @@ class Segmenter:
     ) -> Segmenter:
         """Read and check a model folder and put it on a device.
 
-        `device` is 'auto' (CUDA if there is any), 'cpu', 'cuda' or 'cuda:N'. Images whose longer
-        side exceeds `input_long_side` pixels are scaled down to it before the network (None: the
-        model's own limit), and smaller ones that the model scales up are not beyond it. Raises
-        HierSegError, in one line, for anything wrong with the folder, the device or the options.
+        Parameters
+        ----------
+        model_folder
+            Its path.
+        device
+            ``'auto'`` (CUDA if there is any), ``'cpu'``, ``'cuda'`` or ``'cuda:N'``.
+        decision_options
+            What may be decided; ``None`` for the defaults.
+        input_long_side
+            Pixels, at least 32. Images whose longer side exceeds it are scaled down to it before
+            they enter the network, and images that the model scales up are not scaled up beyond
+            it. ``None``: the model's own limit.
+
+        Raises
+        ------
+        HierSegError
+            The folder, the device or an option cannot be used; the message is one line.
+
         """
         description, hierarchy, network = read_model_folder(model_folder)
         return cls(
@@ -103,13 +159,22 @@ class Segmenter:
 
     @property
     def decision_rule(self) -> DecisionRule:
-        """The decision in force: what ``segment`` makes of the logits."""
+        """The rule by which ``segment`` decides from the logits."""
         return self._rule
 
     def set_decision_options(self, options: DecisionOptions) -> None:
-        """Change what may be decided, from the next ``segment`` on.
+        """Change what may be decided, from the next call of ``segment`` on.
 
-        Raises HierSegError, and changes nothing, if an option is wrong.
+        Parameters
+        ----------
+        options
+            The new options.
+
+        Raises
+        ------
+        HierSegError
+            An option is wrong; nothing has changed.
+
         """
         self._rule = DecisionRule(self.hierarchy, self.supervised, options)
 
@@ -120,11 +185,29 @@ class Segmenter:
         confidence: bool = True,
         max_level: int | None = None,
     ) -> list[SegmentationResult]:
-        """Segment images (H, W, 3) uint8 RGB, whose sizes may differ; one result an image.
+        """Segment images.
 
-        Without `confidence` no softmax is computed; classifiers deeper than `max_level` are not
-        asked. On a GPU, images that have the same size run as one batch. Raises HierSegError for
-        an array that is no such image.
+        On a GPU, images of the same size run as one batch.
+
+        Parameters
+        ----------
+        images
+            Arrays (H, W, 3) uint8, RGB; their sizes may differ.
+        confidence
+            Whether to compute the confidence; without it there is no softmax.
+        max_level
+            Classifiers of deeper levels are not computed; ``None``: all levels are.
+
+        Returns
+        -------
+        list[SegmentationResult]
+            One result for each image, in their order.
+
+        Raises
+        ------
+        HierSegError
+            An array is no such image.
+
         """
         for index, image in enumerate(images):
             _check_image(image, index)
@@ -170,17 +253,27 @@ class Segmenter:
         return results
 
     def logits(self, image: NDArray[np.uint8], *, scale: float = 1.0) -> Logits:
-        """Return the logits of an image (H, W, 3) uint8 RGB, before any decision is made.
+        """Return the logits of an image, before any decision is made.
 
-        The network sees the image `scale` (> 0) times as large as ``segment`` shows it. Raises
-        HierSegError for an array that is no such image.
+        Parameters
+        ----------
+        image
+            (H, W, 3) uint8, RGB.
+        scale
+            Above 0: how many times as large as for ``segment`` the image enters the network.
+
+        Raises
+        ------
+        HierSegError
+            The array is no such image.
+
         """
         _check_image(image, 0)
         with _inference():
             return self._logits([image], scale).of_image(0)
 
     def network_size(self, height: int, width: int) -> tuple[int, int]:
-        """Return the height and width at which the network sees an image, before any padding."""
+        """Return the height and width at which an image enters the network, before padding."""
         options = self.input
         return scaled_size(height, width, options.long_side, options.minimum_long_side)
 
@@ -239,7 +332,19 @@ def _stack(images: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
 
 
 def resolve_device(device: str) -> torch.device:
-    """Return the device for 'auto', 'cpu', 'cuda' or 'cuda:N'; HierSegError if it is not there."""
+    """Return the device of a name.
+
+    Parameters
+    ----------
+    device
+        ``'auto'`` (CUDA if there is any), ``'cpu'``, ``'cuda'`` or ``'cuda:N'``.
+
+    Raises
+    ------
+    HierSegError
+        The name is none of these, or the device is not there.
+
+    """
     if device == 'auto':
         return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
     name, _, index = device.partition(':')
@@ -258,9 +363,18 @@ def resolve_device(device: str) -> torch.device:
 def scaled_size(
     height: int, width: int, long_side: int, minimum_long_side: int = 0
 ) -> tuple[int, int]:
-    """Return height and width with kept aspect ratio, their longer one within the two limits.
+    """Return height and width, scaled with kept aspect ratio so that the longer is in a range.
 
-    `long_side` has the last word: a user may have set it below the model's `minimum_long_side`.
+    Parameters
+    ----------
+    height, width
+        Of the image, in pixels.
+    long_side
+        The largest value of the longer side. It takes precedence, because a user may have set it
+        lower than the model's `minimum_long_side`.
+    minimum_long_side
+        The smallest value of the longer side.
+
     """
     longer = max(height, width)
     wanted = min(max(longer, minimum_long_side), long_side)
