@@ -177,9 +177,9 @@ class DecisionRule:
         of them is the largest in between, too. None where logits are not finite: no such thing
         holds then.
         """
-        value, winner = _largest(logits[:-1] if self._replaces_void else logits)
-        if not math.isfinite(value.sum()) or not math.isfinite(logits[-1].sum()):
+        if not math.isfinite(logits.sum()):
             return None
+        winner = _largest(logits[:-1] if self._replaces_void else logits)
         top, _, _ = neighbours(torch.arange(grid.height), grid.scale_y, logits.shape[1])
         left, _, _ = neighbours(torch.arange(grid.width), grid.scale_x, logits.shape[2])
         along_row = _agrees_with_next(winner, 1)
@@ -241,17 +241,17 @@ class DecisionRule:
         return torch.tensor(ids, dtype=torch.uint8, device=device)
 
 
-def _largest(logits: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the largest of `logits` (C, h, w) at each position and which it is, uint8.
+def _largest(logits: Tensor) -> Tensor:
+    """Return which of `logits` (C, h, w) is the largest at each position, (h, w) uint8.
 
-    On a CPU, comparing whole maps takes a tenth of the time of ``Tensor.max``.
+    On a CPU, comparing whole maps takes a tenth of the time of ``Tensor.argmax``.
     """
     value = logits[0].clone()
     winner = torch.zeros_like(value, dtype=torch.uint8)
     for index, other in enumerate(logits[1:], start=1):
         winner.masked_fill_(other > value, index)
         torch.maximum(value, other, out=value)
-    return value, winner
+    return winner
 
 
 def _agrees_with_next(winner: Tensor, axis: int) -> Tensor:
