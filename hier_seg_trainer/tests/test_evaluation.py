@@ -19,8 +19,8 @@ from hier_seg_trainer.datasets.formats.camvid import CamVid
 from hier_seg_trainer.datasets.formats.gtsdb import Gtsdb
 from hier_seg_trainer.datasets.samples import Box, StreetDataset, StreetSample
 from hier_seg_trainer.evaluation import EvaluationOptions, class_lines, evaluate_dataset, summary
-from hier_seg_trainer.evaluation.dataset_evaluation import draw_signs
-from hier_seg_trainer.evaluation.levels import class_table, level_classes, level_confusion
+from hier_seg_trainer.evaluation.scores.box_labels import draw_signs
+from hier_seg_trainer.evaluation.scores.levels import class_table, level_classes, level_confusion
 
 Labels = NDArray[np.uint8]
 

@@ -18,7 +18,10 @@ from PIL import Image
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import UNLABELLED
 from hier_seg_ros.scoring.label_scores import class_scores, confusion_matrix
-from hier_seg_trainer.evaluation.benchmarks.cityscapes import CityscapesCounts, load_labels
+from hier_seg_trainer.evaluation.benchmarks.cityscapes_benchmark import (
+    CityscapesCounts,
+    load_labels,
+)
 
 Labels = NDArray[np.uint8]
 Instances = NDArray[np.int32]

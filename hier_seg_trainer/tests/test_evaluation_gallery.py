@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,10 +24,10 @@ from hier_seg_trainer.datasets.formats.gtsdb import Gtsdb
 from hier_seg_trainer.datasets.formats.gtsrb import Gtsrb
 from hier_seg_trainer.datasets.samples import StreetDataset
 from hier_seg_trainer.evaluation import evaluate_dataset
-from hier_seg_trainer.evaluation.dataset_evaluation import draw_signs
-from hier_seg_trainer.evaluation.dataset_scores import DatasetScores
-from hier_seg_trainer.evaluation.frames import FrameScore, score_pixels, worst_frames
-from hier_seg_trainer.evaluation.gallery import GAP, PANEL_WIDTH, write_gallery
+from hier_seg_trainer.evaluation.results.gallery import GAP, PANEL_WIDTH, write_gallery
+from hier_seg_trainer.evaluation.scores.box_labels import draw_signs
+from hier_seg_trainer.evaluation.scores.dataset_scores import DatasetScores
+from hier_seg_trainer.evaluation.scores.frames import FrameScore, score_pixels, worst_frames
 
 Labels = NDArray[np.uint8]
 FACTS = {'model': 'a model', 'split': 'train', 'command': 'hier-seg evaluate <this>'}
@@ -54,6 +57,18 @@ def decider(dataset: StreetDataset, answers: list[Labels]) -> Callable[[Labels],
         return answers[index]
 
     return decide
+
+
+def pictures_of(folder: Path) -> list[NDArray[np.uint8]]:
+    """Return the pictures of the page, which is the only file of its folder and all in itself."""
+    assert [path.name for path in folder.iterdir()] == ['index.html']
+    page = (folder / 'index.html').read_text(encoding='utf-8')
+    assert 'http' not in page and 'href' not in page and 'url(' not in page
+    addresses = re.findall(r'src="([^"]*)"', page)
+    prefix = 'data:image/jpeg;base64,'
+    assert all(address.startswith(prefix) for address in addresses)
+    files = [base64.b64decode(address.removeprefix(prefix)) for address in addresses]
+    return [np.asarray(Image.open(io.BytesIO(data)).convert('RGB')) for data in files]
 
 
 def test_an_image_is_scored_by_the_mean_iou_of_its_own_classes(tree: Hierarchy) -> None:
@@ -135,11 +150,9 @@ def test_the_gallery_shows_truth_decision_and_mistakes(
     assert worst[0].index == 2
     assert worst[0].score < 1.0 == worst[1].score
 
-    names = sorted(path.name for path in folder.iterdir())
-    assert names[0] == '01_0002.jpg'
-    assert names[-1] == 'index.html'
-    assert len(names) == 3
-    picture = np.asarray(Image.open(folder / '01_0002.jpg').convert('RGB')).astype(int)
+    pictures = pictures_of(folder)
+    assert len(pictures) == 2
+    picture = pictures[0].astype(int)
     height = round(64 * PANEL_WIDTH / 96)
     assert picture.shape == (height, 3 * PANEL_WIDTH + 2 * GAP, 3)
     # The panel of mistakes: dim where the answer is right, the colour of a car where it is not.
@@ -150,9 +163,8 @@ def test_the_gallery_shows_truth_decision_and_mistakes(
 
     page = (folder / 'index.html').read_text(encoding='utf-8')
     assert 'hier-seg evaluate &lt;this&gt;' in page
-    assert 'src="01_0002.jpg"' in page
+    assert '1. 0002.png' in page
     assert 'Sky as Car' in page
-    assert 'http' not in page
 
 
 def test_the_gallery_of_signs_has_a_close_up_a_fault(
@@ -162,7 +174,7 @@ def test_the_gallery_of_signs_has_a_close_up_a_fault(
     answers = sign_answers(dataset, tree)
     scores = evaluate(tree, dataset, answers)
     write_gallery(tmp_path, dataset, scores, lambda image: answers[0], 1, FACTS)
-    picture = np.asarray(Image.open(tmp_path / '01_00000.jpg').convert('RGB'))
+    (picture,) = pictures_of(tmp_path)
     rows = round(64 * PANEL_WIDTH / 96)
     strip = picture[rows + GAP :]
     # Three columns of 160 pixels, then white.

@@ -28,7 +28,8 @@ from hier_seg_ros.segmenter.network import NetworkOptions, build_network
 from hier_seg_ros.segmenter.segmenter import Segmenter
 from hier_seg_trainer.datasets.formats.camvid import CamVid
 from hier_seg_trainer.evaluation import evaluate_dataset, summary
-from hier_seg_trainer.evaluation.deciding.looks import averaged_logits, make_decider, window_corners
+from hier_seg_trainer.evaluation.deciding.decider import Decider
+from hier_seg_trainer.evaluation.deciding.looks import averaged_logits, window_corners
 from hier_seg_trainer.evaluation.deciding.mirroring import join_mirrors
 from hier_seg_trainer.evaluation.evaluation_options import EvaluationOptions
 
@@ -106,7 +107,7 @@ def decide(
     **options: Any,
 ) -> Picture:
     tree = segmenter.hierarchy if tree is None else tree
-    return make_decider(segmenter, tree, EvaluationOptions(**options), mirror)(image)
+    return Decider(segmenter, tree, EvaluationOptions(**options), mirror)(image)
 
 
 # The average

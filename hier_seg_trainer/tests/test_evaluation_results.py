@@ -32,11 +32,11 @@ from hier_seg_trainer.datasets.formats.camvid import CamVid
 from hier_seg_trainer.datasets.formats.cityscapes import Cityscapes
 from hier_seg_trainer.datasets.mapping import LabelMapping, bundled_mapping
 from hier_seg_trainer.evaluation import EvaluationOptions, evaluate_dataset, summary
-from hier_seg_trainer.evaluation.benchmarks.cityscapes import load_labels
-from hier_seg_trainer.evaluation.confusion_files import NamedConfusion
-from hier_seg_trainer.evaluation.dataset_scores import DatasetScores
+from hier_seg_trainer.evaluation.benchmarks.cityscapes_benchmark import load_labels
 from hier_seg_trainer.evaluation.prediction_files import label_values
-from hier_seg_trainer.evaluation.results import write_results
+from hier_seg_trainer.evaluation.results.confusion_files import NamedConfusion
+from hier_seg_trainer.evaluation.results.result_files import write_results
+from hier_seg_trainer.evaluation.scores.dataset_scores import DatasetScores
 
 Labels = NDArray[np.uint8]
 
@@ -223,7 +223,7 @@ FACTS = {'model': 'guess', 'data': 'cityscapes'}
 def test_the_folder_of_results(city: Cityscapes, tree: Hierarchy, tmp_path: Path) -> None:
     scores = evaluate_city(city, tree)
     out = tmp_path / 'out'
-    write_results(out, scores, FACTS, 'cityscapes', '--out')
+    write_results(out, scores, FACTS, 'cityscapes')
     stems = [f'confusion_cityscapes_level_{level}' for level in (1, 2)]
     files = {f'{stem}.{kind}' for stem in stems for kind in ('csv', 'png')}
     assert {path.name for path in out.iterdir()} == files | {'results.txt', 'results.json'}
@@ -245,12 +245,12 @@ def test_the_folder_of_results(city: Cityscapes, tree: Hierarchy, tmp_path: Path
         assert min(picture.size) > 300
         assert len(np.unique(np.array(picture.convert('L')))) > 20
     # The same again: the files are replaced.
-    write_results(out, scores, FACTS, 'cityscapes', '--out')
+    write_results(out, scores, FACTS, 'cityscapes')
 
 
 def test_the_table_has_every_pixel_once(city: Cityscapes, tree: Hierarchy, tmp_path: Path) -> None:
     scores = evaluate_city(city, tree)
-    write_results(tmp_path / 'out', scores, FACTS, 'cityscapes', '--out')
+    write_results(tmp_path / 'out', scores, FACTS, 'cityscapes')
     for level in (1, 2):
         path = tmp_path / 'out' / f'confusion_cityscapes_level_{level}.csv'
         titles, *rows = csv.reader(path.read_text().splitlines())
@@ -275,7 +275,7 @@ def test_sixty_five_classes_fit_on_a_picture(tree: Hierarchy, tmp_path: Path) ->
         decisions[node.id, node.id] = 5
         decisions[node.id, UNLABELLED] = 1
     names = frozenset(node.name for node in classes)
-    write_results(tmp_path, DatasetScores(1, tree, names, decisions), {}, 'all', '--out')
+    write_results(tmp_path, DatasetScores(1, tree, names, decisions), {}, 'all')
     named = NamedConfusion.of(decisions, names, tree, 2)
     assert len(named.names) == 65
     with Image.open(tmp_path / 'confusion_all_level_2.png') as picture:
@@ -291,7 +291,7 @@ def test_a_place_that_cannot_be_written_is_named(
     with pytest.raises(HierSegError, match=r'cannot be written .* with --predictions'):
         evaluate_city(city, tree, tmp_path / 'out')
     with pytest.raises(HierSegError, match=r'out: cannot be written .* with --out'):
-        write_results(tmp_path / 'out', evaluate_city(city, tree), FACTS, 'x', '--out')
+        write_results(tmp_path / 'out', evaluate_city(city, tree), FACTS, 'x')
     assert (tmp_path / 'out').read_text() == 'a file'
 
 
@@ -358,7 +358,8 @@ def test_the_command_draws_the_worst_images_as_they_were_scored(
     assert f'the 1 worst images are in {tmp_path / "gallery" / "index.html"}' in (
         capsys.readouterr().out
     )
-    assert len(list((tmp_path / 'gallery').glob('01_*.jpg'))) == 1
+    page = (tmp_path / 'gallery' / 'index.html').read_text(encoding='utf-8')
+    assert page.count('<img src="data:image/jpeg;base64,') == 1
     with pytest.raises(HierSegError, match='--worst: 0 leaves no image'):
         run_command(
             model, '--format', 'gtsdb', '--path', small_data / 'gtsdb', '--device', 'cpu',

@@ -13,22 +13,39 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from hier_seg_ros.files.writing import make_folder, written_file
 from hier_seg_ros.hierarchy import Hierarchy, Node
 from hier_seg_ros.scoring.label_scores import LabelImage
 from hier_seg_trainer.datasets.mapping import LabelMapping
-from hier_seg_trainer.evaluation.benchmarks.cityscapes import CityscapesLabels
-from hier_seg_trainer.evaluation.replaced_files import make_folder, replaced
+from hier_seg_trainer.evaluation.benchmarks.cityscapes_benchmark import CityscapesLabels
+
+_ADVICE = 'choose another place with --predictions'
 
 
 def label_values(
     mapping: LabelMapping, tree: Hierarchy, labels: CityscapesLabels
 ) -> NDArray[np.uint8]:
-    """Return (256,) uint8: the label id of a data set that each node id is written as.
+    """Return the label id of a data set that each node is written as.
 
     A node is written as the class on it or else on its nearest ancestor with one; of several
     classes there, as the first that the benchmark scores. A node above all classes is written as
     the only class below it, or the only one there that the benchmark scores. What is left, and
     undecided pixels, are written as the benchmark's label for that.
+
+    Parameters
+    ----------
+    mapping
+        The classes of the data set and the nodes that they fall on.
+    tree
+        The tree of the node ids.
+    labels
+        The label ids, and which of them the benchmark scores.
+
+    Returns
+    -------
+    NDArray[np.uint8]
+        (256,) by node id.
+
     """
     ignored = {label.id for label in labels.labels if label.ignored}
     by_node: dict[Node, list[int]] = {}
@@ -67,6 +84,6 @@ class PredictionFolder:
     def write(self, index: int, labels: LabelImage) -> None:
         """Write the label image (H, W) uint8 of an image; HierSegError if it cannot be."""
         path = self.folder / self.names[index]
-        make_folder(path.parent, '--predictions')
-        with replaced(path, '--predictions') as temporary:
-            Image.fromarray(labels).save(temporary, format='png')
+        make_folder(path.parent, _ADVICE)
+        with written_file(path, _ADVICE) as partial:
+            Image.fromarray(labels).save(partial, format='png')

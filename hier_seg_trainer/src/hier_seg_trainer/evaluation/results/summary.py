@@ -6,24 +6,28 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.scoring.label_scores import RULES
-from hier_seg_trainer.evaluation.benchmarks.cityscapes import CityscapesScores
-from hier_seg_trainer.evaluation.dataset_scores import DatasetScores
+from hier_seg_trainer.evaluation.benchmarks.cityscapes_benchmark import CityscapesScores
+from hier_seg_trainer.evaluation.scores.dataset_scores import DatasetScores
 
 
 def summary(scores: DatasetScores) -> dict[str, float]:
-    """Return the numbers that sum up an evaluation, by name, each in 0-1 with 4 decimals.
+    """Return the numbers that sum up an evaluation.
 
-    ``mean_iou_RULE`` and ``mean_accuracy_RULE`` are those of the data set's own classes,
-    ``level_K/...`` those at level K; ``mean_iou_all_pixels_RULE`` also counts what is decided
-    outside complete boxes. ``signs_...`` are of signs, ``image_...`` of whole images,
-    ``official/...`` of the Cityscapes benchmark. What has nothing to divide by is left out.
+    Returns
+    -------
+    dict[str, float]
+        Each in 0-1 with 4 decimals. ``mean_iou_RULE`` and ``mean_accuracy_RULE`` are those of the
+        data set's own classes, ``level_K/...`` those at level K; ``mean_iou_all_pixels_RULE`` also
+        counts what is decided outside complete boxes. ``signs_...`` are of signs, ``image_...`` of
+        whole images, ``official/...`` of the Cityscapes benchmark. What has nothing to divide by is
+        left out.
+
     """
     numbers: dict[str, float | None] = {}
     if scores.decisions is not None:
@@ -41,8 +45,7 @@ def summary(scores: DatasetScores) -> dict[str, float]:
             numbers['image_accuracy'] = right / int(scores.image_decisions.sum())
             numbers['mean_image_accuracy'] = sum(by_class.values()) / len(by_class)
     if scores.official is not None:
-        for name, value in scores.official.means().items():
-            numbers[f'official/{name}'] = value
+        numbers |= {f'official/{name}': value for name, value in scores.official.means().items()}
     return {
         name: round(value, 4)
         for name, value in numbers.items()
@@ -121,25 +124,19 @@ def level_lines(scores: DatasetScores) -> list[str]:
 
 def official_lines(scores: CityscapesScores) -> list[str]:
     """Return a line for each class and category that the Cityscapes benchmark scores."""
-    tables = (
-        ('class', scores.class_iou, scores.class_instance_iou, 'class'),
-        ('category', scores.category_iou, scores.category_instance_iou, 'category'),
-    )
     means = scores.means()
     lines = []
-    for title, ious, instance_ious, prefix in tables:
+    for title in ('class', 'category'):
+        ious = scores.tables[f'{title}_iou']
+        instance_ious = scores.tables.get(f'{title}_instance_iou', {})
         lines.append(f'{title:24} {"IoU":>7} {"iIoU":>7}')
         for name, iou in ious.items():
-            instance_iou = _of(instance_ious, name)
+            instance_iou = instance_ious.get(name, math.nan)
             if not math.isnan(iou) or not math.isnan(instance_iou):
                 lines.append(f'{name:24} {_cell(iou)} {_cell(instance_iou)}')
-        mean, instance_mean = means[f'{prefix}_iou'], _of(means, f'{prefix}_instance_iou')
-        lines.append(f'{"mean":24} {_cell(mean)} {_cell(instance_mean)}')
+        instance_mean = means.get(f'{title}_instance_iou', math.nan)
+        lines.append(f'{"mean":24} {_cell(means[f"{title}_iou"])} {_cell(instance_mean)}')
     return lines
-
-
-def _of(numbers: Mapping[str, float] | None, name: str) -> float:
-    return math.nan if numbers is None else numbers.get(name, math.nan)
 
 
 def _cell(value: float) -> str:

@@ -10,17 +10,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from hier_seg_ros.files.writing import write_text
 from hier_seg_ros.scoring.label_scores import RULES
-from hier_seg_trainer.evaluation.confusion_files import NamedConfusion, write_picture, write_table
-from hier_seg_trainer.evaluation.dataset_scores import DatasetScores
-from hier_seg_trainer.evaluation.replaced_files import make_folder, replaced
-from hier_seg_trainer.evaluation.summary import (
+from hier_seg_trainer.evaluation.results.confusion_files import (
+    NamedConfusion,
+    write_picture,
+    write_table,
+)
+from hier_seg_trainer.evaluation.results.summary import (
     class_lines,
     image_accuracies,
     level_lines,
     official_lines,
     summary,
 )
+from hier_seg_trainer.evaluation.scores.dataset_scores import DatasetScores
+
+OUT_ADVICE = 'choose another place with --out'
 
 _RULES = """Accuracy = TP / (TP + FN), their mean over the classes that occur is mPA; IoU =
 TP / (TP + FP + FN), their mean is mIoU. One confusion matrix over all images. Pixels without
@@ -34,28 +40,36 @@ _BOXES = """Ground truth are the outlines in the boxes. The scores named all_pix
 false positives what is decided outside every outline."""
 
 
-def write_results(
-    folder: Path, scores: DatasetScores, facts: Mapping[str, Any], name: str, option: str
-) -> None:
-    """Write the results into `folder`, over older ones of the same names.
+def write_results(folder: Path, scores: DatasetScores, facts: Mapping[str, Any], name: str) -> None:
+    """Write the results into a folder, over older ones of the same names.
 
-    `facts` head both files: the model, the data and so on. `name` is that of the data set, which
-    the confusion matrices ``confusion_NAME_level_K.{csv,png}`` carry. HierSegError, naming the
-    command's `option` for the folder, if something cannot be written.
+    Parameters
+    ----------
+    folder
+        The folder; it is made if it is not there.
+    scores
+        What was measured.
+    facts
+        The head of both files: the model, the data and so on.
+    name
+        That of the data set, which the confusion matrices
+        ``confusion_NAME_level_K.{csv,png}`` carry.
+
+    Raises
+    ------
+    HierSegError
+        Something cannot be written.
+
     """
-    make_folder(folder, option)
-    _write(folder / 'results.txt', results_text(scores, facts), option)
+    write_text(folder / 'results.txt', results_text(scores, facts), OUT_ADVICE)
     content = json.dumps(results_content(scores, facts), indent=2, allow_nan=False)
-    _write(folder / 'results.json', content + '\n', option)
-    if scores.decisions is None:
-        return
-    for level in scores.levels:
-        confusion = NamedConfusion.of(
-            scores.confusion_at(level), scores.node_names, scores.tree, level
-        )
+    write_text(folder / 'results.json', content + '\n', OUT_ADVICE)
+    for level in scores.levels if scores.decisions is not None else ():
+        counts = scores.confusion_at(level)
+        confusion = NamedConfusion.of(counts, scores.node_names, scores.tree, level)
         stem = f'confusion_{name}_level_{level}'
-        write_table(folder / f'{stem}.csv', confusion, option)
-        write_picture(folder / f'{stem}.png', confusion, f'{name}, level {level}', option)
+        write_table(folder / f'{stem}.csv', confusion, OUT_ADVICE)
+        write_picture(folder / f'{stem}.png', confusion, f'{name}, level {level}', OUT_ADVICE)
 
 
 def results_text(scores: DatasetScores, facts: Mapping[str, Any]) -> str:
@@ -69,8 +83,7 @@ def results_text(scores: DatasetScores, facts: Mapping[str, Any]) -> str:
             sections.append(_BOXES)
     sections.append('\n'.join(class_lines(scores, scores.tree)))
     if scores.official is not None:
-        lines = official_lines(scores.official)
-        sections += [_OFFICIAL, '\n'.join(lines)]
+        sections += [_OFFICIAL, '\n'.join(official_lines(scores.official))]
     return '\n\n'.join(sections) + '\n'
 
 
@@ -85,15 +98,9 @@ def results_content(scores: DatasetScores, facts: Mapping[str, Any]) -> dict[str
             for node_id, accuracy in image_accuracies(scores.image_decisions).items()
         }
     if scores.official is not None:
-        tables = {
-            'class_iou': scores.official.class_iou,
-            'class_instance_iou': scores.official.class_instance_iou,
-            'category_iou': scores.official.category_iou,
-            'category_instance_iou': scores.official.category_instance_iou,
-        }
         content['official'] = {
             'means': _without_nan(scores.official.means()),
-            **{k: _without_nan(table) for k, table in tables.items() if table is not None},
+            **{name: _without_nan(table) for name, table in scores.official.tables.items()},
         }
     return content
 
@@ -116,8 +123,3 @@ def _class_entries(scores: DatasetScores, level: int) -> list[dict[str, Any]]:
 def _without_nan(numbers: Mapping[str, float]) -> dict[str, float | None]:
     # JSON has no NaN.
     return {name: None if math.isnan(value) else value for name, value in numbers.items()}
-
-
-def _write(path: Path, text: str, option: str) -> None:
-    with replaced(path, option) as temporary:
-        temporary.write_text(text, encoding='utf-8')

@@ -11,11 +11,17 @@ from hier_seg_ros.hierarchy import Hierarchy
 
 
 def class_table(node_names: frozenset[str], hierarchy: Hierarchy) -> NDArray[np.uint8]:
-    """Return (256,) uint8: for each node id the data set's class that it counts as.
+    """Return the data set's class that each node counts as.
 
     A decision finer than the data set's labels (a "speed limit 50" where they say "front of a
     sign") counts as their class. One that is coarser counts as the class only where the data set
     has no other below it; otherwise it is no class of the data set and counts as wrong.
+
+    Returns
+    -------
+    NDArray[np.uint8]
+        (256,) by node id: the id of the class; the node's own id where it counts as none.
+
     """
     table = np.arange(256, dtype=np.uint8)
     classes = {hierarchy.node(name) for name in node_names}
@@ -46,11 +52,28 @@ def deepest_level(node_names: frozenset[str], hierarchy: Hierarchy) -> int:
 def level_confusion(
     decisions: NDArray[np.int64], node_names: frozenset[str], hierarchy: Hierarchy, level: int
 ) -> NDArray[np.int64]:
-    """Return the confusion matrix of a data set at one level, (256, 256) int64.
+    """Return the confusion matrix of a data set at one level.
 
-    `decisions` (256, 256) int64 counts by id of the finest known node (row) and of the finest
-    decided one (column), 255 being none. Both sides are taken to `level`; what was decided is then
-    what it counts as among the classes there (see ``class_table``).
+    Both sides are taken to the level; what was decided is then what it counts as among the classes
+    there (see ``class_table``).
+
+    Parameters
+    ----------
+    decisions
+        (256, 256) int64, counts by id of the finest known node (row) and of the finest decided one
+        (column), 255 being none.
+    node_names
+        The data set's classes.
+    hierarchy
+        The tree of the ids.
+    level
+        From 1 on; a level below the data set's deepest class changes nothing.
+
+    Returns
+    -------
+    NDArray[np.int64]
+        (256, 256), counts by id at that level.
+
     """
     at_level = hierarchy.level_of_id[min(level, hierarchy.depth) - 1]
     counts_as = class_table(level_classes(node_names, hierarchy, level), hierarchy)[at_level]

@@ -13,9 +13,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from hier_seg_ros.files.writing import written_file
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
-from hier_seg_trainer.evaluation.levels import level_classes
-from hier_seg_trainer.evaluation.replaced_files import replaced
+from hier_seg_trainer.evaluation.scores.levels import level_classes
 
 OTHER, UNDECIDED, NO_TRUTH = 'other classes', 'undecided', 'no ground truth'
 
@@ -27,9 +27,15 @@ _NUMBERS_UP_TO = 24  # columns; with more, the cells are too small to write in
 class NamedConfusion:
     """A confusion matrix of a data set's classes at one level.
 
-    ``counts`` (classes + 1, classes + 2) int64: a row for each class of ``names`` and, last, for
-    pixels without ground truth; a column for each class and, last, for decisions that are none of
-    the classes and for pixels without a decision.
+    Attributes
+    ----------
+    names
+        The readable names of the classes.
+    counts
+        (classes + 1, classes + 2) int64, pixels: a row for each class and, last, for pixels without
+        ground truth; a column for each class and, last, for decisions that are none of the classes
+        and for pixels without a decision.
+
     """
 
     names: tuple[str, ...]
@@ -54,11 +60,14 @@ class NamedConfusion:
         return cls(tuple(node.readable_name for node in nodes), counts)
 
 
-def write_table(path: Path, confusion: NamedConfusion, option: str) -> None:
-    """Write the counts in pixels as CSV: a row for each class of the ground truth."""
+def write_table(path: Path, confusion: NamedConfusion, advice: str) -> None:
+    """Write the counts in pixels as CSV: a row for each class of the ground truth.
+
+    `advice` ends the error's line where that does not work.
+    """
     with (
-        replaced(path, option) as temporary,
-        temporary.open('w', encoding='utf-8', newline='') as file,
+        written_file(path, advice) as partial,
+        partial.open('w', encoding='utf-8', newline='') as file,
     ):
         writer = csv.writer(file)
         writer.writerow(['ground truth', *confusion.names, OTHER, UNDECIDED])
@@ -66,11 +75,11 @@ def write_table(path: Path, confusion: NamedConfusion, option: str) -> None:
             writer.writerow([name, *row.tolist()])
 
 
-def write_picture(path: Path, confusion: NamedConfusion, title: str, option: str) -> None:
+def write_picture(path: Path, confusion: NamedConfusion, title: str, advice: str) -> None:
     """Write a PNG: the share of each decision (column) in the pixels of each class (row).
 
     Rows are the classes that occur; columns they, what else was decided there, and the last two of
-    the table if they occur.
+    the table if they occur. `advice` is that of ``write_table``.
     """
     counts = confusion.counts[:-1]
     rows = np.flatnonzero(counts.sum(axis=1))
@@ -102,5 +111,5 @@ def write_picture(path: Path, confusion: NamedConfusion, title: str, option: str
                     color='white' if share > 0.5 else 'black',
                 )
     figure.colorbar(image, ax=axes, label='share of the row', shrink=0.5, aspect=30)
-    with replaced(path, option) as temporary:
-        figure.savefig(temporary, format='png')
+    with written_file(path, advice) as partial:
+        figure.savefig(partial, format='png')

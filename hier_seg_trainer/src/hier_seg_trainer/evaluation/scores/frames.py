@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
 from hier_seg_ros.scoring.label_scores import LabelImage, class_scores
 from hier_seg_ros.scoring.signs import SignArea, SignResult, overlap, predicted_signs
-from hier_seg_trainer.evaluation.levels import deepest_level, level_confusion
+from hier_seg_trainer.evaluation.scores.levels import deepest_level, level_confusion
 
 LISTED_CONFUSIONS = 4  # of a frame, those with the most pixels
 
@@ -24,9 +24,13 @@ class SignFault:
 
     Attributes
     ----------
-    kind : 'missed', 'wrong' (found, but as another sign) or 'extra' (predicted where there is none)
-    text : what happened, in words
-    box : (left, top, right, bottom) in pixels, the last two exclusive
+    kind
+        'missed', 'wrong' (found, but as another sign) or 'extra' (predicted where there is none).
+    text
+        What happened, in words.
+    box
+        (left, top, right, bottom) in pixels, the last two exclusive.
+
     """
 
     kind: str
@@ -40,12 +44,17 @@ class FrameScore:
 
     Attributes
     ----------
-    index : the image's place in the data set
-    score : 0 (all wrong) to 1; for pixels the mean IoU of the image's own classes, an undecided
-        pixel being wrong; for boxes the signs named rightly, of all there are and all that were
-        predicted where there is none; 1 where there is nothing to score
-    faults : what went wrong, the worst first
-    signs : for boxes, where
+    index
+        The image's place in the data set.
+    score
+        0 (all wrong) to 1; for pixels the mean IoU of the image's own classes, an undecided pixel
+        being wrong; for boxes the signs named rightly, of all there are and all that were predicted
+        where there is none; 1 where there is nothing to score.
+    faults
+        What went wrong, the worst first.
+    signs
+        For boxes, where.
+
     """
 
     index: int
@@ -59,8 +68,18 @@ def score_pixels(
 ) -> FrameScore:
     """Score an image whose pixels are labelled.
 
-    `decisions` (256, 256) int64 counts its pixels by id of the true node (row) and of the finest
-    decided one (column); `node_names` are the data set's classes.
+    Parameters
+    ----------
+    index
+        The image's place in the data set.
+    decisions
+        (256, 256) int64, its pixels by id of the true node (row) and of the finest decided one
+        (column).
+    node_names
+        The data set's classes.
+    tree
+        The tree of the ids.
+
     """
     level = deepest_level(node_names, tree)
     confusion = level_confusion(decisions, node_names, tree, level)
@@ -90,10 +109,22 @@ def score_signs(
 ) -> FrameScore:
     """Score an image whose signs have boxes.
 
-    `results` are those of its true signs; `decided_signs` (H, W) uint8 holds the predicted
-    traffic-sign ids, 255 elsewhere; `mask` (H, W) is where a sign is predicted, of whichever class.
+    Parameters
+    ----------
+    index
+        The image's place in the data set.
+    results
+        Those of its true signs.
+    decided_signs
+        (H, W) uint8, the predicted traffic-sign ids, 255 elsewhere.
+    mask
+        (H, W), where a sign is predicted, of whichever class.
+    tree
+        It lends the readable names.
+
     """
     names = {node.traffic_sign_id: node.readable_name for node in tree.nodes}
+    names[None] = 'a sign of no class'
     truths = [result.truth for result in results]
     faults = []
     for result in results:
@@ -101,24 +132,18 @@ def score_signs(
         if not result.found:
             faults.append(SignFault('missed', f'{name} missed ({size})', result.truth.box))
         elif not result.right:
-            decided = 'a sign of no class' if result.predicted is None else names[result.predicted]
-            faults.append(SignFault('wrong', f'{name} as {decided} ({size})', result.truth.box))
+            text = f'{name} as {names[result.predicted]} ({size})'
+            faults.append(SignFault('wrong', text, result.truth.box))
     extra = [area for area in _areas(mask) if not any(overlap(area, truth) for truth in truths)]
     for area in extra:
         values = area.within(decided_signs)
-        values = values[values != UNLABELLED]
-        decided = names[int(np.bincount(values).argmax())] if values.size else 'a sign of no class'
-        faults.append(
-            SignFault('extra', f'{decided} where there is none ({_size(area)})', area.box)
-        )
-    right = sum(result.right for result in results)
+        classes = values[values != UNLABELLED]
+        decided = names[int(np.bincount(classes).argmax()) if classes.size else None]
+        text = f'{decided} where there is none ({_size(area)})'
+        faults.append(SignFault('extra', text, area.box))
     count = len(results) + len(extra)
-    return FrameScore(
-        index,
-        right / count if count else 1.0,
-        tuple(fault.text for fault in faults),
-        tuple(faults),
-    )
+    score = sum(result.right for result in results) / count if count else 1.0
+    return FrameScore(index, score, tuple(fault.text for fault in faults), tuple(faults))
 
 
 def worst_frames(frames: Sequence[FrameScore], count: int) -> list[FrameScore]:

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.scoring.label_scores import ClassScores, Rule, class_scores
 from hier_seg_ros.scoring.signs import SignResult, SignScores
-from hier_seg_trainer.evaluation.benchmarks.cityscapes import CityscapesScores
-from hier_seg_trainer.evaluation.frames import FrameScore
-from hier_seg_trainer.evaluation.levels import deepest_level, level_confusion
+from hier_seg_trainer.evaluation.benchmarks.cityscapes_benchmark import CityscapesScores
+from hier_seg_trainer.evaluation.scores.frames import FrameScore
+from hier_seg_trainer.evaluation.scores.levels import deepest_level, level_confusion
 
 
 @dataclass(frozen=True)
@@ -23,18 +23,28 @@ class DatasetScores:
 
     Attributes
     ----------
-    images : how many were evaluated
-    tree : the hierarchy whose ids the matrices hold
-    node_names : the nodes that are the data set's classes
-    decisions : (256, 256) int64, pixels by id of the finest known node (row) and of the finest
-        decided one (column); None if the data set labels neither pixels nor boxes. With boxes the
-        known pixels are those inside the outlines.
-    complete_boxes : whether row 255 of `decisions` means that there is none of the classes
-    signs, sign_results : of an image set with boxes; else None and empty
-    image_decisions : (256, 256) int64, images by id of their label and of the class of the data
-        set that most of their pixels were decided for; None if there are no such labels
-    official : the scores of the Cityscapes benchmark, if they were asked for and apply
-    frames : how well each image was decided; empty where images have one label
+    images
+        How many were evaluated.
+    tree
+        The hierarchy whose ids the matrices hold.
+    node_names
+        The nodes that are the data set's classes.
+    decisions
+        (256, 256) int64, pixels by id of the finest known node (row) and of the finest decided one
+        (column); None if the data set labels neither pixels nor boxes. With boxes the known pixels
+        are those inside the outlines.
+    complete_boxes
+        Whether row 255 of `decisions` means that there is none of the classes.
+    signs, sign_results
+        Of an image set with boxes; else None and empty.
+    image_decisions
+        (256, 256) int64, images by id of their label and of the class of the data set that most of
+        their pixels were decided for; None if there are no such labels.
+    official
+        The scores of the Cityscapes benchmark, if they were asked for and apply.
+    frames
+        How well each image was decided; empty where images have one label.
+
     """
 
     images: int
@@ -66,11 +76,18 @@ class DatasetScores:
     def by_class(
         self, rule: Rule, level: int | None = None, *, all_pixels: bool = False
     ) -> ClassScores:
-        """Return the scores of each class under a rule (see ``hier_seg_ros.scoring.label_scores``).
+        """Return the scores of each class.
 
-        At the data set's own classes or those of a `level`. With `all_pixels` a class that is
-        decided where there is no ground truth is a false positive, which is fair only with
-        ``complete_boxes``.
+        Parameters
+        ----------
+        rule
+            What an undecided pixel costs (see ``hier_seg_ros.scoring.label_scores``).
+        level
+            The level of the classes; None for the data set's own.
+        all_pixels
+            Whether a class that is decided where there is no ground truth is a false positive,
+            which is fair only with ``complete_boxes``.
+
         """
         confusion = self.confusion_at(self.levels[-1] if level is None else level)
         return class_scores(confusion, rule, void_truth_counts=all_pixels)

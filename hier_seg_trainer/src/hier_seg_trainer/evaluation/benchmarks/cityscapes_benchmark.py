@@ -18,21 +18,30 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.files.reading import read_yaml
 from hier_seg_ros.scoring.label_scores import LabelImage, confusion_matrix
 
-_FILE = Path(__file__).with_name('cityscapes_labels.yaml')
+_FILE = Path(__file__).with_name('cityscapes_benchmark.yaml')
 
 
 @dataclass(frozen=True)
 class CityscapesLabel:
-    """A label: its id in the files, its name, its category and how the benchmark treats it.
+    """A label and how the benchmark treats it.
 
-    ``ignored`` labels are void in the ground truth. ``instance_size`` is the average size of an
-    instance in pixels, None where the label has no instances.
+    Attributes
+    ----------
+    id, name
+        In the files, and as it is called.
+    category
+        The group that it belongs to.
+    ignored
+        Whether it is void in the ground truth.
+    instance_size
+        The average size of an instance in pixels; None where the label has no instances.
+
     """
 
     id: int
@@ -46,9 +55,17 @@ class CityscapesLabel:
 class CityscapesLabels:
     """The labels of the benchmark and what else its files mean.
 
-    ``data_sets`` are the names of the data sets whose files hold these ids, ``undecided`` the id
-    that a prediction has where nothing was decided; a value of an instance file is the label's id
-    times ``instance_factor`` plus the instance's number.
+    Attributes
+    ----------
+    labels
+        In the order of their ids.
+    data_sets
+        The names of the data sets whose files hold these ids.
+    undecided
+        The id that a prediction has where nothing was decided.
+    instance_factor
+        A value of an instance file is the label's id times this, plus the instance's number.
+
     """
 
     labels: tuple[CityscapesLabel, ...]
@@ -73,25 +90,24 @@ class CityscapesScores:
     """
 
     class_iou: Mapping[str, float]
-    category_iou: Mapping[str, float]
     class_instance_iou: Mapping[str, float] | None
+    category_iou: Mapping[str, float]
     category_instance_iou: Mapping[str, float] | None
+
+    @property
+    def tables(self) -> dict[str, Mapping[str, float]]:
+        """The scores that there are, by the names of the attributes."""
+        return {name: table for name, table in vars(self).items() if table is not None}
 
     def means(self) -> dict[str, float]:
         """Return the benchmark's averages over what is not NaN: class_iou and so on."""
-        tables = {
-            'class_iou': self.class_iou,
-            'class_instance_iou': self.class_instance_iou,
-            'category_iou': self.category_iou,
-            'category_instance_iou': self.category_instance_iou,
-        }
-        return {name: _mean(table.values()) for name, table in tables.items() if table is not None}
+        return {name: _mean(table.values()) for name, table in self.tables.items()}
 
 
 @cache
 def load_labels() -> CityscapesLabels:
-    """Return the facts of ``cityscapes_labels.yaml``."""
-    content = yaml.safe_load(_FILE.read_text(encoding='utf-8'))
+    """Return the facts of ``cityscapes_benchmark.yaml``."""
+    content = read_yaml(_FILE)
     labels = tuple(CityscapesLabel(**entry) for entry in content['labels'])
     (undecided,) = (label.id for label in labels if label.name == content['undecided'])
     return CityscapesLabels(
@@ -103,17 +119,23 @@ def load_labels() -> CityscapesLabels:
 class CityscapesCounts:
     """Counts over images: pixels by label, and instances weighted by their size.
 
-    ``pixels`` (256, 256) int64 counts by ground truth (row) and prediction (column).
-    ``right_by_class`` and ``wrong_by_class`` hold the weighted TP and FN by label id,
-    ``right_by_category`` and ``wrong_by_category`` those by category.
+    Attributes
+    ----------
+    labels
+        Those of the benchmark.
+    pixels
+        (256, 256) int64 by label id of the ground truth (row) and of the prediction (column).
+    right, wrong
+        The weighted TP and FN of the instances, by label id and by the name of the category.
+    lacks_instances
+        Whether an image had no instances file.
+
     """
 
     labels: CityscapesLabels = field(default_factory=load_labels)
     pixels: NDArray[np.int64] = field(default_factory=lambda: np.zeros((256, 256), np.int64))
-    right_by_class: dict[int, float] = field(default_factory=lambda: defaultdict(float))
-    wrong_by_class: dict[int, float] = field(default_factory=lambda: defaultdict(float))
-    right_by_category: dict[str, float] = field(default_factory=lambda: defaultdict(float))
-    wrong_by_category: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    right: dict[int | str, float] = field(default_factory=lambda: defaultdict(float))
+    wrong: dict[int | str, float] = field(default_factory=lambda: defaultdict(float))
     lacks_instances: bool = False
 
     def add(
@@ -123,10 +145,23 @@ class CityscapesCounts:
         instances: NDArray[np.int32] | None,
         source: str = 'the image',
     ) -> None:
-        """Count one image: label images (H, W) uint8 and the values of its instances file.
+        """Count one image.
 
-        `instances` (H, W) int32 is None if there is none, and then there are no instance scores.
-        Raises HierSegError, naming `source`, if the instances do not go with the labels.
+        Parameters
+        ----------
+        truth, prediction
+            Label images (H, W) uint8.
+        instances
+            (H, W) int32, the values of its instances file; None if there is none, and then there
+            are no instance scores.
+        source
+            What the image is called in errors.
+
+        Raises
+        ------
+        HierSegError
+            The instances do not go with the labels.
+
         """
         self.pixels += confusion_matrix(truth, prediction)
         if instances is None:
@@ -154,63 +189,57 @@ class CityscapesCounts:
             values = predicted[place == index]
             size = int(sizes[index])
             weight = label.instance_size / size
-            right = int(np.count_nonzero(values == label.id))
-            self.right_by_class[label.id] += right * weight
-            self.wrong_by_class[label.id] += (size - right) * weight
+            accepted: dict[int | str, list[int]] = {label.id: [label.id]}
             if label.category in categories:
-                right = int(np.isin(values, categories[label.category]).sum())
-                self.right_by_category[label.category] += right * weight
-                self.wrong_by_category[label.category] += (size - right) * weight
+                accepted[label.category] = categories[label.category]
+            for key, ids in accepted.items():
+                right = int(np.isin(values, ids).sum())
+                self.right[key] += right * weight
+                self.wrong[key] += (size - right) * weight
 
     def scores(self) -> CityscapesScores:
         """Return the scores of all images so far."""
         class_iou, class_instance_iou = {}, {}
         for label in self.labels.labels:
+            scored = [] if label.ignored else [label.id]
             others = [o.id for o in self._evaluated() if o.id != label.id]
-            score, instance_score = math.nan, math.nan
-            if not label.ignored:
-                right, wrong, false = self._areas([label.id], others)
-                score = _ratio(right, false, wrong)
-                if label.instance_size is not None:
-                    instance_score = _ratio(
-                        self.right_by_class[label.id],
-                        false,
-                        self.wrong_by_class[label.id],
-                    )
-            class_iou[label.name] = score
-            class_instance_iou[label.name] = instance_score
+            class_iou[label.name] = self._iou(scored, others)
+            weighted = scored if label.instance_size is not None else []
+            class_instance_iou[label.name] = self._instance_iou(label.id, weighted, others)
         category_iou, category_instance_iou = {}, {}
-        instance_categories = _instance_categories(self.labels)
+        # Here the benchmark counts predictions of the category's ignored labels, too.
+        weighted_ids = _instance_categories(self.labels)
         for category, labels in self.labels.by_category().items():
+            scored = [label.id for label in labels if not label.ignored]
             others = [o.id for o in self._evaluated() if o.category != category]
-            ids = [label.id for label in labels if not label.ignored]
-            right, wrong, false = self._areas(ids, others)
-            category_iou[category] = _ratio(right, false, wrong)
-            instance_score = math.nan
-            if category in instance_categories:
-                # Here the benchmark counts predictions of the category's ignored labels, too.
-                _, _, false = self._areas(instance_categories[category], others)
-                instance_score = _ratio(
-                    self.right_by_category[category],
-                    false,
-                    self.wrong_by_category[category],
-                )
-            category_instance_iou[category] = instance_score
+            category_iou[category] = self._iou(scored, others)
+            weighted = weighted_ids.get(category, [])
+            category_instance_iou[category] = self._instance_iou(category, weighted, others)
         return CityscapesScores(
             class_iou,
-            category_iou,
             None if self.lacks_instances else class_instance_iou,
+            category_iou,
             None if self.lacks_instances else category_instance_iou,
         )
 
     def _evaluated(self) -> list[CityscapesLabel]:
         return [label for label in self.labels.labels if not label.ignored]
 
-    def _areas(self, ids: Sequence[int], others: Sequence[int]) -> tuple[int, int, int]:
-        """Return TP, FN and FP in pixels of a group of labels against the `others` that count."""
+    def _false(self, ids: Sequence[int], others: Sequence[int]) -> int:
+        """Return the FP in pixels of a group of labels against the `others` that count."""
+        return int(self.pixels[np.ix_(others, ids)].sum())
+
+    def _iou(self, ids: Sequence[int], others: Sequence[int]) -> float:
+        """Return the IoU of a group of labels; NaN if there is nothing to divide by."""
         right = int(self.pixels[np.ix_(ids, ids)].sum())
         wrong = int(self.pixels[ids].sum()) - right
-        return right, wrong, int(self.pixels[np.ix_(others, ids)].sum())
+        return _ratio(right, self._false(ids, others), wrong)
+
+    def _instance_iou(self, key: int | str, ids: Sequence[int], others: Sequence[int]) -> float:
+        """Return the instance-weighted IoU of a label or category; NaN if it has no `ids`."""
+        if not ids:
+            return math.nan
+        return _ratio(self.right[key], self._false(ids, others), self.wrong[key])
 
 
 def _instance_categories(labels: CityscapesLabels) -> dict[str, list[int]]:
