@@ -29,17 +29,19 @@ from hier_seg_ros.segmenter.network import NetworkOptions, build_network
 from hier_seg_ros.segmenter.segmenter import Segmenter
 from hier_seg_trainer.commands import embed as command
 from hier_seg_trainer.datasets.opening import open_dataset
-from hier_seg_trainer.inspection.embedding import (
+from hier_seg_trainer.inspection.embedding.embedding_model import EmbeddingModel
+from hier_seg_trainer.inspection.embedding.embeddings import (
     COLUMNS,
-    MAX_POINTS,
     THUMBNAIL_EDGE,
-    EmbeddingModel,
-    choose_pixels,
     is_right,
-    labelled_pixels,
-    spread,
     thumbnail,
 )
+from hier_seg_trainer.inspection.embedding.pixel_choice import (
+    choose_pixels,
+    labelled_pixels,
+    spread,
+)
+from hier_seg_trainer.inspection.embedding.projector_log import MAX_POINTS
 
 # Small ones of every shape: the light one's, the paper's, DeepLabV3's.
 NETWORKS = {

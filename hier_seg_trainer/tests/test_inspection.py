@@ -24,25 +24,26 @@ from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_trainer.commands import inspect as command
 from hier_seg_trainer.datasets.samples import Box, StreetSample, open_image
 from hier_seg_trainer.inspection import survey as survey_module
-from hier_seg_trainer.inspection.boxes import box_problems
+from hier_seg_trainer.inspection.checks.box_checks import box_problems
+from hier_seg_trainer.inspection.checks.file_checks import diagnose
+from hier_seg_trainer.inspection.checks.pair_checks import unpaired_files
+from hier_seg_trainer.inspection.checks.problems import KINDS
 from hier_seg_trainer.inspection.counts import (
     count_classes,
     imbalance,
     median_frequency,
     supervision_gaps,
 )
-from hier_seg_trainer.inspection.file_checks import diagnose, unpaired_files
 from hier_seg_trainer.inspection.measure import measure
-from hier_seg_trainer.inspection.page import (
+from hier_seg_trainer.inspection.report.inspection_numbers import summarise
+from hier_seg_trainer.inspection.report.inspection_page import (
     LISTED,
     NUMBERS,
     PAGE,
-    compact,
-    summarise,
     write_inspection,
 )
-from hier_seg_trainer.inspection.pictures import choose_images, draw_gallery
-from hier_seg_trainer.inspection.problems import KINDS
+from hier_seg_trainer.inspection.report.inspection_pictures import choose_images, draw_gallery
+from hier_seg_trainer.inspection.report.number_texts import compact
 from hier_seg_trainer.inspection.survey import Source, Survey, inspect_datasets
 
 SIZE = (96, 64)  # width, height
@@ -368,7 +369,7 @@ def listed(*args: Any, **options: Any) -> Any:
 
 def test_what_a_reader_refuses_has_a_reason(tmp_path: Path) -> None:
     image, labels = tmp_path / 'a.png', tmp_path / 'a_labels.png'
-    error = HierSegError('a_labels.png: is of last week; label it anew')
+    error = 'a_labels.png: is of last week; label it anew'
     dataset = listed([(image, labels)], ['refused'])
     problems = list(diagnose(dataset, 0, error))
     assert [(p.kind, p.path) for p in problems] == [

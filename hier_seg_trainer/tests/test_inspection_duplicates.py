@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hier_seg_trainer.inspection import duplicates
-from hier_seg_trainer.inspection.duplicates import (
+from hier_seg_trainer.inspection.checks import duplicates
+from hier_seg_trainer.inspection.checks.duplicates import (
     MIN_CORRELATION,
     duplicate_groups,
     fingerprint,

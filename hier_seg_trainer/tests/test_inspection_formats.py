@@ -22,8 +22,8 @@ from hier_seg_trainer.datasets.faults import FaultKind
 from hier_seg_trainer.datasets.formats import gtsdb
 from hier_seg_trainer.datasets.mapping import LabelMapping, bundled_mapping
 from hier_seg_trainer.datasets.opening import FORMATS, open_dataset
-from hier_seg_trainer.inspection.page import NUMBERS, PAGE
-from hier_seg_trainer.inspection.problems import KINDS
+from hier_seg_trainer.inspection.checks.problems import KINDS
+from hier_seg_trainer.inspection.report.inspection_page import NUMBERS, PAGE
 
 SIZE = (96, 64)  # width, height
 IMAGES = 3

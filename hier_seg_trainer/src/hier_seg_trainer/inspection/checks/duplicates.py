@@ -37,8 +37,8 @@ Fingerprint = NDArray[np.float32]
 def fingerprint(image: Image.Image) -> Fingerprint:
     """Return (257,) float32 of length 1; the product of two is the images' correlation.
 
-    That is the one of their grey values in 16x16. Plain images correlate fully with each other,
-    whatever their colour, and not at all with others.
+    That is the correlation of their grey values in 16x16 cells. Plain images correlate fully with
+    each other, whatever their colour, and not at all with others.
     """
     size = (THUMBNAIL_EDGE, THUMBNAIL_EDGE)
     # A box filter: each value is the mean of its part of the image.
@@ -90,7 +90,20 @@ def nearest_duplicates(
 
 @dataclass(frozen=True)
 class SharedSequence:
-    """A recording with frames in two splits, and the two frames that are closest in time."""
+    """A recording with frames in two splits.
+
+    Attributes
+    ----------
+    name
+        What the files' names have in common.
+    references, queries
+        How many frames each of the two splits has.
+    gap
+        How many frames lie between the two that are closest in time.
+    reference, query
+        These two.
+
+    """
 
     name: str
     references: int
@@ -105,7 +118,13 @@ def shared_sequences(
 ) -> list[SharedSequence]:
     """Return the recordings that have frames among both, judging by the files' names.
 
-    `splits` are names of folders that do not tell recordings apart, such as 'train'.
+    Parameters
+    ----------
+    references, queries
+        The images of the two splits.
+    splits
+        Names of folders that do not tell recordings apart, such as 'train'.
+
     """
     splits = frozenset(splits)
     before, after = (_by_sequence(paths, splits) for paths in (references, queries))

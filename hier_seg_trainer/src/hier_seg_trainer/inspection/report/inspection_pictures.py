@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import Hierarchy, Node
 from hier_seg_ros.segmenter.drawing import overlay
 from hier_seg_trainer.datasets.samples import Box, StreetDataset, StreetSample, open_image
+from hier_seg_trainer.inspection.checks.file_checks import attempt
 from hier_seg_trainer.inspection.measure import ImageMeasures
 from hier_seg_trainer.inspection.survey import Survey
+from hier_seg_trainer.pages.page_pictures import Region, close_up, data_uri, scaled_to_width
 
 SHEET_WIDTH = 460  # pixels of a picture of the contact sheet
 EXAMPLE_EDGE = 84  # pixels of a close-up
@@ -28,13 +27,22 @@ OVERLAY_ALPHA = 0.5
 LETTER_WIDTH, LINE_HEIGHT = 6.5, 12.0  # of the names on pictures, in their pixels
 CONTEXT = 1.4  # edge of a close-up in long edges of its box
 EXAMPLES = 4  # close-ups of a class
+QUALITY = 80  # of the JPEG pictures
 
 
 @dataclass(frozen=True)
 class Mark:
-    """A box on a picture, in pixels of the picture: its class, colour (CSS), where the name goes.
+    """A box on a picture, all in pixels of the picture.
 
-    The name begins at ``text_x`` and stands on the line ``text_y``.
+    Attributes
+    ----------
+    left, top, width, height
+        Where it is.
+    name, color
+        Its class and the class's colour (CSS).
+    text_x, text_y
+        Where the name begins, and the line that it stands on.
+
     """
 
     left: float
@@ -49,7 +57,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture as a data URI; ``width`` and ``height`` in pixels."""
+    """A picture as a data URI; width and height are in pixels."""
 
     uri: str
     width: int
@@ -60,9 +68,17 @@ class Picture:
 
 @dataclass
 class Gallery:
-    """What the page shows of a split: images with their labels, and close-ups by class.
+    """What the page shows of a split.
 
-    ``labelled`` are the nodes that its labels name.
+    Attributes
+    ----------
+    sheet
+        Images with their labels.
+    labelled
+        The nodes that the labels name.
+    examples
+        Close-ups of objects of each class.
+
     """
 
     sheet: list[Picture] = field(default_factory=list)
@@ -112,16 +128,13 @@ def choose_images(
 
 def thumbnail(path: Path) -> Picture | None:
     """Return a small picture of an image file; None if it cannot be read."""
-    try:
-        image = open_image(path)
-    except HierSegError:
-        return None
-    return _picture(_scaled(image, THUMBNAIL_WIDTH), path.name)
+    image, _ = attempt(lambda: open_image(path))
+    return None if image is None else _picture(_shrunk(image, THUMBNAIL_WIDTH), path.name)
 
 
 def _draw(dataset: StreetDataset, index: int, survey: Survey, hierarchy: Hierarchy) -> Picture:
     sample = dataset[index]
-    image = _scaled(sample.image, SHEET_WIDTH)
+    image = _shrunk(sample.image, SHEET_WIDTH)
     caption = survey.source.name_of(dataset.image_path(index))
     if sample.labels is None:
         scale = image.width / sample.image.width
@@ -162,17 +175,11 @@ def _draw_examples(
 
 def _close_up(sample: StreetSample, box: Box | None) -> Picture:
     """Return the square around a box, or the whole image."""
-    width, height = sample.image.size
-    region = (0.0, 0.0, float(width), float(height))
+    region: Region = (0, 0, *sample.image.size)
     if box is not None:
         region = (box.left, box.top, box.right, box.bottom)
-    left, top, right, bottom = region
-    edge = max(right - left, bottom - top) * (1.0 if box is None else CONTEXT)
-    x, y = (left + right - edge) / 2, (top + bottom - edge) / 2
-    # Beyond the image's edge, Pillow fills with black.
-    square = (round(x), round(y), round(x + edge), round(y + edge))
-    close = sample.image.crop(square)
-    return _picture(close.resize((EXAMPLE_EDGE, EXAMPLE_EDGE), Image.Resampling.LANCZOS))
+    context = 1.0 if box is None else CONTEXT
+    return _picture(close_up(sample.image, region, context, EXAMPLE_EDGE))
 
 
 def _marks(
@@ -198,8 +205,9 @@ def _marks(
             and not any(_overlap(x, line, node.readable_name, mark) for mark in marks)
         )
         y = next(free, below[0])
+        color = 'rgb({} {} {})'.format(*node.color)
         extent = max(0.0, (box.right - box.left) * scale), bottom - top
-        marks.append(Mark(left, top, *extent, node.readable_name, css_color(node), x, y))
+        marks.append(Mark(left, top, *extent, node.readable_name, color, x, y))
     return tuple(marks)
 
 
@@ -209,11 +217,6 @@ def _overlap(x: float, y: float, name: str, mark: Mark) -> bool:
         start + LETTER_WIDTH * len(text) for start, text in ((x, name), (mark.text_x, mark.name))
     )
     return abs(y - mark.text_y) < LINE_HEIGHT and x < other_end and mark.text_x < end
-
-
-def css_color(node: Node) -> str:
-    """Return a node's colour as CSS text."""
-    return 'rgb({} {} {})'.format(*node.color)
 
 
 def _borders(instances: NDArray[np.integer]) -> NDArray[np.bool_]:
@@ -231,15 +234,9 @@ def _nearest(values: NDArray, size: tuple[int, int]) -> NDArray:
     return values[rows[:, None], columns[None, :]]
 
 
-def _scaled(image: Image.Image, width: int) -> Image.Image:
-    if image.width <= width:
-        return image
-    height = max(1, round(image.height * width / image.width))
-    return image.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=2.0)
+def _shrunk(image: Image.Image, width: int) -> Image.Image:
+    return scaled_to_width(image, width) if image.width > width else image
 
 
 def _picture(image: Image.Image, caption: str = '', marks: tuple[Mark, ...] = ()) -> Picture:
-    buffer = io.BytesIO()
-    image.save(buffer, 'JPEG', quality=80)
-    text = base64.b64encode(buffer.getvalue()).decode('ascii')
-    return Picture(f'data:image/jpeg;base64,{text}', *image.size, caption, marks)
+    return Picture(data_uri(image, QUALITY), *image.size, caption, marks)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_trainer.datasets.samples import Box
-from hier_seg_trainer.inspection.problems import Problem
+from hier_seg_trainer.inspection.checks.problems import Problem
 
 TINY = 4.0  # pixels of the short edge: features have one position in 4 pixels at best
 DUPLICATE_OVERLAP = 0.9  # intersection over union of two boxes of one class
