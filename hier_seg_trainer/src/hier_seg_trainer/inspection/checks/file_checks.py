@@ -100,19 +100,18 @@ def _load(path: Path, missing: str, named: Path, problems: list[Problem]) -> Ima
         detail = 'does not exist' if path == named else f'{path} does not exist'
         problems.append(Problem(missing, named, detail))
         return None
-    image, reason = attempt(lambda: _decoded(path))
+    # The reader converts images, and a palette that is missing shows only then.
+    image, reason = attempt(lambda: _decoded(path, 'RGB' if path == named else None))
     if image is None:
         empty = path.stat().st_size == 0
         problems.append(Problem('unreadable', path, 'is empty' if empty else reason))
     return image
 
 
-def _decoded(path: Path) -> Image.Image:
+def _decoded(path: Path, mode: str | None) -> Image.Image:
     with Image.open(path) as image:
         image.load()
-        # A palette that is missing shows only here.
-        image.convert('RGB')
-        return image
+        return image if mode is None else image.convert(mode)
 
 
 def size_text(size: tuple[int, int]) -> str:
