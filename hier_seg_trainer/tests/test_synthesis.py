@@ -14,12 +14,13 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_trainer.datasets.shapes import OUTLINES
-from hier_seg_trainer.synthesis import schedule
-from hier_seg_trainer.synthesis.layouts.labels import cityscapes_labels, vistas_labels
-from hier_seg_trainer.synthesis.scene import draw_scene
-from hier_seg_trainer.synthesis.schedule import schedule_image
-from hier_seg_trainer.synthesis.styles import load_style
-from hier_seg_trainer.synthesis.things.canvas import Camera, Canvas, Light, Texture
+from hier_seg_trainer.synthesis.drawing.camera import Camera, Light
+from hier_seg_trainer.synthesis.drawing.canvas import Canvas, Texture
+from hier_seg_trainer.synthesis.layouts.layout_labels import cityscapes_labels, vistas_labels
+from hier_seg_trainer.synthesis.scenes import schedule
+from hier_seg_trainer.synthesis.scenes.scene import draw_scene
+from hier_seg_trainer.synthesis.scenes.schedule import schedule_image
+from hier_seg_trainer.synthesis.scenes.styles import load_style
 from hier_seg_trainer.synthesis.things.sign_faces import load_signs, render_sign
 
 LIGHT = Light((1.0, 1.0, 1.0), (255, 255, 255), 1e9)

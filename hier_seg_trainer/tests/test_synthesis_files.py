@@ -18,10 +18,10 @@ from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_trainer import cli
 from hier_seg_trainer.datasets.opening import open_dataset
 from hier_seg_trainer.datasets.statistics import count_pixels
-from hier_seg_trainer.synthesis.layouts import writing
-from hier_seg_trainer.synthesis.layouts.writing import SynthesisOptions, synthesize
-from hier_seg_trainer.synthesis.scene import draw_scene
-from hier_seg_trainer.synthesis.styles import load_style
+from hier_seg_trainer.synthesis.layouts import dataset_writing
+from hier_seg_trainer.synthesis.layouts.dataset_writing import SynthesisOptions, synthesize
+from hier_seg_trainer.synthesis.scenes.scene import draw_scene
+from hier_seg_trainer.synthesis.scenes.styles import load_style
 from hier_seg_trainer.synthesis.things.sign_faces import load_signs, render_sign
 
 IMAGES, VALIDATION = 12, 2
@@ -315,7 +315,7 @@ def normalized(image: Image.Image) -> NDArray[np.float64]:
 
 
 def test_same_seed_same_bytes_whatever_the_number_and_the_processes(tmp_path: Path) -> None:
-    formats = tuple(writing.STYLE_OF_FORMAT)
+    formats = tuple(dataset_writing.STYLE_OF_FORMAT)
     synthesize(tmp_path / 'a', SynthesisOptions(formats, 3, 1, seed=7, size=0.25), 'same')
     synthesize(
         tmp_path / 'b', SynthesisOptions(formats, 3, 1, seed=7, size=0.25, workers=2), 'same'
@@ -376,7 +376,7 @@ def test_what_fails_leaves_nothing(
     def full_disk(*arguments: object) -> None:
         raise OSError(28, 'No space left on device')
 
-    monkeypatch.setattr(writing, 'write_gtsdb_list', full_disk)
+    monkeypatch.setattr(dataset_writing, 'write_gtsdb_list', full_disk)
     out = tmp_path / 'out'
     with pytest.raises(HierSegError, match=r'gtsdb: cannot be written \(No space left on device\)'):
         synthesize(out, SynthesisOptions(('gtsdb',), 1, 0, size=0.25), 'test')

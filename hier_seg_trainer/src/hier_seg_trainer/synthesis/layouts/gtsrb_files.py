@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from hier_seg_trainer.datasets.formats.gtsrb import TEST_LIST, TRAINING_FOLDER
-from hier_seg_trainer.synthesis.scene import PlacedSign, Scene
+from hier_seg_trainer.synthesis.scenes.scene import PlacedSign, Scene
 
 COLUMNS = ('Filename', 'Width', 'Height', 'Roi.X1', 'Roi.Y1', 'Roi.X2', 'Roi.Y2', 'ClassId')
 

@@ -12,15 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from PIL import Image, ImageDraw
 
+from hier_seg_ros.files.reading import read_yaml
 from hier_seg_ros.hierarchy import Hierarchy, Node
 from hier_seg_trainer.datasets.mapping import FOLDER, LabelMapping
 from hier_seg_trainer.datasets.shapes import OUTLINES
-
-Point = tuple[float, float]
-Color = tuple[int, int, int]
+from hier_seg_trainer.synthesis.drawing.camera import Color
+from hier_seg_trainer.synthesis.drawing.polygons import Corner
 
 # Width of a letter's strokes and the gap to the next, as shares of its height.
 _STROKE = 0.17
@@ -34,8 +33,19 @@ _DRAWN_WIDTH = 256
 class Sign:
     """A sign's face.
 
-    ``node`` is what it shows, ``outline`` a key of ``shapes.OUTLINES``, ``width`` its width over
-    its height and ``elements`` what is drawn, in order (see ``signs.yaml``).
+    Attributes
+    ----------
+    node
+        What it shows.
+    outline
+        A key of ``shapes.OUTLINES``.
+    width
+        Its width over its height.
+    elements
+        What is drawn, in order (see ``signs.yaml``).
+    mirrored
+        Whether all of it is drawn with left and right exchanged.
+
     """
 
     node: Node
@@ -44,7 +54,7 @@ class Sign:
     elements: tuple[dict[str, Any], ...]
     mirrored: bool = False
 
-    def corners(self) -> tuple[Point, ...]:
+    def corners(self) -> tuple[Corner, ...]:
         """Return the outline as a polygon in the unit square."""
         corners = OUTLINES[self.outline]
         return corners if corners is not None else _circle(0.5, 0.5, 0.5, 0.5)
@@ -53,8 +63,7 @@ class Sign:
 @cache
 def sign_content() -> dict[str, Any]:
     """Return the content of ``signs.yaml``."""
-    text = Path(__file__).with_name('signs.yaml').read_text(encoding='utf-8')
-    content: dict[str, Any] = yaml.safe_load(text)
+    content: dict[str, Any] = read_yaml(Path(__file__).with_name('signs.yaml'))
     return content
 
 
@@ -104,7 +113,7 @@ def _draw_element(
     draw: ImageDraw.ImageDraw,
     element: dict[str, Any],
     size: tuple[int, int],
-    place: Callable[[float, float], Point],
+    place: Callable[[float, float], Corner],
     scale: float,
     inherited: str | None,
 ) -> None:
@@ -113,11 +122,11 @@ def _draw_element(
     name = element.get('color', inherited)
     color: Color = tuple(content['colors'][name])
 
-    def pixels(points: tuple[Point, ...]) -> list[Point]:
+    def pixels(points: tuple[Corner, ...]) -> list[Corner]:
         placed = (place(x, y) for x, y in points)
         return [(x * size[0], y * size[1]) for x, y in placed]
 
-    def line(points: tuple[Point, ...], width: float) -> None:
+    def line(points: tuple[Corner, ...], width: float) -> None:
         drawn = max(1, round(width * scale * min(size)))
         draw.line(pixels(points), fill=color, width=drawn, joint='curve')
 
@@ -153,7 +162,7 @@ def _draw_element(
             )
 
 
-def _text_strokes(text: str, center: Point, height: float) -> list[tuple[Point, ...]]:
+def _text_strokes(text: str, center: Corner, height: float) -> list[tuple[Corner, ...]]:
     """Return the strokes of a text whose middle is `center`."""
     advance = (_GLYPH_WIDTH + _GLYPH_GAP) * height
     left = center[0] - (len(text) * advance - _GLYPH_GAP * height) / 2
@@ -166,11 +175,11 @@ def _text_strokes(text: str, center: Point, height: float) -> list[tuple[Point, 
     return strokes
 
 
-def _pairs(numbers: list[float]) -> tuple[Point, ...]:
+def _pairs(numbers: list[float]) -> tuple[Corner, ...]:
     return tuple(zip(numbers[0::2], numbers[1::2], strict=True))
 
 
-def _circle(x: float, y: float, half_width: float, half_height: float) -> tuple[Point, ...]:
+def _circle(x: float, y: float, half_width: float, half_height: float) -> tuple[Corner, ...]:
     angles = np.linspace(0, 2 * np.pi, 32, endpoint=False)
     return tuple(
         (x + half_width * math.cos(angle), y + half_height * math.sin(angle)) for angle in angles

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from hier_seg_trainer.synthesis.styles import Style
+from hier_seg_trainer.synthesis.scenes.styles import Style
 
 _Card = TypeVar('_Card')
 

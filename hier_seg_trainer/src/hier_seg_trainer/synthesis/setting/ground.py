@@ -6,21 +6,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from hier_seg_trainer.synthesis.things.canvas import (
-    GRASS,
-    GRAVEL,
-    NEAREST,
-    ROUGH,
-    SMOOTH,
-    Canvas,
-    Color,
-    Point,
-    Texture,
-    upright,
-)
-from hier_seg_trainer.synthesis.things.colors import choose, mixed, scaled, vary
-from hier_seg_trainer.synthesis.things.plants import bumpy_outline
-from hier_seg_trainer.synthesis.things.street import CURB_HEIGHT, FAR, STATIONS, Street
+from hier_seg_trainer.synthesis.drawing.camera import NEAREST, Color, Point
+from hier_seg_trainer.synthesis.drawing.canvas import GRASS, GRAVEL, ROUGH, SMOOTH, Canvas, Texture
+from hier_seg_trainer.synthesis.drawing.colors import choose, mixed, scaled, vary
+from hier_seg_trainer.synthesis.drawing.figures import upright
+from hier_seg_trainer.synthesis.setting.plants import bumpy_outline
+from hier_seg_trainer.synthesis.setting.street import CURB_HEIGHT, FAR, STATIONS, Street
 
 ASPHALT: Color = (92, 92, 96)
 PAINT: Color = (226, 226, 218)

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from hier_seg_trainer.synthesis.styles import Style
-from hier_seg_trainer.synthesis.things.canvas import SUPERSAMPLING, Canvas
+from hier_seg_trainer.synthesis.drawing.canvas import SUPERSAMPLING, Canvas
+from hier_seg_trainer.synthesis.scenes.styles import Style
 
 # How many blotches of coarse noise are side by side in an image.
 _BLOTCHES = 48

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hier_seg_trainer.synthesis.things.canvas import Color
+from hier_seg_trainer.synthesis.drawing.camera import Color
 
 
 def vary(rng: np.random.Generator, color: Color, amount: float = 12) -> Color:

@@ -6,16 +6,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from hier_seg_trainer.synthesis.things.canvas import (
-    LEAVES,
-    Canvas,
-    Color,
-    Pixel,
-    disc,
-    upright,
-)
-from hier_seg_trainer.synthesis.things.colors import choose, scaled
-from hier_seg_trainer.synthesis.things.street import FAR
+from hier_seg_trainer.synthesis.drawing.camera import Color
+from hier_seg_trainer.synthesis.drawing.canvas import LEAVES, Canvas
+from hier_seg_trainer.synthesis.drawing.colors import choose, scaled
+from hier_seg_trainer.synthesis.drawing.figures import upright
+from hier_seg_trainer.synthesis.drawing.polygons import Corner, disc
+from hier_seg_trainer.synthesis.setting.street import FAR
 
 _GREENS: tuple[Color, ...] = ((62, 88, 40), (78, 104, 46), (50, 74, 42), (96, 108, 46))
 
@@ -101,7 +97,7 @@ def bumpy_outline(
     half_height: float,
     count: int,
     bump: float,
-) -> list[Pixel]:
+) -> list[Corner]:
     """Return the corners of an ellipse with dents of up to `bump` (0-1) of its radius."""
     points = disc(x, y, 1, 1, count)
     radii = 1 - bump * rng.random(count)

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hier_seg_trainer.synthesis.things.canvas import NEAREST, Color, Point, Texture
+from hier_seg_trainer.synthesis.drawing.camera import NEAREST, Color, Point
+from hier_seg_trainer.synthesis.drawing.canvas import Texture
 
 # Distances at which a band has corners, in metres: close together where the camera sees much.
 STATIONS = (NEAREST, 3.0, 5.0, 7.0, 10.0, 14.0, 20.0, 28.0, 40.0, 60.0, 90.0, 140.0, 220.0)

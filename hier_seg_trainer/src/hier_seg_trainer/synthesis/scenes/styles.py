@@ -7,9 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
-from hier_seg_trainer.synthesis.things.canvas import Color
+from hier_seg_ros.files.reading import read_yaml
+from hier_seg_trainer.synthesis.drawing.camera import Color
 
 Range = tuple[float, float]
 
@@ -47,5 +46,7 @@ class Style:
 
 def load_style(name: str) -> Style:
     """Return the style of a data set: cityscapes, vistas or gtsdb."""
-    text = Path(__file__).with_name('styles.yaml').read_text(encoding='utf-8')
-    return Style(name, **yaml.safe_load(text)['styles'][name])
+    settings = read_yaml(Path(__file__).with_name('styles.yaml'))['styles'][name]
+    # Pillow takes no list for a colour.
+    settings['hazes'] = tuple(tuple(color) for color in settings['hazes'])
+    return Style(name, **settings)

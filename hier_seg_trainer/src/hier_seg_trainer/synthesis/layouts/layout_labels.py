@@ -10,20 +10,30 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.files.reading import read_yaml
 from hier_seg_ros.hierarchy import Hierarchy, Node
 from hier_seg_trainer.datasets.mapping import LabelMapping, bundled_mapping
-from hier_seg_trainer.synthesis.scene import Scene
-from hier_seg_trainer.synthesis.things.canvas import Color
+from hier_seg_trainer.synthesis.drawing.camera import Color
+from hier_seg_trainer.synthesis.scenes.scene import Scene
 
 
 @dataclass(frozen=True)
 class Label:
-    """A label of a data set: its name, its value in label images, its colour.
+    """A label of a data set.
 
-    Objects of a label with ``instances`` are numbered.
+    Attributes
+    ----------
+    name
+        As the data set calls it.
+    value
+        In label images.
+    color
+        In pictures of labels.
+    instances
+        Whether its objects are numbered.
+
     """
 
     name: str
@@ -80,17 +90,30 @@ def vistas_labels(hierarchy: Hierarchy) -> LabelSet:
 @cache
 def read_labels(name: str) -> dict[str, Any]:
     """Return the content of ``<name>_labels.yaml``."""
-    text = Path(__file__).with_name(f'{name}_labels.yaml').read_text(encoding='utf-8')
-    content: dict[str, Any] = yaml.safe_load(text)
+    content: dict[str, Any] = read_yaml(Path(__file__).with_name(f'{name}_labels.yaml'))
     return content
 
 
 def label_image(scene: Scene, labels: LabelSet, unlabelled: int) -> tuple[np.ndarray, np.ndarray]:
     """Return what each pixel of a scene is in a data set.
 
-    The first (height, width) int32 are the labels' values, `unlabelled` where nothing is drawn; the
-    second (height, width) int32 number the objects of each label that has instances, in the order
-    in which they were drawn, from 1; 0 elsewhere.
+    Parameters
+    ----------
+    scene
+        What was drawn.
+    labels
+        Those of the data set.
+    unlabelled
+        The value where nothing is drawn.
+
+    Returns
+    -------
+    values
+        (height, width) int32, those of the labels.
+    numbers
+        (height, width) int32, the objects of each label that has instances, in the order in which
+        they were drawn, from 1; 0 elsewhere.
+
     """
     values, numbers = [unlabelled], [0]
     count: dict[int, int] = {}
