@@ -55,8 +55,3 @@ class Figure:
 def random_facing(rng: np.random.Generator) -> int:
     """Return -1 or 1."""
     return 1 if rng.random() < 0.5 else -1
-
-
-def upright(x: float, z: float, points: Iterable[Corner]) -> list[Point]:
-    """Return points of a plane that faces the camera: metres to the right of x, and up."""
-    return [(x + right, up, z) for right, up in points]

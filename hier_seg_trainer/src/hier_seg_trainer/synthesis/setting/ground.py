@@ -9,7 +9,7 @@ import numpy as np
 from hier_seg_trainer.synthesis.drawing.camera import NEAREST, Color, Point
 from hier_seg_trainer.synthesis.drawing.canvas import GRASS, GRAVEL, ROUGH, SMOOTH, Canvas, Texture
 from hier_seg_trainer.synthesis.drawing.colors import choose, mixed, scaled, vary
-from hier_seg_trainer.synthesis.drawing.figures import upright
+from hier_seg_trainer.synthesis.drawing.figures import Figure
 from hier_seg_trainer.synthesis.setting.plants import bumpy_outline
 from hier_seg_trainer.synthesis.setting.street import CURB_HEIGHT, FAR, STATIONS, Street
 
@@ -128,11 +128,11 @@ def draw_snow_heaps(canvas: Canvas, rng: np.random.Generator, street: Street, si
     x = street.verge_right + 0.6 if side > 0 else street.verge_left - 0.6
     for z in rng.uniform(9, 40, 6):
         half, height = rng.uniform(0.8, 2), rng.uniform(0.4, 1.0)
-        outline = [(u, max(0.0, v)) for u, v in bumpy_outline(rng, 0, 0, half, height, 18, 0.1)]
-        place = street.place(x + side * half * 0.5, z)[0]
-        canvas.shape('Snow', upright(place, z, outline), (236, 240, 246), SMOOTH)
+        outline = [(u, max(0.0, v)) for u, v in bumpy_outline(rng, 0, half, height, 18, 0.1)]
+        figure = Figure(canvas, street.place(x + side * half * 0.5, z)[0], z)
+        figure.shape('Snow', outline, (236, 240, 246), SMOOTH)
         shadow = [(u * 0.9, v * 0.35) for u, v in outline]
-        canvas.detail(upright(place, z, shadow), (204, 214, 228))
+        figure.detail(shadow, (204, 214, 228))
 
 
 def _draw_curb_face(
@@ -166,9 +166,6 @@ def _draw_ripples(canvas: Canvas, rng: np.random.Generator, side: int, color: Co
         x = side * rng.uniform(8, 12 + z)
         half = rng.uniform(0.5, 2.5)
         points: list[Point] = [
-            (x - half, 0, z),
-            (x, 0, z * 1.015),
-            (x + half, 0, z),
-            (x, 0, z * 0.985),
-        ]
+            (x - half, 0, z), (x, 0, z * 1.015), (x + half, 0, z), (x, 0, z * 0.985),
+        ]  # fmt: skip
         canvas.detail(points, mixed(color, canvas.light.haze, rng.uniform(0.2, 0.6)))

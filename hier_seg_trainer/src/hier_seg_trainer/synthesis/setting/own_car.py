@@ -34,11 +34,9 @@ def draw_car_mount(canvas: Canvas, rng: np.random.Generator) -> None:
     length = camera.height * rng.uniform(0.06, 0.14)
     edge, sign = (float(camera.height), -1) if rng.random() < 0.6 else (0.0, 1)
     outline = [
-        (x - half, edge),
-        (x - half * 0.6, edge + sign * length),
-        (x + half * 0.6, edge + sign * length),
-        (x + half, edge),
-    ]
+        (x - half, edge), (x - half * 0.6, edge + sign * length),
+        (x + half * 0.6, edge + sign * length), (x + half, edge),
+    ]  # fmt: skip
     canvas.shape_in_image('Car Mount', outline, (22, 22, 24), Texture(1, 1))
     knob = disc(x, edge + sign * length * 0.6, half * 0.3, half * 0.3)
     canvas.detail_in_image(knob, (70, 70, 74))

@@ -9,7 +9,7 @@ import numpy as np
 from hier_seg_trainer.synthesis.drawing.camera import Color
 from hier_seg_trainer.synthesis.drawing.canvas import LEAVES, Canvas
 from hier_seg_trainer.synthesis.drawing.colors import choose, scaled
-from hier_seg_trainer.synthesis.drawing.figures import upright
+from hier_seg_trainer.synthesis.drawing.figures import Figure
 from hier_seg_trainer.synthesis.drawing.polygons import Corner, disc
 from hier_seg_trainer.synthesis.setting.street import FAR
 
@@ -29,30 +29,20 @@ def draw_treeline(canvas: Canvas, rng: np.random.Generator) -> None:
 
 def draw_tree(canvas: Canvas, rng: np.random.Generator, x: float, z: float) -> None:
     """Draw a broad-leaved tree, its trunk included."""
+    figure = Figure(canvas, x, z)
     height = rng.uniform(4.5, 9)
     radius = height * rng.uniform(0.26, 0.36)
     middle = height - radius
-    crown = bumpy_outline(rng, 0, middle, radius, radius, 28, 0.13)
+    foot = middle - radius
+    crown = bumpy_outline(rng, middle, radius, radius, 28, 0.13)
     trunk = 0.03 * height
     lowest = min(range(len(crown)), key=lambda index: crown[index][1])
-    outline = [
-        *crown[lowest + 1 :],
-        *crown[:lowest],
-        (-trunk, middle - radius),
-        (-trunk, 0),
-        (trunk, 0),
-        (trunk, middle - radius),
-    ]
+    stem = [(-trunk, foot), (-trunk, 0), (trunk, 0), (trunk, foot)]
     green = choose(rng, _GREENS)
-    canvas.shape('Vegetation', upright(x, z, outline), green, LEAVES)
-    bark = [
-        (-trunk, 0),
-        (trunk, 0),
-        (trunk * 0.8, middle - radius),
-        (-trunk * 0.8, middle - radius),
-    ]
-    canvas.detail(upright(x, z, bark), (74, 58, 46))
-    _draw_leaves(canvas, rng, x, z, middle, radius, radius, green)
+    figure.shape('Vegetation', [*crown[lowest + 1 :], *crown[:lowest], *stem], green, LEAVES)
+    bark = [(-trunk, 0), (trunk, 0), (trunk * 0.8, foot), (-trunk * 0.8, foot)]
+    figure.detail(bark, (74, 58, 46))
+    _draw_leaves(figure, rng, middle, radius, radius, green)
 
 
 def draw_conifer(canvas: Canvas, rng: np.random.Generator, x: float, z: float) -> None:
@@ -60,71 +50,53 @@ def draw_conifer(canvas: Canvas, rng: np.random.Generator, x: float, z: float) -
     height = rng.uniform(5, 11)
     green = choose(rng, [(36, 62, 44), (44, 70, 40)])
     half = height * 0.22
-    right = []
+    right = [(0.12, 0.0), (0.12, 0.6)]
     for step in range(5):
         y = 0.6 + step * (height - 0.6) / 5
         width = half * (1 - step / 5.5)
         right += [(width, y), (width * 0.55, y + (height - 0.6) / 5)]
-    outline = [
-        (0.12, 0),
-        (0.12, 0.6),
-        *right,
-        (0, height),
-        *[(-u, v) for u, v in reversed(right)],
-        (-0.12, 0.6),
-        (-0.12, 0),
-    ]
-    canvas.shape('Vegetation', upright(x, z, outline), green, LEAVES)
+    outline = [*right, (0, height), *[(-u, v) for u, v in reversed(right)]]
+    Figure(canvas, x, z).shape('Vegetation', outline, green, LEAVES)
 
 
 def draw_bush(canvas: Canvas, rng: np.random.Generator, x: float, z: float) -> None:
     """Draw a bush."""
+    figure = Figure(canvas, x, z)
     half, height = rng.uniform(0.7, 1.8), rng.uniform(0.8, 1.8)
     green = choose(rng, _GREENS)
-    outline = [
-        (u, max(0.0, v))
-        for u, v in bumpy_outline(rng, 0, height * 0.45, half, height * 0.55, 20, 0.12)
-    ]
-    canvas.shape('Vegetation', upright(x, z, outline), green, LEAVES)
-    _draw_leaves(canvas, rng, x, z, height * 0.5, half, height * 0.4, green)
+    crown = bumpy_outline(rng, height * 0.45, half, height * 0.55, 20, 0.12)
+    figure.shape('Vegetation', [(u, max(0.0, v)) for u, v in crown], green, LEAVES)
+    _draw_leaves(figure, rng, height * 0.5, half, height * 0.4, green)
 
 
 def bumpy_outline(
     rng: np.random.Generator,
-    x: float,
     y: float,
     half_width: float,
     half_height: float,
     count: int,
     bump: float,
 ) -> list[Corner]:
-    """Return the corners of an ellipse with dents of up to `bump` (0-1) of its radius."""
-    points = disc(x, y, 1, 1, count)
+    """Return the corners of an ellipse at (0, y) with dents of up to `bump` (0-1) of its radius."""
     radii = 1 - bump * rng.random(count)
     return [
-        (x + (u - x) * half_width * r, y + (v - y) * half_height * r)
-        for (u, v), r in zip(points, radii, strict=True)
+        (u * half_width * radius, y + (v - y) * half_height * radius)
+        for (u, v), radius in zip(disc(0, y, 1, 1, count), radii, strict=True)
     ]
 
 
 def _draw_leaves(
-    canvas: Canvas,
+    figure: Figure,
     rng: np.random.Generator,
-    x: float,
-    z: float,
     y: float,
     half_width: float,
     half_height: float,
     green: Color,
 ) -> None:
-    """Draw clusters of leaves, lighter towards the top."""
-    count = 34 if z < 60 else 8
+    """Draw clusters of leaves in an ellipse at (0, y), lighter towards the top."""
+    count = 34 if figure.z < 60 else 8
     for u, v, shade in rng.uniform(-1, 1, (count, 3)):
-        if u * u + v * v > 0.55:
-            continue
-        color = scaled(green, 1 + 0.22 * v + 0.14 * shade)
-        size = 0.16
-        outline = disc(
-            u * half_width, y + v * half_height, size * half_width, size * half_height, 7
-        )
-        canvas.detail(upright(x, z, outline), color)
+        if u * u + v * v <= 0.55:
+            color = scaled(green, 1 + 0.22 * v + 0.14 * shade)
+            size = 0.16 * half_width, 0.16 * half_height
+            figure.detail(disc(u * half_width, y + v * half_height, *size, 7), color)

@@ -50,20 +50,14 @@ def draw_street_light(canvas: Canvas, rng: np.random.Generator, x: float, z: flo
     top = rng.uniform(5, 7)
     reach = -1.6 if x > 0 else 1.6
     outline = [
-        (-0.07, 0),
-        (-0.05, top),
-        (reach, top + 0.35),
-        (reach, top + 0.45),
-        (0.05, top + 0.15),
+        (-0.07, 0), (-0.05, top), (reach, top + 0.35), (reach, top + 0.45), (0.05, top + 0.15),
         (0.07, 0),
-    ]
+    ]  # fmt: skip
     figure.shape('Pole', outline, color)
     lamp = [
-        (reach - 0.45, top + 0.28),
-        (reach + 0.4, top + 0.24),
-        (reach + 0.35, top + 0.5),
+        (reach - 0.45, top + 0.28), (reach + 0.4, top + 0.24), (reach + 0.35, top + 0.5),
         (reach - 0.3, top + 0.55),
-    ]
+    ]  # fmt: skip
     figure.shape('Street Light', lamp, (70, 74, 78))
     glass = rectangle(reach - 0.38, top + 0.28, reach + 0.32, top + 0.37)
     figure.detail(glass, (238, 224, 176))
@@ -88,18 +82,14 @@ def draw_cctv_camera(canvas: Canvas, rng: np.random.Generator, x: float, z: floa
     draw_pole(canvas, rng, x, z, top)
     side = -1 if x > 0 else 1
     body = [
-        (0.05 * side, top - 0.1),
-        (0.75 * side, top - 0.3),
-        (0.8 * side, top),
+        (0.05 * side, top - 0.1), (0.75 * side, top - 0.3), (0.8 * side, top),
         (0.1 * side, top + 0.22),
-    ]
+    ]  # fmt: skip
     figure.shape('CCTV Camera', body, (222, 222, 218))
     lens = [
-        (0.6 * side, top - 0.22),
-        (0.74 * side, top - 0.26),
-        (0.77 * side, top - 0.04),
+        (0.6 * side, top - 0.22), (0.74 * side, top - 0.26), (0.77 * side, top - 0.04),
         (0.64 * side, top),
-    ]
+    ]  # fmt: skip
     figure.detail(lens, (24, 24, 28))
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from hier_seg_trainer.synthesis.drawing.canvas import SMOOTH, SUPERSAMPLING, Canvas, Shape
 from hier_seg_trainer.synthesis.drawing.colors import scaled, vary
-from hier_seg_trainer.synthesis.drawing.figures import Figure, upright
+from hier_seg_trainer.synthesis.drawing.figures import Figure
 from hier_seg_trainer.synthesis.drawing.polygons import bar, rectangle
 from hier_seg_trainer.synthesis.setting.street import Street
 from hier_seg_trainer.synthesis.things.poles import draw_pole
@@ -69,18 +69,18 @@ def draw_gantry(
 ) -> None:
     """Draw a frame of two posts and a beam over the road, with boards that show directions."""
     left = street.place(street.road_left - 0.8, z)[0]
-    right = street.place(street.road_right + 0.8, z)[0]
+    span = street.place(street.road_right + 0.8, z)[0] - left
     low = rng.uniform(5.2, 6.0)
     color = vary(rng, (150, 154, 158), 8)
     outline = [
-        (0, 0), (0.35, 0), (0.35, low), (right - left - 0.35, low), (right - left - 0.35, 0),
-        (right - left, 0), (right - left, low + 0.9), (0, low + 0.9),
+        (0, 0), (0.35, 0), (0.35, low), (span - 0.35, low), (span - 0.35, 0), (span, 0),
+        (span, low + 0.9), (0, low + 0.9),
     ]  # fmt: skip
-    canvas.shape('Traffic Sign Frame', upright(left, z, outline), color)
-    span = right - left
+    frame = Figure(canvas, left, z)
+    frame.shape('Traffic Sign Frame', outline, color)
     for step in np.arange(0.4, span - 1.0, 1.0):
         brace = bar((step, low + 0.12), (step + 1.0, low + 0.78), 0.08)
-        canvas.detail(upright(left, z, brace), scaled(color, 0.6))
+        frame.detail(brace, scaled(color, 0.6))
     for share in (0.3, 0.72):
         board = boards[int(rng.integers(len(boards)))]
         draw_sign_face(canvas, rng, board, left + span * share, low + 0.45, z - 0.1, 1.5)
