@@ -10,6 +10,11 @@ from collections.abc import Iterable, Sequence
 Corner = tuple[float, float]
 
 
+def paired(numbers: Sequence[float]) -> list[Corner]:
+    """Return the corners of x, y, x, y ..., as the data files have them."""
+    return list(zip(numbers[0::2], numbers[1::2], strict=True))
+
+
 def disc(
     x: float, y: float, half_width: float, half_height: float, count: int = 16
 ) -> list[Corner]:

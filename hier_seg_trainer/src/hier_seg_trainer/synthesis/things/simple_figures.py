@@ -17,7 +17,7 @@ from hier_seg_trainer.synthesis.drawing.camera import Color
 from hier_seg_trainer.synthesis.drawing.canvas import Canvas
 from hier_seg_trainer.synthesis.drawing.colors import choose, scaled, vary
 from hier_seg_trainer.synthesis.drawing.figures import Figure, random_facing
-from hier_seg_trainer.synthesis.drawing.polygons import Corner, bar, disc, rectangle
+from hier_seg_trainer.synthesis.drawing.polygons import Corner, bar, disc, paired, rectangle
 
 # On which side (-1 left, 1 right), and how far to the right and up an outline is moved.
 _Place = tuple[int, float, float]
@@ -111,8 +111,7 @@ def _outlines(element: dict[str, Any]) -> Iterator[list[Corner]]:
 def _moved(numbers: list[float], place: _Place) -> list[Corner]:
     """Return the points x, y, x, y ... to the right and up, on one side."""
     side, right, up = place
-    pairs = zip(numbers[0::2], numbers[1::2], strict=True)
-    return [(side * (x + right), y + up) for x, y in pairs]
+    return [(side * (x + right), y + up) for x, y in paired(numbers)]
 
 
 def _ellipse(numbers: list[float], place: _Place) -> list[Corner]:
