@@ -24,16 +24,16 @@ from hier_seg_trainer.datasets.formats.unlabelled import (
 )
 from hier_seg_trainer.datasets.opening import FORMATS, open_dataset
 from hier_seg_trainer.evaluation import (
-    Decider,
     EvaluationOptions,
     class_lines,
-    score_decisions,
     summary,
     write_predictions,
 )
+from hier_seg_trainer.evaluation.deciding.decider import Decider
 from hier_seg_trainer.evaluation.results.gallery import GALLERY_ADVICE, PAGE, write_gallery
 from hier_seg_trainer.evaluation.results.result_files import OUT_ADVICE, write_results
 from hier_seg_trainer.evaluation.results.summary import level_lines, official_lines
+from hier_seg_trainer.evaluation.running.dataset_evaluation import score_decisions
 
 _JSON_ADVICE = 'choose another place with --json'
 

@@ -5,20 +5,17 @@
 For `training`, `runs`, `batches`, `export` and the commands; imports `datasets` and `pages`.
 """
 
-from hier_seg_trainer.evaluation.benchmark_predictions import write_predictions
-from hier_seg_trainer.evaluation.dataset_evaluation import evaluate_dataset, score_decisions
-from hier_seg_trainer.evaluation.deciding.decider import Decider
 from hier_seg_trainer.evaluation.evaluation_options import EvaluationOptions
 from hier_seg_trainer.evaluation.results.summary import class_lines, summary
+from hier_seg_trainer.evaluation.running.benchmark_predictions import write_predictions
+from hier_seg_trainer.evaluation.running.dataset_evaluation import evaluate_dataset
 from hier_seg_trainer.evaluation.scores.dataset_scores import DatasetScores
 
 __all__ = [
     'DatasetScores',
-    'Decider',
     'EvaluationOptions',
     'class_lines',
     'evaluate_dataset',
-    'score_decisions',
     'summary',
     'write_predictions',
 ]

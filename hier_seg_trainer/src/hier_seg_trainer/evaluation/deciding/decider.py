@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,9 +19,6 @@ from hier_seg_trainer.evaluation.deciding.looks import averaged_logits, mirrored
 from hier_seg_trainer.evaluation.deciding.mirroring import mirror_table
 from hier_seg_trainer.evaluation.deciding.runner_up import runner_up
 from hier_seg_trainer.evaluation.evaluation_options import EvaluationOptions
-
-# From an image (H, W, 3) uint8 RGB to the ids of the finest decided nodes (H, W) uint8.
-Decide = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 
 
 @dataclass(frozen=True)

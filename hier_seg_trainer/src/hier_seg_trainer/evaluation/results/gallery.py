@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,6 @@ from hier_seg_ros.files.writing import make_folder, write_text
 from hier_seg_ros.hierarchy import UNLABELLED, Node
 from hier_seg_ros.segmenter.drawing import color_image, overlay
 from hier_seg_trainer.datasets.samples import StreetDataset, StreetSample
-from hier_seg_trainer.evaluation.deciding.decider import Decide
 from hier_seg_trainer.evaluation.scores.box_labels import draw_boxes
 from hier_seg_trainer.evaluation.scores.dataset_scores import DatasetScores
 from hier_seg_trainer.evaluation.scores.frames import FrameScore, worst_frames
@@ -37,6 +36,9 @@ DIMMED = 0.35  # brightness of what is right, in the picture of what is wrong
 GAP = 4  # pixels between pictures
 QUALITY = 85  # of the JPEG pictures
 GALLERY_ADVICE = 'choose another place with --gallery'
+
+# From an image (H, W, 3) uint8 RGB to the ids of the finest decided nodes (H, W) uint8.
+Decide = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ def draw_figure(
         Whether it looks right (1) or left (-1); None: as the file says.
 
     """
-    content = _figures()[name]
+    content = figures()[name]
     if facing is None:
         facing = random_facing(rng) if content.get('facing') else 1
     figure = Figure(canvas, x, z, facing)
@@ -65,9 +65,10 @@ def draw_figure(
 
 
 @cache
-def _figures() -> dict[str, Any]:
-    figures: dict[str, Any] = read_yaml(Path(__file__).with_suffix('.yaml'))['figures']
-    return figures
+def figures() -> dict[str, Any]:
+    """Return the figures of the file by name."""
+    content: dict[str, Any] = read_yaml(Path(__file__).with_suffix('.yaml'))['figures']
+    return content
 
 
 def _paint(content: dict[str, Any], rng: np.random.Generator) -> Color | None:

@@ -20,7 +20,7 @@ from hier_seg_trainer.evaluation.benchmarks.cityscapes_benchmark import (
 )
 from hier_seg_trainer.evaluation.deciding.decider import Decider
 from hier_seg_trainer.evaluation.evaluation_options import EvaluationOptions
-from hier_seg_trainer.evaluation.prediction_files import PredictionFolder, label_values
+from hier_seg_trainer.evaluation.running.prediction_files import PredictionFolder, label_values
 from hier_seg_trainer.evaluation.scores.dataset_counts import DatasetCounts
 from hier_seg_trainer.evaluation.scores.dataset_scores import DatasetScores
 

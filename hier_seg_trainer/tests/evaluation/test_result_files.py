@@ -33,9 +33,9 @@ from hier_seg_trainer.datasets.formats.cityscapes import Cityscapes
 from hier_seg_trainer.datasets.mapping import LabelMapping, bundled_mapping
 from hier_seg_trainer.evaluation import EvaluationOptions, evaluate_dataset, summary
 from hier_seg_trainer.evaluation.benchmarks.cityscapes_benchmark import load_labels
-from hier_seg_trainer.evaluation.prediction_files import label_values
 from hier_seg_trainer.evaluation.results.confusion_files import NamedConfusion
 from hier_seg_trainer.evaluation.results.result_files import write_results
+from hier_seg_trainer.evaluation.running.prediction_files import label_values
 from hier_seg_trainer.evaluation.scores.dataset_scores import DatasetScores
 
 Labels = NDArray[np.uint8]

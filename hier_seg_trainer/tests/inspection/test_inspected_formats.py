@@ -145,7 +145,7 @@ def write_coco(root: Path) -> None:
     (root / 'train.json').write_text(json.dumps(content), 'utf-8')
 
 
-TREE = Path(__file__).resolve().parents[2] / 'config' / 'hierarchies' / 'street_108.yaml'
+TREE = Path(__file__).resolve().parents[3] / 'config' / 'hierarchies' / 'street_108.yaml'
 WRITERS: dict[str, Callable[[Path], None]] = {
     'camvid': write_camvid,
     'cityscapes': write_cityscapes,

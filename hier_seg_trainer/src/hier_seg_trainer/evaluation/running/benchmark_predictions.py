@@ -12,9 +12,9 @@ from tqdm import tqdm
 from hier_seg_trainer.datasets.formats.unlabelled import UnlabelledImages
 from hier_seg_trainer.datasets.samples import open_image
 from hier_seg_trainer.evaluation.benchmarks.cityscapes_benchmark import load_labels
-from hier_seg_trainer.evaluation.dataset_evaluation import spread_evenly
 from hier_seg_trainer.evaluation.deciding.decider import Decider
-from hier_seg_trainer.evaluation.prediction_files import PredictionFolder, label_values
+from hier_seg_trainer.evaluation.running.dataset_evaluation import spread_evenly
+from hier_seg_trainer.evaluation.running.prediction_files import PredictionFolder, label_values
 
 
 def write_predictions(

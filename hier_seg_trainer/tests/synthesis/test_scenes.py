@@ -21,6 +21,7 @@ from hier_seg_trainer.synthesis.scenes import schedule
 from hier_seg_trainer.synthesis.scenes.scene import draw_scene
 from hier_seg_trainer.synthesis.scenes.schedule import schedule_image
 from hier_seg_trainer.synthesis.scenes.styles import load_style
+from hier_seg_trainer.synthesis.things import simple_figures
 from hier_seg_trainer.synthesis.things.sign_faces import load_signs, render_sign
 
 LIGHT = Light((1.0, 1.0, 1.0), (255, 255, 255), 1e9)
@@ -157,6 +158,26 @@ def test_what_is_drawn_later_covers_and_out_of_view_is_nothing(tree: Hierarchy) 
     colors = np.asarray(canvas.colors)
     assert tuple(colors[10, 50]) == (9, 9, 9)
     assert tuple(colors[30, 10]) == (10, 20, 200)
+
+
+@pytest.mark.parametrize('name', sorted(simple_figures.figures()))
+@pytest.mark.parametrize('facing', [-1, 1])
+def test_a_figure_shows_its_class_and_paints_hardly_anything_outside(
+    tree: Hierarchy, name: str, facing: int
+) -> None:
+    for seed in range(4):
+        canvas = Canvas(Camera(400, 300, 400.0, 100.0, 1.5), LIGHT, tree)
+        rng = np.random.default_rng(seed)
+        simple_figures.draw_figure(name, canvas, rng, 0.3, 8.0, facing)
+        (shape,) = canvas.shapes
+        expected = {'Tractor': 'Other Vehicle', 'Excavator': 'Other Vehicle'}.get(name, name)
+        assert shape.node.readable_name == expected
+        inside = canvas.index_map() > 0
+        assert inside.sum() > 100
+        # The colours are drawn at twice the size: their edges may lie half a pixel further out.
+        grown = Image.fromarray(inside.astype(np.uint8)).filter(ImageFilter.MaxFilter(3))
+        painted = np.asarray(canvas.colors.reduce(2)).any(axis=-1)
+        assert (painted & (np.asarray(grown) == 0)).sum() < 0.02 * inside.sum()
 
 
 def test_light_and_haze() -> None:
