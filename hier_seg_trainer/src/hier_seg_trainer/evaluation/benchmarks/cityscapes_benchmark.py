@@ -85,8 +85,15 @@ class CityscapesLabels:
 class CityscapesScores:
     """Scores in 0-1 by name; NaN for a class or category that is not scored or does not occur.
 
-    A class that does not occur but was predicted on pixels that count scores 0. The instance
-    scores are None if an image had no instances file.
+    A class that does not occur but was predicted on pixels that count scores 0.
+
+    Attributes
+    ----------
+    class_iou, category_iou
+        By the name of the class or category.
+    class_instance_iou, category_instance_iou
+        The instance-weighted ones; None if an image had no instances file.
+
     """
 
     class_iou: Mapping[str, float]

@@ -118,9 +118,20 @@ def _average(
 
 
 def mirrored_order(choice: Choice, mirror: NDArray[np.int16]) -> list[int] | None:
-    """Return where among a choice's classes the mirror image of each is; None if one has none.
+    """Return where among a choice's classes the mirror image of each is.
 
-    The last entry, "unlabelled", is its own mirror image.
+    Parameters
+    ----------
+    choice
+        A classifier's classes; the last, "unlabelled", is its own mirror image.
+    mirror
+        (256,) int16 by node id: the node that a mirrored image shows in its place, -1 for none.
+
+    Returns
+    -------
+    list[int] | None
+        A position for each class; None if one has no mirror image among them.
+
     """
     *classes, _ = choice.node_ids
     images = [int(mirror[node_id]) for node_id in classes]

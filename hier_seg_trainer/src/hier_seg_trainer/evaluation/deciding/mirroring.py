@@ -22,6 +22,13 @@ def mirror_table(tree: Hierarchy, dataset: StreetDataset | LabelMapping) -> NDAr
     A model knows classes of several data sets, so this joins what the mapping files of the trainer
     and the evaluated data set (or its mapping) say.
 
+    Parameters
+    ----------
+    tree
+        The nodes; mappings onto nodes that it lacks say nothing.
+    dataset
+        The evaluated data set, or its mapping.
+
     Returns
     -------
     NDArray[np.int16]

@@ -63,7 +63,11 @@ class NamedConfusion:
 def write_table(path: Path, confusion: NamedConfusion, advice: str) -> None:
     """Write the counts in pixels as CSV: a row for each class of the ground truth.
 
-    `advice` ends the error's line where that does not work.
+    Raises
+    ------
+    HierSegError
+        The file cannot be written; the line ends with `advice`.
+
     """
     with (
         written_file(path, advice) as partial,
@@ -79,7 +83,13 @@ def write_picture(path: Path, confusion: NamedConfusion, title: str, advice: str
     """Write a PNG: the share of each decision (column) in the pixels of each class (row).
 
     Rows are the classes that occur; columns they, what else was decided there, and the last two of
-    the table if they occur. `advice` is that of ``write_table``.
+    the table if they occur.
+
+    Raises
+    ------
+    HierSegError
+        The file cannot be written; the line ends with `advice`.
+
     """
     counts = confusion.counts[:-1]
     rows = np.flatnonzero(counts.sum(axis=1))

@@ -75,9 +75,15 @@ def image_accuracies(image_decisions: NDArray[np.int64]) -> dict[int, float]:
 
 
 def class_lines(scores: DatasetScores, hierarchy: Hierarchy) -> list[str]:
-    """Return a line for each class, sign or label that occurs, with a line of titles first.
+    """Return lines of titles, and one for each class, sign or label that occurs.
 
-    `hierarchy` lends the readable names.
+    Parameters
+    ----------
+    scores
+        What was measured.
+    hierarchy
+        It lends the readable names.
+
     """
     lines = []
     if scores.decisions is not None:

@@ -70,7 +70,16 @@ def label_values(
 
 @dataclass(frozen=True)
 class PredictionFolder:
-    """Writes label images as PNG: ``folder / names[index]``."""
+    """Writes label images as PNG files.
+
+    Attributes
+    ----------
+    folder
+        Where they go.
+    names
+        The path of each within the folder, by the image's place in the data set.
+
+    """
 
     folder: Path
     names: tuple[Path, ...]

@@ -17,6 +17,13 @@ def class_table(node_names: frozenset[str], hierarchy: Hierarchy) -> NDArray[np.
     sign") counts as their class. One that is coarser counts as the class only where the data set
     has no other below it; otherwise it is no class of the data set and counts as wrong.
 
+    Parameters
+    ----------
+    node_names
+        The nodes that are the data set's classes.
+    hierarchy
+        The tree.
+
     Returns
     -------
     NDArray[np.uint8]

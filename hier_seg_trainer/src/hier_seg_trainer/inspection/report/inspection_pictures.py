@@ -26,7 +26,7 @@ THUMBNAIL_WIDTH = 150  # pixels of an image in a list
 OVERLAY_ALPHA = 0.5
 LETTER_WIDTH, LINE_HEIGHT = 6.5, 12.0  # of the names on pictures, in their pixels
 CONTEXT = 1.4  # edge of a close-up in long edges of its box
-EXAMPLES = 4  # close-ups of a class
+EXAMPLES = 4  # close-ups of each class
 QUALITY = 80  # of the JPEG pictures
 
 
@@ -57,7 +57,20 @@ class Mark:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture as a data URI; width and height are in pixels."""
+    """A picture that is part of the page.
+
+    Attributes
+    ----------
+    uri
+        It, as an address.
+    width, height
+        In pixels.
+    caption
+        What stands below it.
+    marks
+        The boxes on it.
+
+    """
 
     uri: str
     width: int
@@ -107,9 +120,19 @@ def draw_gallery(survey: Survey, hierarchy: Hierarchy, images: int, seed: int) -
 def choose_images(
     images: Sequence[ImageMeasures], count: int, rng: np.random.Generator
 ) -> list[ImageMeasures]:
-    """Return `count` images, in their order, that together show as many classes as they can.
+    """Return images that together show as many classes as they can, in their order.
 
     The rarest class comes first, with a random one of its images; random images fill up.
+
+    Parameters
+    ----------
+    images
+        Those to choose among.
+    count
+        How many.
+    rng
+        What draws them.
+
     """
     order = rng.permutation(len(images)).tolist()
     frequency = np.zeros(256, np.int64)

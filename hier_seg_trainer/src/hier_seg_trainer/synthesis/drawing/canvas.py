@@ -21,7 +21,14 @@ SUPERSAMPLING = 2
 
 @dataclass(frozen=True)
 class Texture:
-    """How uneven a surface looks: standard deviations of fine and of coarse noise (0-255)."""
+    """How uneven a surface looks.
+
+    Attributes
+    ----------
+    fine, coarse
+        The standard deviations of grains and of blotches, in values of 0-255.
+
+    """
 
     fine: float
     coarse: float
@@ -78,9 +85,24 @@ class Canvas:
     def shape(
         self, name: str, points: Sequence[Point], color: Color | None, texture: Texture = PLAIN
     ) -> Shape | None:
-        """Draw a polygon in space that shows class `name`; return it, None if it is out of view.
+        """Draw a polygon in space.
 
-        Without a colour it is labelled only, for things that one sees through.
+        Parameters
+        ----------
+        name
+            The readable name of the class that it shows.
+        points
+            Its corners, in metres.
+        color
+            As it is close by and in white light; None to label it only, for what one sees through.
+        texture
+            How uneven it looks.
+
+        Returns
+        -------
+        Shape | None
+            None if it is out of view.
+
         """
         pixels = [self.camera.project(point) for point in points]
         shade = None if color is None else self.light.shade(color, _distance(points))

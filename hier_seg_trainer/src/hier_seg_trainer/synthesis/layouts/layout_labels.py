@@ -44,7 +44,16 @@ class Label:
 
 @dataclass(frozen=True)
 class LabelSet:
-    """All labels of a data set, and the one of each node by the node's name."""
+    """The labels of a data set.
+
+    Attributes
+    ----------
+    labels
+        All, in the order of the data set's own list.
+    of_node
+        The one of each node of the tree, by the node's name.
+
+    """
 
     labels: tuple[Label, ...]
     of_node: dict[str, Label]

@@ -36,7 +36,13 @@ _PLANTS: tuple[Thing, ...] = (
 def draw_roadbed(stage: Stage, boards: tuple[Sign, ...]) -> None:
     """Draw sky, ground and road, and add what is beside and behind them.
 
-    `boards` are the signs that a frame over the road may carry.
+    Parameters
+    ----------
+    stage
+        The scene.
+    boards
+        The signs that a frame over the road may carry.
+
     """
     canvas, rng, street, schedule = stage.canvas, stage.rng, stage.street, stage.schedule
     sky.draw_sky(canvas, rng, stage.zenith, rng.uniform(*stage.style.cloudiness))

@@ -41,7 +41,26 @@ FURNITURE = (
 
 @dataclass(frozen=True)
 class Schedule:
-    """What one image must show: classes by readable name, signs by their class id in GTSDB."""
+    """What one image must show, each a readable name of a class where nothing else is said.
+
+    Attributes
+    ----------
+    soil
+        Beside the street, on one side.
+    backdrop, band, edge
+        Behind everything, along the lanes, and along the edge of the street.
+    crossing
+        Across the road, or ``COUNTRY``.
+    small
+        What lies in the road or flies.
+    vehicles, furniture
+        On the lanes and beside them.
+    own_car
+        What the camera sees of its own car; 'none' for nothing.
+    signs
+        Class ids in GTSDB, 0-42.
+
+    """
 
     soil: str
     backdrop: str

@@ -25,7 +25,16 @@ BEHIND, BESIDE, IN_FRONT = 0, 1, 2
 
 @dataclass(frozen=True)
 class PlacedSign:
-    """A sign of the 43 classes in a scene: its class id in GTSDB and its shape."""
+    """A sign of the 43 classes in a scene.
+
+    Attributes
+    ----------
+    class_id
+        In GTSDB, 0-42.
+    shape
+        What was drawn.
+
+    """
 
     class_id: int
     shape: Shape
@@ -119,7 +128,15 @@ def set_stage(
 ) -> Stage:
     """Return an empty stage: a camera, its light, and the plan of the street.
 
-    `size` is (width, height) of the image in pixels; the rest are attributes of ``Stage``.
+    Parameters
+    ----------
+    style, schedule, factor, crowded, rng
+        As the attributes of ``Stage``.
+    hierarchy
+        The label tree.
+    size
+        (width, height) of the image in pixels.
+
     """
     width, height = size
     focal, horizon = rng.uniform(*style.focal) * width, rng.uniform(*style.horizon) * height

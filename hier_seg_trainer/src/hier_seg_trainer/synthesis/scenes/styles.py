@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from hier_seg_ros.files.reading import read_yaml
@@ -44,6 +45,7 @@ class Style:
     images_without_signs: int
 
 
+@cache
 def load_style(name: str) -> Style:
     """Return the style of a data set: cityscapes, vistas or gtsdb."""
     settings = read_yaml(Path(__file__).with_name('styles.yaml'))['styles'][name]

@@ -18,7 +18,20 @@ FAR = STATIONS[-1]
 
 @dataclass(frozen=True)
 class Band:
-    """A strip of ground: its class, its borders in metres right of the camera, how it looks."""
+    """A strip of ground along the street.
+
+    Attributes
+    ----------
+    name
+        Its class.
+    left, right
+        Its borders, in metres right of the camera.
+    color, texture
+        How it looks.
+    height
+        Metres above the road.
+
+    """
 
     name: str
     left: float
@@ -35,11 +48,19 @@ class Band:
 
 @dataclass(frozen=True)
 class Street:
-    """A road that bends evenly.
+    """A road that bends evenly; beyond its bands are houses or land.
 
-    ``curve`` is the shift to the right in metres a square metre of distance. ``road_left`` and
-    ``road_right`` are the borders of the lanes, ``verge_left`` and ``verge_right`` those of all
-    the ground that is laid out; beyond are houses or land.
+    Attributes
+    ----------
+    curve
+        The shift to the right, in metres per square metre of distance.
+    lanes
+        The middle of each, in metres right of the camera; the camera's own is at 0.
+    lane_width
+        In metres.
+    bands
+        The ground on either side, from the lanes outwards; those on the left come first.
+
     """
 
     curve: float
