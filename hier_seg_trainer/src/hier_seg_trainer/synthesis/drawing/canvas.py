@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 
 from hier_seg_ros.hierarchy import Hierarchy, Node
 from hier_seg_trainer.synthesis.drawing.camera import Camera, Color, Light, Pixel, Point
-from hier_seg_trainer.synthesis.drawing.polygons import clip
+from hier_seg_trainer.synthesis.drawing.outlines import clip
 
 # Colours are drawn this many times as large as the image, so that their edges are smooth.
 SUPERSAMPLING = 2

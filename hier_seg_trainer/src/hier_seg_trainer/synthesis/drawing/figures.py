@@ -11,7 +11,7 @@ import numpy as np
 
 from hier_seg_trainer.synthesis.drawing.camera import Color, Point
 from hier_seg_trainer.synthesis.drawing.canvas import PLAIN, Canvas, Shape, Texture
-from hier_seg_trainer.synthesis.drawing.polygons import Corner
+from hier_seg_trainer.synthesis.drawing.outlines import Corner
 
 
 @dataclass(frozen=True)

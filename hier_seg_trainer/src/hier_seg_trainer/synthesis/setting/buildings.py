@@ -12,7 +12,7 @@ from hier_seg_trainer.synthesis.drawing.camera import Color
 from hier_seg_trainer.synthesis.drawing.canvas import GRASS, ROUGH, Canvas
 from hier_seg_trainer.synthesis.drawing.colors import choose, mixed, scaled, vary
 from hier_seg_trainer.synthesis.drawing.figures import Figure
-from hier_seg_trainer.synthesis.drawing.polygons import disc, rectangle
+from hier_seg_trainer.synthesis.drawing.outlines import disc, rectangle
 from hier_seg_trainer.synthesis.setting.street import Street
 
 CONCRETE: Color = (168, 166, 160)

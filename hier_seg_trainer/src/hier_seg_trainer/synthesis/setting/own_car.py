@@ -8,7 +8,7 @@ import numpy as np
 
 from hier_seg_trainer.synthesis.drawing.canvas import Canvas, Texture
 from hier_seg_trainer.synthesis.drawing.colors import choose, scaled
-from hier_seg_trainer.synthesis.drawing.polygons import disc
+from hier_seg_trainer.synthesis.drawing.outlines import disc
 
 
 def draw_ego_vehicle(canvas: Canvas, rng: np.random.Generator, height: float) -> None:

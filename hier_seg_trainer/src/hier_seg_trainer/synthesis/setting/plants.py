@@ -10,7 +10,7 @@ from hier_seg_trainer.synthesis.drawing.camera import Color
 from hier_seg_trainer.synthesis.drawing.canvas import LEAVES, Canvas
 from hier_seg_trainer.synthesis.drawing.colors import choose, scaled
 from hier_seg_trainer.synthesis.drawing.figures import Figure
-from hier_seg_trainer.synthesis.drawing.polygons import Corner, disc
+from hier_seg_trainer.synthesis.drawing.outlines import Corner, disc
 from hier_seg_trainer.synthesis.setting.street import FAR
 
 _GREENS: tuple[Color, ...] = ((62, 88, 40), (78, 104, 46), (50, 74, 42), (96, 108, 46))

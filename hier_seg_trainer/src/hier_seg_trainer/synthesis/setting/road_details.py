@@ -8,7 +8,7 @@ import numpy as np
 
 from hier_seg_trainer.synthesis.drawing.canvas import ROUGH, Canvas
 from hier_seg_trainer.synthesis.drawing.colors import scaled, vary
-from hier_seg_trainer.synthesis.drawing.polygons import disc
+from hier_seg_trainer.synthesis.drawing.outlines import disc
 from hier_seg_trainer.synthesis.setting.street import Street
 
 

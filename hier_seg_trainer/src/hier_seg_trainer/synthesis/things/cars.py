@@ -10,7 +10,7 @@ from hier_seg_trainer.synthesis.drawing.camera import Color
 from hier_seg_trainer.synthesis.drawing.canvas import SMOOTH, Canvas
 from hier_seg_trainer.synthesis.drawing.colors import choose, scaled
 from hier_seg_trainer.synthesis.drawing.figures import Figure, random_facing
-from hier_seg_trainer.synthesis.drawing.polygons import Corner, disc, rectangle
+from hier_seg_trainer.synthesis.drawing.outlines import Corner, disc, rectangle
 from hier_seg_trainer.synthesis.things.vehicle_bodies import (
     GLASS,
     PLATE,

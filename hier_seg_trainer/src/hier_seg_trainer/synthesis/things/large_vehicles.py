@@ -13,7 +13,7 @@ from hier_seg_trainer.synthesis.drawing.camera import Color
 from hier_seg_trainer.synthesis.drawing.canvas import Canvas
 from hier_seg_trainer.synthesis.drawing.colors import choose, mixed, scaled, vary
 from hier_seg_trainer.synthesis.drawing.figures import Figure
-from hier_seg_trainer.synthesis.drawing.polygons import disc, rectangle
+from hier_seg_trainer.synthesis.drawing.outlines import disc, rectangle
 from hier_seg_trainer.synthesis.things.cars import PAINTS
 from hier_seg_trainer.synthesis.things.vehicle_bodies import (
     GLASS,

@@ -15,7 +15,7 @@ from hier_seg_trainer.synthesis.drawing.camera import Color
 from hier_seg_trainer.synthesis.drawing.canvas import Canvas
 from hier_seg_trainer.synthesis.drawing.colors import choose, scaled
 from hier_seg_trainer.synthesis.drawing.figures import Figure, random_facing
-from hier_seg_trainer.synthesis.drawing.polygons import Corner, bar, disc, paired, rectangle
+from hier_seg_trainer.synthesis.drawing.outlines import Corner, bar, disc, paired, rectangle
 from hier_seg_trainer.synthesis.things.simple_figures import draw_figure
 
 _SKIN: tuple[Color, ...] = ((224, 182, 152), (196, 146, 112), (142, 98, 70), (98, 66, 48))

@@ -10,7 +10,7 @@ from hier_seg_trainer.synthesis.drawing.camera import Color
 from hier_seg_trainer.synthesis.drawing.canvas import ROUGH, Canvas
 from hier_seg_trainer.synthesis.drawing.colors import choose, scaled, vary
 from hier_seg_trainer.synthesis.drawing.figures import Figure
-from hier_seg_trainer.synthesis.drawing.polygons import disc, rectangle
+from hier_seg_trainer.synthesis.drawing.outlines import disc, rectangle
 from hier_seg_trainer.synthesis.things.simple_figures import draw_figure
 
 _STEEL: Color = (138, 142, 146)

@@ -18,7 +18,7 @@ from hier_seg_ros.hierarchy import Hierarchy, Node
 from hier_seg_trainer.datasets.mapping import FOLDER, LabelMapping
 from hier_seg_trainer.datasets.shapes import OUTLINES
 from hier_seg_trainer.synthesis.drawing.camera import Color
-from hier_seg_trainer.synthesis.drawing.polygons import Corner, disc, paired
+from hier_seg_trainer.synthesis.drawing.outlines import Corner, disc, paired
 
 _CIRCLE = 32  # corners
 # Width of a letter's strokes and the gap to the next, as shares of its height.

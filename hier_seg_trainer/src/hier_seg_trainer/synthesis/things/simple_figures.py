@@ -17,7 +17,7 @@ from hier_seg_trainer.synthesis.drawing.camera import Color
 from hier_seg_trainer.synthesis.drawing.canvas import Canvas
 from hier_seg_trainer.synthesis.drawing.colors import choose, scaled, vary
 from hier_seg_trainer.synthesis.drawing.figures import Figure, random_facing
-from hier_seg_trainer.synthesis.drawing.polygons import Corner, bar, disc, paired, rectangle
+from hier_seg_trainer.synthesis.drawing.outlines import Corner, bar, disc, paired, rectangle
 
 # On which side (-1 left, 1 right), and how far to the right and up an outline is moved.
 _Place = tuple[int, float, float]

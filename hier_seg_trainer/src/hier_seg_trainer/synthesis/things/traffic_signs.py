@@ -12,7 +12,7 @@ from PIL import Image
 from hier_seg_trainer.synthesis.drawing.canvas import SMOOTH, SUPERSAMPLING, Canvas, Shape
 from hier_seg_trainer.synthesis.drawing.colors import scaled, vary
 from hier_seg_trainer.synthesis.drawing.figures import Figure
-from hier_seg_trainer.synthesis.drawing.polygons import bar, rectangle
+from hier_seg_trainer.synthesis.drawing.outlines import bar, rectangle
 from hier_seg_trainer.synthesis.setting.street import Street
 from hier_seg_trainer.synthesis.things.poles import draw_pole
 from hier_seg_trainer.synthesis.things.sign_faces import Sign, render_sign

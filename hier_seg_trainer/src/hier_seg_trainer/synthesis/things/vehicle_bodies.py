@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from hier_seg_trainer.synthesis.drawing.camera import Color, Point
 from hier_seg_trainer.synthesis.drawing.canvas import SMOOTH, Canvas
 from hier_seg_trainer.synthesis.drawing.colors import scaled
-from hier_seg_trainer.synthesis.drawing.polygons import Corner, convex_hull, disc
+from hier_seg_trainer.synthesis.drawing.outlines import Corner, convex_hull, disc
 
 GLASS: Color = (40, 48, 58)
 TYRE: Color = (26, 26, 28)
