@@ -28,6 +28,7 @@ from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.evaluation.output_folder import check_replaceable
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.resources import find_model
+from hier_seg_ros.segmenter.outputs import image_outputs
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMANDS = Path(sys.executable).parent
@@ -105,9 +106,7 @@ def run_demo(bag: Path, model: str, out: Path) -> None:
 
 def output_topics(hierarchy: Hierarchy) -> list[str]:
     """Return the topics of the node that the evaluation reads."""
-    levels = [f'{NODE}/level_{level}/labels' for level in range(1, hierarchy.depth + 1)]
-    labels = [f'{NODE}/traffic_signs/labels', f'{NODE}/categories/labels']
-    return [f'{NODE}/overlay', f'{NODE}/color', *levels, *labels, f'{NODE}/confidence']
+    return [f'{NODE}/{output.topic}' for output in image_outputs(hierarchy)]
 
 
 def command(name: str) -> str:
