@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.files.writing import not_written, write_text
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
 from hier_seg_ros.images.image_files import read_image, write_png
 from hier_seg_ros.resources import find_model
@@ -28,6 +29,7 @@ from hier_seg_ros.segmenter.outputs import ImageOutput, level_name, outputs_by_n
 # called.
 IMAGE_SUFFIXES = {'.bmp', '.jpeg', '.jpg', '.png', '.ppm', '.tif', '.tiff', '.webp'}
 VIDEO_SUFFIXES = {'.avi', '.m4v', '.mkv', '.mov', '.mp4', '.mpeg', '.mpg', '.webm', '.wmv'}
+OTHER_FOLDER = 'choose another folder with --out'
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -265,33 +267,18 @@ class _OutputFolder:
             for node in sorted(hierarchy.nodes, key=lambda node: node.id)
         }
         content = {'hierarchy': hierarchy.name, 'unlabelled': UNLABELLED, 'classes': classes}
-        path = self.folder / 'classes.json'
-        partial = path.with_name('.classes.json.partial')
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            partial.write_text(f'{json.dumps(content, indent=1)}\n', encoding='utf-8')
-            partial.replace(path)
-        except OSError as error:
-            raise self._failure(error) from error
+        text = json.dumps(content, indent=1)
+        write_text(self.folder / 'classes.json', f'{text}\n', OTHER_FOLDER)
 
     def write(self, name: Path, rgb: NDArray[np.uint8], result: SegmentationResult) -> None:
         """Write the results for one image."""
-        for output in self.outputs:
-            self._write(f'{output.name}/{name}', output.render(rgb, result, self.alpha))
-
-    def _write(self, name: str, pixels: NDArray[np.uint8]) -> None:
-        path = self.folder / f'{name}.png'
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_png(path, pixels)
+            for output in self.outputs:
+                path = self.folder / output.name / f'{name}.png'
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_png(path, output.render(rgb, result, self.alpha))
         except OSError as error:
-            raise self._failure(error) from error
-
-    def _failure(self, error: OSError) -> HierSegError:
-        reason = error.strerror or error
-        return HierSegError(
-            f'{self.folder}: cannot be written ({reason}); choose another folder with --out'
-        )
+            raise not_written(self.folder, error, OTHER_FOLDER) from error
 
 
 if __name__ == '__main__':

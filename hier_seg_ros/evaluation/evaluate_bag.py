@@ -14,8 +14,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from tqdm import tqdm
 
 from hier_seg_ros.bags.bags import Bag, BagWriter
@@ -34,6 +32,7 @@ from hier_seg_ros.evaluation.recorded_outputs import RecordedOutputs
 from hier_seg_ros.evaluation.report import legends, write_report
 from hier_seg_ros.evaluation.sign_list import write_sign_list
 from hier_seg_ros.hierarchy import Hierarchy
+from hier_seg_ros.images.image_files import as_rgb
 from hier_seg_ros.resources import find_model
 from hier_seg_ros.segmenter import DecisionOptions
 from hier_seg_ros.segmenter.decision_options import VOID_DECISIONS
@@ -132,7 +131,7 @@ def run(options: argparse.Namespace, command: str) -> list[str]:
         images = bag.images(topic, rejected, distinct=True)
         progress = tqdm(images, total=total, unit='image', desc='evaluate_bag', disable=None)
         for number, image in enumerate(progress):
-            rgb = _as_rgb(image.pixels)
+            rgb = as_rgb(image.pixels)
             outputs = predictions.at(rgb, image.stamp, rejected)
             if outputs is None:
                 without_prediction += 1
@@ -215,11 +214,6 @@ def _open_predictions(
     if options.model is not None:
         origin = f'model {Path(options.model).name}, {origin}'
     return RecordedPredictions(bag, namespace, hierarchy, options.alpha), origin
-
-
-def _as_rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return H×W×3; a mono image gets the same value in each channel."""
-    return pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2)
 
 
 def _is_within(path: Path, folder: Path) -> bool:

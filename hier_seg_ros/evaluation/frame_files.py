@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +14,7 @@ from PIL import Image
 from hier_seg_ros.evaluation.pictures import mark_boxes, write_cutout, write_picture
 from hier_seg_ros.evaluation.recorded_outputs import Outputs, evaluated_outputs
 from hier_seg_ros.evaluation.report import FrameRow, Picture, SignCard, title
-from hier_seg_ros.evaluation.sign_list import SignLine, csv_row
+from hier_seg_ros.evaluation.sign_list import CsvRow, SignLine, csv_row
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.images.image_files import write_png
 from hier_seg_ros.segmenter.outputs import ImageOutput, label_values, level_name
@@ -38,7 +37,7 @@ class FrameFiles:
     def __init__(self, folder: Path, hierarchy: Hierarchy) -> None:
         """Take the folder that the files go to; there may be other files in it."""
         self.frames: list[FrameRow] = []
-        self.sign_rows: list[dict[str, Any]] = []
+        self.sign_rows: list[CsvRow] = []
         self._folder = folder
         self._outputs = evaluated_outputs(hierarchy)
         levels = [level_name(level) for level in range(1, hierarchy.depth + 1)]

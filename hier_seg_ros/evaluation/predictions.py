@@ -7,7 +7,6 @@ Both give the outputs for an image as `recorded_outputs` describes them.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from hier_seg_ros.bags.bags import Bag
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.evaluation.recorded_outputs import Outputs, RecordedOutputs, evaluated_outputs
+from hier_seg_ros.files.reading import parse_json
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.segmenter.outputs import ImageOutput, level_name
 from hier_seg_ros.segmenter.result import SegmentationResult
@@ -123,11 +123,7 @@ def recorded_hierarchy(bag: Bag, namespace: str) -> Hierarchy | None:
     while namespace:
         topic = f'{namespace}/hierarchy'
         if topic in bag.topics:
-            text = next(bag.messages(topic)).data
             source = f'{bag.path}: {topic}'
-            try:
-                return Hierarchy(json.loads(text), source)
-            except ValueError as error:
-                raise HierSegError(f'{source}: is no JSON ({error}); record it again') from error
+            return Hierarchy(parse_json(next(bag.messages(topic)).data, source), source)
         namespace = namespace.rpartition('/')[0]
     return None

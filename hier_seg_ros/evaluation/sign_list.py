@@ -8,7 +8,6 @@ import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +28,7 @@ COLUMNS = (
     'right',
     'bottom',
 )
+CsvRow = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def list_areas(areas: Sequence[SignArea], verdict: str) -> list[SignLine]:
     ]
 
 
-def csv_row(frame: str, stamp: int, line: SignLine, names: Mapping[int, str]) -> dict[str, Any]:
+def csv_row(frame: str, stamp: int, line: SignLine, names: Mapping[int, str]) -> CsvRow:
     """Return a line's row of signs.csv.
 
     Parameters
@@ -130,21 +130,19 @@ def csv_row(frame: str, stamp: int, line: SignLine, names: Mapping[int, str]) ->
         Readable name by traffic-sign id.
 
     """
-    return {
-        'frame': frame,
-        'stamp': f'{stamp // 10**9}.{stamp % 10**9:09}',
-        'verdict': line.verdict,
-        'predicted': line.predicted_text(names),
-        'ground_truth': line.true_text(names),
-        'pixels': line.pixels,
-        'mean_confidence': '' if line.confidence is None else f'{line.confidence:.3f}',
-        **dict(zip(('left', 'top', 'right', 'bottom'), line.box, strict=True)),
-    }
+    return (
+        frame,
+        f'{stamp // 10**9}.{stamp % 10**9:09}',
+        line.verdict,
+        line.predicted_text(names),
+        line.true_text(names),
+        line.pixels,
+        '' if line.confidence is None else f'{line.confidence:.3f}',
+        *line.box,
+    )
 
 
-def write_sign_list(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+def write_sign_list(path: Path, rows: Sequence[CsvRow]) -> None:
     """Write signs.csv of the rows that `csv_row` returned."""
     with path.open('w', encoding='utf-8', newline='') as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        writer.writeheader()
-        writer.writerows(rows)
+        csv.writer(file).writerows([COLUMNS, *rows])
