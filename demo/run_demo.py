@@ -62,8 +62,10 @@ def main(arguments: list[str] | None = None) -> int:
 def run_demo(bag: Path, model: str, out: Path) -> None:
     """Replay `bag` through the node and leave the evaluation in the folder `out`.
 
-    Raises:
-        HierSegError: one of the programs failed; no process and no file of it is left.
+    Raises
+    ------
+    HierSegError
+        One of the programs failed; no process and no file of it is left.
 
     """
     check_replaceable(out)
@@ -156,7 +158,11 @@ def _can_bind(port: int) -> bool:
 def node_running(arguments: list[str], environment: dict[str, str]) -> Iterator[threading.Event]:
     """Run the node during the block; the yielded event is set when it ends by itself.
 
-    Raises HierSegError if it ended by itself, or did not end in good order when asked to.
+    Raises
+    ------
+    HierSegError
+        It ended by itself, or did not end in good order when asked to.
+
     """
     process = _start(arguments, environment)
     ended = threading.Event()

@@ -101,9 +101,13 @@ def _levels(text: str) -> list[int]:
 
 
 def run(options: argparse.Namespace) -> tuple[int, int]:
-    """Segment all inputs; returns how many images were and how many inputs could not be.
+    """Segment all inputs; return how many images were and how many inputs could not be.
 
-    Raises HierSegError for what concerns the whole run: model, device, options, output folder.
+    Raises
+    ------
+    HierSegError
+        What concerns the whole run is not as it must be: model, device, options, output folder.
+
     """
     if not 0.0 <= options.alpha <= 1.0:
         raise HierSegError(f'--alpha: {options.alpha} is outside 0-1; choose a value between')

@@ -108,7 +108,26 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def run(options: argparse.Namespace, command: str) -> list[str]:
-    """Evaluate; returns the lines to print. Raises HierSegError, with nothing written."""
+    """Evaluate a bag and write the results.
+
+    Parameters
+    ----------
+    options
+        What the parser returned.
+    command
+        The command as it was typed, for the report.
+
+    Returns
+    -------
+    list[str]
+        The lines to print.
+
+    Raises
+    ------
+    HierSegError
+        Bag, model or folder are not as they must be; nothing is written then.
+
+    """
     namespace = '/' + options.namespace.strip('/')
     _check_options(options)
     rejected: list[str] = []
