@@ -16,18 +16,9 @@ from hier_seg_ros.scoring.sign_areas import Box, SignArea
 from hier_seg_ros.scoring.sign_scores import SignResult
 
 COLUMNS = (
-    'frame',
-    'stamp',
-    'verdict',
-    'predicted',
-    'ground_truth',
-    'pixels',
-    'mean_confidence',
-    'left',
-    'top',
-    'right',
-    'bottom',
-)
+    'frame', 'stamp', 'verdict', 'predicted', 'ground_truth', 'pixels', 'mean_confidence',
+    'left', 'top', 'right', 'bottom',
+)  # fmt: skip
 CsvRow = tuple[str | int, ...]
 
 
