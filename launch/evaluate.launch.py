@@ -21,33 +21,25 @@ from launch_ros.substitutions import ExecutableInPackage
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.resources import find_model
-from hier_seg_ros.ros.launching.arguments import (
-    DDS_PROFILE,
-    PARAMS_FILE,
-    Argument,
-    params_file,
-    seconds,
-)
+from hier_seg_ros.ros.launching.arguments import DDS_PROFILE, PARAMS_FILE, params_file, seconds
 from hier_seg_ros.segmenter.outputs import image_outputs
 
 PACKAGE = 'hier_seg_ros'
-
 NODE = '/segmenter'
 
+# Name, default (None: must be given), description.
 ARGUMENTS = (
-    Argument('bag', None, 'rosbag2 folder or .mcap file with images'),
-    Argument(
+    ('bag', None, 'rosbag2 folder or .mcap file with images'),
+    (
         'image_topic',
         '/camera/image_raw',
         "Topic of the bag's images, without /compressed (compressed ones are decompressed)",
     ),
-    Argument('model', 'street_lite0', 'Name of an installed model or path of a model folder'),
-    Argument('device', 'auto', 'auto, cpu, cuda or cuda:N'),
-    Argument('out', 'out/evaluation', 'Folder for scores, pictures and report'),
+    ('model', 'street_lite0', 'Name of an installed model or path of a model folder'),
+    ('device', 'auto', 'auto, cpu, cuda or cuda:N'),
+    ('out', 'out/evaluation', 'Folder for scores, pictures and report'),
     PARAMS_FILE,
-    Argument(
-        'timeout', '300', 'Seconds to wait for the node to start, and for each of its answers'
-    ),
+    ('timeout', '300', 'Seconds to wait for the node to start, and for each of its answers'),
     DDS_PROFILE,
 )
 

@@ -11,7 +11,6 @@ from launch_ros.actions import Node
 from hier_seg_ros.ros.launching.arguments import (
     DDS_PROFILE,
     PARAMS_FILE,
-    Argument,
     boolean,
     camera_names,
     check_names,
@@ -20,27 +19,25 @@ from hier_seg_ros.ros.launching.arguments import (
 from hier_seg_ros.ros.launching.display_config import write_display_config
 from hier_seg_ros.ros.process.dds_profile import use_dds_profile
 
-# An empty argument is left to the parameter file.
+# Name, default, description. An empty argument is left to the parameter file.
 ARGUMENTS = (
-    Argument('image_topic', 'image', "Topic of the camera's images, without /compressed"),
-    Argument('camera_info_topic', 'camera_info', "Topic of the camera's CameraInfo"),
-    Argument(
+    ('image_topic', 'image', "Topic of the camera's images, without /compressed"),
+    ('camera_info_topic', 'camera_info', "Topic of the camera's CameraInfo"),
+    (
         'cameras',
         '',
         'Names of several cameras, for example [front, left]: the topics are then front/ and left/ '
         'followed by image_topic and camera_info_topic',
     ),
-    Argument('image_transport', '', 'raw or compressed (default in the parameter file: raw)'),
-    Argument('model', '', 'Name of an installed model or path of a model folder'),
-    Argument('device', '', 'auto, cpu, cuda or cuda:N (default in the parameter file: auto)'),
+    ('image_transport', '', 'raw or compressed (default in the parameter file: raw)'),
+    ('model', '', 'Name of an installed model or path of a model folder'),
+    ('device', '', 'auto, cpu, cuda or cuda:N (default in the parameter file: auto)'),
     PARAMS_FILE,
-    Argument('namespace', '', "The node's namespace"),
-    Argument('use_sim_time', 'false', 'Take the time from /clock'),
-    Argument('log_level', 'info', 'debug, info, warn, error or fatal'),
-    Argument(
-        'autostart', '', 'true: configure and activate; false: leave it to a lifecycle manager'
-    ),
-    Argument('rviz', 'false', 'Start RViz with every output'),
+    ('namespace', '', "The node's namespace"),
+    ('use_sim_time', 'false', 'Take the time from /clock'),
+    ('log_level', 'info', 'debug, info, warn, error or fatal'),
+    ('autostart', '', 'true: configure and activate; false: leave it to a lifecycle manager'),
+    ('rviz', 'false', 'Start RViz with every output'),
     DDS_PROFILE,
 )
 

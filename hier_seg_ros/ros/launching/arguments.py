@@ -7,7 +7,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.files.reading import parse_yaml
@@ -16,30 +15,13 @@ from hier_seg_ros.resources import share_folder
 NAMES = re.compile(r'/?[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*')
 LOG_LEVELS = ('debug', 'info', 'warn', 'error', 'fatal')
 
-
-class Argument(NamedTuple):
-    """An argument of a launch file.
-
-    Attributes
-    ----------
-    name
-        As it is given: ``name:=value``.
-    default
-        Its value where it is not given; None where it must be.
-    description
-        What ``--show-args`` says about it.
-
-    """
-
-    name: str
-    default: str | None
-    description: str
-
-
-PARAMS_FILE = Argument(
-    'params_file', str(share_folder() / 'config' / 'segmenter.yaml'), 'Parameter file of the node'
+# Name, default, description.
+PARAMS_FILE = (
+    'params_file',
+    str(share_folder() / 'config' / 'segmenter.yaml'),
+    'Parameter file of the node',
 )
-DDS_PROFILE = Argument(
+DDS_PROFILE = (
     'dds_profile',
     'auto',
     'Fast DDS profile: auto (made for large images), none, or the path of a file',

@@ -105,7 +105,7 @@ def test_what_is_no_time_is_refused(text: str) -> None:
 
 
 def test_the_parameter_file_is_there() -> None:
-    assert PARAMS_FILE.default is not None
-    assert Path(params_file({'params_file': PARAMS_FILE.default})).is_file()
+    name, default, _ = PARAMS_FILE
+    assert Path(params_file({name: default})).is_file()
     with pytest.raises(HierSegError, match=r'params_file:=/no/such\.yaml: no such file'):
         params_file({'params_file': '/no/such.yaml'})
