@@ -68,6 +68,7 @@ FORBIDDEN['hier_seg_trainer'] = ROS | {
 }
 # The same within `ros`: the rooms below that each room may import.
 ROOMS_OF_ROS = {
+    'launching': set(),
     'process': set(),
     'topics': set(),
     'diagnostics': set(),

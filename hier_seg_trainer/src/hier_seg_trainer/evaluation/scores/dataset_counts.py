@@ -9,14 +9,8 @@ from numpy.typing import NDArray
 
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
 from hier_seg_ros.scoring.label_scores import LabelImage, confusion_matrix
-from hier_seg_ros.scoring.signs import (
-    SignResult,
-    check_signs,
-    far_pixels,
-    sign_mask,
-    sign_scores,
-    true_signs,
-)
+from hier_seg_ros.scoring.sign_areas import sign_mask, true_signs
+from hier_seg_ros.scoring.sign_scores import SignResult, check_signs, far_pixels, sign_scores
 from hier_seg_trainer.datasets.samples import Box, StreetDataset, StreetSample
 from hier_seg_trainer.evaluation.benchmarks.cityscapes_benchmark import CityscapesScores
 from hier_seg_trainer.evaluation.scores.box_labels import draw_boxes, draw_signs

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
 from hier_seg_ros.scoring.label_scores import LabelImage, class_scores
-from hier_seg_ros.scoring.signs import SignArea, SignResult, overlap, predicted_signs
+from hier_seg_ros.scoring.sign_areas import SignArea, overlap, predicted_signs
+from hier_seg_ros.scoring.sign_scores import SignResult
 from hier_seg_trainer.evaluation.scores.levels import deepest_level, level_confusion
 
 LISTED_CONFUSIONS = 4  # of a frame, those with the most pixels
