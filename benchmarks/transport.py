@@ -37,21 +37,21 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
+from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.resources import share_folder
 from hier_seg_ros.ros.process.dds_profile import PROFILE_VARIABLES, profile_variables
 from hier_seg_ros.ros.topics.messages import image_message
 from hier_seg_ros.ros.topics.topics import output_qos, sensor_qos
+from hier_seg_ros.segmenter.outputs import level_name, outputs_by_name
 
 CONFIG = share_folder() / 'config'
 BUILT_IN = 'FASTDDS_BUILTIN_TRANSPORTS'
 LARGE_DATA_4_MB = 'LARGE_DATA?max_msg_size=4MB&sockets_size=4MB'
-# Answers that the node publishes, and their channels.
+OUTPUTS = outputs_by_name(Hierarchy.load(CONFIG / 'hierarchies' / 'street_108.yaml'))
+# Answers that the node publishes.
 ANSWERS = {
-    'overlay': 3,
-    'color': 3,
-    'level_1/labels': 1,
-    'level_2/labels': 1,
-    'level_3/labels': 1,
+    OUTPUTS[name].topic: OUTPUTS[name].encoding
+    for name in ('overlay', 'color', *(level_name(level) for level in (1, 2, 3)))
 }
 SECONDS_TO_START = 120.0
 SECONDS_TO_MATCH = 3.0
@@ -311,9 +311,8 @@ def _echo_process(names: list[str], reliable: bool, connection: Connection) -> N
                 stamps[name].add(message.header.stamp.sec)
             pixels = np.frombuffer(message.data, np.uint8)
             pixels = pixels.reshape(message.height, message.width, 3)
-            for topic, channels in ANSWERS.items():
-                answered = pixels if channels == 3 else pixels[..., 0]
-                encoding = 'rgb8' if channels == 3 else 'mono8'
+            for topic, encoding in ANSWERS.items():
+                answered = pixels if encoding == 'rgb8' else pixels[..., 0]
                 publishers[topic].publish(image_message(answered, encoding, message.header))
 
         node.create_subscription(Image, f'{name}/image', answer, _subscription_qos(reliable))

@@ -28,6 +28,7 @@ from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.evaluation.output_folder import check_replaceable
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.resources import find_model
+from hier_seg_ros.segmenter.outputs import image_outputs
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMANDS = Path(sys.executable).parent
@@ -61,8 +62,10 @@ def main(arguments: list[str] | None = None) -> int:
 def run_demo(bag: Path, model: str, out: Path) -> None:
     """Replay `bag` through the node and leave the evaluation in the folder `out`.
 
-    Raises:
-        HierSegError: one of the programs failed; no process and no file of it is left.
+    Raises
+    ------
+    HierSegError
+        One of the programs failed; no process and no file of it is left.
 
     """
     check_replaceable(out)
@@ -105,9 +108,7 @@ def run_demo(bag: Path, model: str, out: Path) -> None:
 
 def output_topics(hierarchy: Hierarchy) -> list[str]:
     """Return the topics of the node that the evaluation reads."""
-    levels = [f'{NODE}/level_{level}/labels' for level in range(1, hierarchy.depth + 1)]
-    labels = [f'{NODE}/traffic_signs/labels', f'{NODE}/categories/labels']
-    return [f'{NODE}/overlay', f'{NODE}/color', *levels, *labels, f'{NODE}/confidence']
+    return [f'{NODE}/{output.topic}' for output in image_outputs(hierarchy)]
 
 
 def command(name: str) -> str:
@@ -157,7 +158,11 @@ def _can_bind(port: int) -> bool:
 def node_running(arguments: list[str], environment: dict[str, str]) -> Iterator[threading.Event]:
     """Run the node during the block; the yielded event is set when it ends by itself.
 
-    Raises HierSegError if it ended by itself, or did not end in good order when asked to.
+    Raises
+    ------
+    HierSegError
+        It ended by itself, or did not end in good order when asked to.
+
     """
     process = _start(arguments, environment)
     ended = threading.Event()

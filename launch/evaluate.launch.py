@@ -20,9 +20,12 @@ from launch_ros.substitutions import ExecutableInPackage
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import Hierarchy
-from hier_seg_ros.resources import find_model, share_folder
+from hier_seg_ros.resources import find_model
+from hier_seg_ros.ros.launching.arguments import DDS_PROFILE, PARAMS_FILE, params_file, seconds
+from hier_seg_ros.segmenter.outputs import image_outputs
 
 PACKAGE = 'hier_seg_ros'
+NODE = '/segmenter'
 
 # Name, default (None: must be given), description.
 ARGUMENTS = (
@@ -35,17 +38,9 @@ ARGUMENTS = (
     ('model', 'street_lite0', 'Name of an installed model or path of a model folder'),
     ('device', 'auto', 'auto, cpu, cuda or cuda:N'),
     ('out', 'out/evaluation', 'Folder for scores, pictures and report'),
-    (
-        'params_file',
-        str(share_folder() / 'config' / 'segmenter.yaml'),
-        'Parameter file of the node',
-    ),
+    PARAMS_FILE,
     ('timeout', '300', 'Seconds to wait for the node to start, and for each of its answers'),
-    (
-        'dds_profile',
-        'auto',
-        'Fast DDS profile: auto (made for large images), none, or the path of a file',
-    ),
+    DDS_PROFILE,
 )
 
 
@@ -64,20 +59,22 @@ def generate_launch_description() -> LaunchDescription:
 
 def _start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     values = {name: context.launch_configurations[name] for name, _, _ in ARGUMENTS}
-    _check(values)
-    model = str(find_model(values['model']).resolve())
-    params_file = str(Path(values['params_file']).expanduser())
+    if not Path(values['bag']).exists():
+        raise HierSegError(
+            f'bag:={values["bag"]}: no such bag; give a rosbag2 folder or an .mcap file'
+        )
+    parameter_file = params_file(values)
+    timeout = seconds('timeout', values)
+    model = find_model(values['model']).resolve()
     out = Path(values['out'])
     recorded = out.with_name(f'{out.name}_predictions')
-    levels = range(1, Hierarchy.load(Path(model) / 'hierarchy.yaml').depth + 1)
-    labels = (*(f'level_{level}' for level in levels), 'traffic_signs', 'categories')
-    topics = ['overlay', 'color', 'confidence', *(f'{name}/labels' for name in labels)]
+    outputs = image_outputs(Hierarchy.load(model / 'hierarchy.yaml'))
 
     node = Node(
         package=PACKAGE,
         executable='segmenter_node',
         name='segmenter',
-        parameters=[params_file, {'model': model, 'device': values['device']}],
+        parameters=[parameter_file, {'model': str(model), 'device': values['device']}],
         remappings=[('image', values['image_topic'].removesuffix('/compressed'))],
         arguments=['--dds-profile', values['dds_profile']],
         output='screen',
@@ -87,10 +84,10 @@ def _start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         package=PACKAGE,
         executable='replay_bag',
         arguments=[
-            *(values['bag'], '--decompress', '--lockstep', '/segmenter/overlay'),
-            *('--timeout', values['timeout']),
+            *(values['bag'], '--decompress', '--lockstep', f'{NODE}/overlay'),
+            *('--timeout', timeout),
             *('--record', str(recorded), '--overwrite', '--record-topics'),
-            *(f'/segmenter/{topic}' for topic in topics),
+            *(f'{NODE}/{output.topic}' for output in outputs),
             *('--dds-profile', values['dds_profile']),
         ],
         output='screen',
@@ -98,7 +95,7 @@ def _start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     evaluate = ExecuteProcess(
         cmd=[
             *(ExecutableInPackage('evaluate_bag', PACKAGE), values['bag']),
-            *('--predictions', str(recorded), '--model', model, '--out', str(out)),
+            *('--predictions', str(recorded), '--model', str(model), '--out', str(out)),
         ],
         output='screen',
     )
@@ -115,22 +112,6 @@ def _start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             )
         ),
     ]
-
-
-def _check(values: dict[str, str]) -> None:
-    """Refuse what would come to light only when the node has started, or not at all."""
-    if not Path(values['bag']).exists():
-        raise HierSegError(
-            f'bag:={values["bag"]}: no such bag; give a rosbag2 folder or an .mcap file'
-        )
-    if not Path(values['params_file']).expanduser().is_file():
-        raise HierSegError(f'params_file:={values["params_file"]}: no such file')
-    try:
-        positive = float(values['timeout']) > 0
-    except ValueError:
-        positive = False
-    if not positive:
-        raise HierSegError(f'timeout:={values["timeout"]}: must be a number of seconds above 0')
 
 
 def _next(

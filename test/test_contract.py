@@ -68,6 +68,7 @@ FORBIDDEN['hier_seg_trainer'] = ROS | {
 }
 # The same within `ros`: the rooms below that each room may import.
 ROOMS_OF_ROS = {
+    'launching': set(),
     'process': set(),
     'topics': set(),
     'diagnostics': set(),
@@ -81,6 +82,51 @@ FORBIDDEN |= {
         f'hier_seg_ros.ros.{other}' for other in ROOMS_OF_ROS if other not in {room, *allowed}
     }
     for room, allowed in ROOMS_OF_ROS.items()
+}
+# The same within rooms of the trainer that have rooms of their own.
+ROOMS_OF_TRAINER = {
+    'pages': {},
+    'evaluation': {
+        'evaluation_options': set(),
+        'benchmarks': set(),
+        'deciding': {'evaluation_options'},
+        'scores': {'benchmarks'},
+        'running': {'benchmarks', 'deciding', 'evaluation_options', 'scores'},
+        'results': {'benchmarks', 'scores'},
+    },
+    'inspection': {
+        'checks': set(),
+        'measure': {'checks'},
+        'counts': {'measure'},
+        'survey': {'checks', 'measure'},
+        'report': {'checks', 'counts', 'measure', 'survey'},
+        'embedding': set(),
+    },
+    'synthesis': {
+        'drawing': set(),
+        'setting': {'drawing'},
+        'things': {'drawing', 'setting'},
+        'scenes': {'drawing', 'setting', 'things'},
+        'layouts': {'drawing', 'scenes'},
+    },
+}
+FORBIDDEN |= {
+    f'hier_seg_trainer.{room}.{inner}': {
+        f'hier_seg_trainer.{room}.{other}' for other in inside if other not in {inner, *allowed}
+    }
+    for room, inside in ROOMS_OF_TRAINER.items()
+    for inner, allowed in inside.items()
+}
+# None of them imports another, nor what trains; two write pages.
+FORBIDDEN |= {
+    f'hier_seg_trainer.{room}': FORBIDDEN['hier_seg_trainer']
+    | {f'hier_seg_trainer.{other}' for other in ROOMS_OF_TRAINER if other not in {room, 'pages'}}
+    | {
+        f'hier_seg_trainer.{other}'
+        for other in ('batches', 'commands', 'configuration', 'export', 'loss', 'runs', 'training')
+    }
+    | ({'hier_seg_trainer.pages'} if room == 'synthesis' else set())
+    for room in ROOMS_OF_TRAINER
 }
 # They run what a file says, or reach out to the network.
 UNSAFE = {

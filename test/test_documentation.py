@@ -21,6 +21,8 @@ from pathlib import Path
 
 import pytest
 
+from hier_seg_ros.ros.launching import arguments as shared_arguments
+
 ROOT = Path(__file__).resolve().parent.parent
 TRAINER = ROOT / 'hier_seg_trainer' / 'src' / 'hier_seg_trainer'
 # Made by make, pip, colcon and the tools.
@@ -328,6 +330,8 @@ def launch_arguments(path: Path) -> set[str]:
             assert isinstance(node.value, ast.Tuple)
             first = [row.elts[0] for row in node.value.elts if isinstance(row, ast.Tuple)]
             names |= {ast.literal_eval(name) for name in first}
+            shared = [row.id for row in node.value.elts if isinstance(row, ast.Name)]
+            names |= {getattr(shared_arguments, name)[0] for name in shared}
         declares = isinstance(node, ast.Call) and ast.unparse(node.func) == 'DeclareLaunchArgument'
         if declares and isinstance(node.args[0], ast.Constant):
             names.add(node.args[0].value)

@@ -20,9 +20,10 @@ from PIL import Image, ImageDraw, ImageFont
 from hier_seg_ros import Segmenter
 from hier_seg_ros.bags.bags import Bag
 from hier_seg_ros.hierarchy import Hierarchy
-from hier_seg_ros.scoring.signs import predicted_signs
+from hier_seg_ros.scoring.sign_areas import predicted_signs
 from hier_seg_ros.segmenter import SegmentationResult
 from hier_seg_ros.segmenter.drawing import color_image, overlay
+from hier_seg_ros.segmenter.outputs import label_values
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = Path(__file__).resolve().parent
@@ -94,11 +95,7 @@ def category_colors(categories: Pixels, tree: Hierarchy) -> Pixels:
 
 def sign_names(rgb: Pixels, result: SegmentationResult, tree: Hierarchy) -> Pixels:
     """Return the largest signs of a photograph side by side, with their names."""
-    names = {
-        node.traffic_sign_id: node.readable_name
-        for node in tree.nodes
-        if node.traffic_sign_id is not None
-    }
+    names = label_values(tree)['traffic_signs'].texts
     height, width = rgb.shape[:2]
     tiles = []
     for area in predicted_signs(result.traffic_signs)[:2]:

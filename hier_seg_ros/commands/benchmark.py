@@ -22,8 +22,8 @@ from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.images.image_files import read_image
 from hier_seg_ros.resources import find_model
 from hier_seg_ros.segmenter import Segmenter
-from hier_seg_ros.segmenter.drawing import color_image, overlay
 from hier_seg_ros.segmenter.model_folder import read_model_folder
+from hier_seg_ros.segmenter.outputs import outputs_by_name
 
 WARM_UP = 5  # runs before the measured ones: memory is allocated, kernels are chosen
 ALPHA = 0.5
@@ -123,6 +123,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     for method in ('features', 'logits'):
         setattr(network, method, stopwatch.timed(getattr(network, method)))
     image = _image(options)
+    offered = outputs_by_name(hierarchy)
+    pictures = [offered['overlay'], offered['color']]
     stages: dict[str, list[float]] = {'network': [], 'decision': [], 'drawing': [], 'total': []}
     runs = range(WARM_UP + options.iterations)
     for run in tqdm(runs, unit='image', desc='benchmark', disable=None, leave=False):
@@ -130,8 +132,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         start = stopwatch.now()
         (result,) = segmenter.segment([image], confidence=not options.no_confidence)
         segmented = stopwatch.now()
-        overlay(image, result.finest, hierarchy, ALPHA)
-        color_image(result.finest, hierarchy)
+        for output in pictures:
+            output.render(image, result, ALPHA)
         drawn = stopwatch.now()
         if run >= WARM_UP:
             stages['network'].append(stopwatch.seconds)

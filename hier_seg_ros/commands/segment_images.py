@@ -17,17 +17,19 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.files.writing import not_written, write_text
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
 from hier_seg_ros.images.image_files import read_image, write_png
 from hier_seg_ros.resources import find_model
 from hier_seg_ros.segmenter import DecisionOptions, SegmentationResult, Segmenter
 from hier_seg_ros.segmenter.decision_options import VOID_DECISIONS
-from hier_seg_ros.segmenter.drawing import overlay
+from hier_seg_ros.segmenter.outputs import ImageOutput, level_name, outputs_by_name
 
 # What is taken from a folder. A file that is named on the command line is tried whatever it is
 # called.
 IMAGE_SUFFIXES = {'.bmp', '.jpeg', '.jpg', '.png', '.ppm', '.tif', '.tiff', '.webp'}
 VIDEO_SUFFIXES = {'.avi', '.m4v', '.mkv', '.mov', '.mp4', '.mpeg', '.mpg', '.webm', '.wmv'}
+OTHER_FOLDER = 'choose another folder with --out'
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -99,9 +101,13 @@ def _levels(text: str) -> list[int]:
 
 
 def run(options: argparse.Namespace) -> tuple[int, int]:
-    """Segment all inputs; returns how many images were and how many inputs could not be.
+    """Segment all inputs; return how many images were and how many inputs could not be.
 
-    Raises HierSegError for what concerns the whole run: model, device, options, output folder.
+    Raises
+    ------
+    HierSegError
+        What concerns the whole run is not as it must be: model, device, options, output folder.
+
     """
     if not 0.0 <= options.alpha <= 1.0:
         raise HierSegError(f'--alpha: {options.alpha} is outside 0-1; choose a value between')
@@ -128,8 +134,11 @@ def run(options: argparse.Namespace) -> tuple[int, int]:
             f'--levels: the tree of {segmenter.name} has {depth} levels, there is no level '
             f'{max(levels)}'
         )
-    output = _Output(options.out, segmenter.hierarchy, options.alpha, levels)
-    output.prepare()
+    names = ['overlay', *map(level_name, levels), *(['confidence'] if options.confidence else [])]
+    offered = outputs_by_name(segmenter.hierarchy)
+    outputs = [offered[name] for name in names]
+    folder = _OutputFolder(options.out, outputs, options.alpha)
+    folder.prepare(segmenter.hierarchy)
     done, failures = 0, 0
 
     def report(error: HierSegError) -> None:
@@ -142,7 +151,7 @@ def run(options: argparse.Namespace) -> tuple[int, int]:
     for file in tqdm(files, unit='file', desc='segment_images', disable=None):
         for name, rgb in _frames(file, report):
             (result,) = segmenter.segment([rgb], confidence=options.confidence)
-            output.write(name, rgb, result, with_confidence=options.confidence)
+            folder.write(name, rgb, result)
             done += 1
     return done, failures
 
@@ -247,61 +256,33 @@ def _opencv(video: Path) -> ModuleType:
     return module
 
 
-class _Output:
-    """The folder that results go to: classes.json, overlay/, level_1/ … and confidence/."""
+class _OutputFolder:
+    """The folder that results go to: classes.json, and a folder for each output, by its name."""
 
-    def __init__(
-        self, folder: Path, hierarchy: Hierarchy, alpha: float, levels: Sequence[int]
-    ) -> None:
+    def __init__(self, folder: Path, outputs: Sequence[ImageOutput], alpha: float) -> None:
         self.folder = folder
-        self.hierarchy = hierarchy
+        self.outputs = outputs
         self.alpha = alpha
-        self.levels = levels
 
-    def prepare(self) -> None:
+    def prepare(self, hierarchy: Hierarchy) -> None:
         """Make the folder and write what each value of the label images means."""
         classes = {
             node.id: {'name': node.name, 'readable_name': node.readable_name, 'color': node.color}
-            for node in sorted(self.hierarchy.nodes, key=lambda node: node.id)
+            for node in sorted(hierarchy.nodes, key=lambda node: node.id)
         }
-        content = {'hierarchy': self.hierarchy.name, 'unlabelled': UNLABELLED, 'classes': classes}
-        path = self.folder / 'classes.json'
-        partial = path.with_name('.classes.json.partial')
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            partial.write_text(f'{json.dumps(content, indent=1)}\n', encoding='utf-8')
-            partial.replace(path)
-        except OSError as error:
-            raise self._failure(error) from error
+        content = {'hierarchy': hierarchy.name, 'unlabelled': UNLABELLED, 'classes': classes}
+        text = json.dumps(content, indent=1)
+        write_text(self.folder / 'classes.json', f'{text}\n', OTHER_FOLDER)
 
-    def write(
-        self,
-        name: Path,
-        rgb: NDArray[np.uint8],
-        result: SegmentationResult,
-        *,
-        with_confidence: bool,
-    ) -> None:
+    def write(self, name: Path, rgb: NDArray[np.uint8], result: SegmentationResult) -> None:
         """Write the results for one image."""
-        self._write(f'overlay/{name}', overlay(rgb, result.finest, self.hierarchy, self.alpha))
-        for level in self.levels:
-            self._write(f'level_{level}/{name}', result.level(level))
-        if with_confidence:
-            self._write(f'confidence/{name}', result.confidence)
-
-    def _write(self, name: str, pixels: NDArray[np.uint8]) -> None:
-        path = self.folder / f'{name}.png'
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_png(path, pixels)
+            for output in self.outputs:
+                path = self.folder / output.name / f'{name}.png'
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_png(path, output.render(rgb, result, self.alpha))
         except OSError as error:
-            raise self._failure(error) from error
-
-    def _failure(self, error: OSError) -> HierSegError:
-        reason = error.strerror or error
-        return HierSegError(
-            f'{self.folder}: cannot be written ({reason}); choose another folder with --out'
-        )
+            raise not_written(self.folder, error, OTHER_FOLDER) from error
 
 
 if __name__ == '__main__':

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import shlex
 import sys
 from collections.abc import Sequence
@@ -13,25 +14,27 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from tqdm import tqdm
 
 from hier_seg_ros.bags.bags import Bag, BagWriter
 from hier_seg_ros.errors import HierSegError
-from hier_seg_ros.evaluation.evaluation import Evaluation
+from hier_seg_ros.evaluation.bag_scores import BagScores
+from hier_seg_ros.evaluation.frame_files import FrameFiles
+from hier_seg_ros.evaluation.ground_truth import ground_truth
 from hier_seg_ros.evaluation.output_folder import check_replaceable, output_folder
+from hier_seg_ros.evaluation.prediction_writer import PredictionWriter
 from hier_seg_ros.evaluation.predictions import (
-    GroundTruth,
     RecordedPredictions,
     SegmenterPredictions,
     recorded_hierarchy,
-    write_hierarchy,
-    write_outputs,
 )
+from hier_seg_ros.evaluation.recorded_outputs import RecordedOutputs
+from hier_seg_ros.evaluation.report import legends, write_report
+from hier_seg_ros.evaluation.sign_list import write_sign_list
 from hier_seg_ros.hierarchy import Hierarchy
+from hier_seg_ros.images.image_files import as_rgb
 from hier_seg_ros.resources import find_model
-from hier_seg_ros.segmenter import DecisionOptions, Segmenter
+from hier_seg_ros.segmenter import DecisionOptions
 from hier_seg_ros.segmenter.decision_options import VOID_DECISIONS
 
 DEFAULT_MODEL = 'street_lite0'
@@ -105,110 +108,159 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def run(options: argparse.Namespace, command: str) -> list[str]:
-    """Evaluate; returns the lines to print. Raises HierSegError, with nothing written."""
+    """Evaluate a bag and write the results.
+
+    Parameters
+    ----------
+    options
+        What the parser returned.
+    command
+        The command as it was typed, for the report.
+
+    Returns
+    -------
+    list[str]
+        The lines to print.
+
+    Raises
+    ------
+    HierSegError
+        Bag, model or folder are not as they must be; nothing is written then.
+
+    """
     namespace = '/' + options.namespace.strip('/')
-    out: Path = options.out
-    check_replaceable(out)
-    for path in (options.bag, options.predictions):
-        if path is not None and _is_within(path, out):
-            raise HierSegError(
-                f'{path}: lies within {out}, which would be replaced; choose another --out'
-            )
-    if not 0.0 <= options.alpha <= 1.0:
-        raise HierSegError(f'--alpha: {options.alpha} is outside 0-1; choose a value between')
+    _check_options(options)
+    rejected: list[str] = []
+    without_prediction = 0
     with ExitStack() as stack:
         bag = stack.enter_context(Bag(options.bag))
         topic = options.image_topic or bag.choose_image_topic(leave_out=[f'{namespace}/'])
-        source: SegmenterPredictions | RecordedPredictions
-        if options.predictions is None:
-            decision_options = DecisionOptions(
-                void_decisions=options.void_decisions, min_confidence=options.min_confidence
-            )
-            segmenter = Segmenter.load(
-                find_model(options.model or DEFAULT_MODEL), options.device, decision_options
-            )
-            source = SegmenterPredictions(segmenter, options.alpha)
-            origin = f'model {segmenter.name} on {segmenter.device}'
-        else:
-            recorded = stack.enter_context(Bag(options.predictions))
-            hierarchy = recorded_hierarchy(recorded, namespace) or Hierarchy.load(
-                find_model(options.model or DEFAULT_MODEL) / 'hierarchy.yaml'
-            )
-            source = RecordedPredictions(recorded, namespace, hierarchy, options.alpha)
-            origin = f'recorded from the node at {namespace} in {options.predictions.name}'
-            if options.model is not None:
-                origin = f'model {Path(options.model).name}, {origin}'
-        folder = stack.enter_context(output_folder(out))
-        evaluation = Evaluation(folder, source.hierarchy, options.min_sign_pixels)
+        predictions, origin = _open_predictions(options, namespace, stack)
+        hierarchy = predictions.hierarchy
+        truth = ground_truth(bag, hierarchy)
+        folder = stack.enter_context(output_folder(options.out))
+        scores = BagScores(hierarchy, options.min_sign_pixels)
+        files = FrameFiles(folder, hierarchy)
         writer = None
         if options.predictions is None:
-            writer = stack.enter_context(BagWriter(folder / 'predictions'))
-        truth = GroundTruth(bag, source.hierarchy)
+            recording = stack.enter_context(BagWriter(folder / 'predictions'))
+            writer = PredictionWriter(recording, namespace, hierarchy)
         total = bag.message_count(topic)
         digits = max(3, len(str(total - 1)))
-        images = bag.images(topic, evaluation.rejected, distinct=True)
+        images = bag.images(topic, rejected, distinct=True)
         progress = tqdm(images, total=total, unit='image', desc='evaluate_bag', disable=None)
         for number, image in enumerate(progress):
-            rgb = _as_rgb(image.pixels)
-            outputs = source.at(rgb, image.stamp, evaluation.rejected)
+            rgb = as_rgb(image.pixels)
+            outputs = predictions.at(rgb, image.stamp, rejected)
             if outputs is None:
-                evaluation.without_prediction += 1
+                without_prediction += 1
                 continue
-            labels = truth.at(rgb, image.stamp, evaluation.rejected)
-            evaluation.add(f'{number:0{digits}}', image, rgb, outputs, labels)
+            signs = scores.add(outputs, truth.at(rgb, image.stamp, rejected))
+            files.write(f'{number:0{digits}}', image.stamp, rgb, outputs, signs)
             if writer is not None:
-                if len(evaluation.frames) == 1:
-                    write_hierarchy(writer, namespace, source.hierarchy, image.stamp)
-                write_outputs(
-                    writer, outputs, namespace, source.hierarchy, image.stamp, image.frame_id
-                )
-        _check_not_empty(evaluation, options.bag, topic, total, options.predictions)
-        summary = evaluation.summary()
+                writer.write(outputs, image.stamp, image.frame_id)
         summary = {
             'command': command,
             'date': datetime.now(timezone.utc).isoformat(timespec='seconds'),
             'bag': str(options.bag),
             'image_topic': topic,
             'predictions': origin,
-            'hierarchy': source.hierarchy.name,
-            'images': {'in_bag': total, **summary.pop('images')},
-            **summary,
+            'hierarchy': hierarchy.name,
+            'images': {
+                'in_bag': total,
+                'evaluated': len(files.frames),
+                'without_prediction': without_prediction,
+                'rejected': len(rejected),
+                'by_output': scores.received,
+            },
+            **scores.summary(),
+            'rejected': rejected,
         }
-        evaluation.write(summary, truth.topics)
-    return _summary_lines(summary, evaluation, out)
+        _check_not_empty(summary, options)
+        _write_results(folder, summary, files, scores, truth)
+    return _summary_lines(summary, options.out)
 
 
-def _as_rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return H×W×3; a mono image gets the same value in each channel."""
-    return pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2)
+def _write_results(
+    folder: Path,
+    summary: dict[str, Any],
+    files: FrameFiles,
+    scores: BagScores,
+    truth: RecordedOutputs,
+) -> None:
+    text = json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False)
+    (folder / 'scores.json').write_text(f'{text}\n', encoding='utf-8')
+    write_sign_list(folder / 'signs.csv', files.sign_rows)
+    write_report(
+        folder / 'report.html',
+        files.frames,
+        summary=summary,
+        truth_topics=truth.topics,
+        legends=legends(scores.pixels, scores.hierarchy),
+    )
+
+
+def _check_options(options: argparse.Namespace) -> None:
+    check_replaceable(options.out)
+    for path in (options.bag, options.predictions):
+        if path is not None and _is_within(path, options.out):
+            raise HierSegError(
+                f'{path}: lies within {options.out}, which would be replaced; choose another --out'
+            )
+    if not 0.0 <= options.alpha <= 1.0:
+        raise HierSegError(f'--alpha: {options.alpha} is outside 0-1; choose a value between')
+
+
+def _open_predictions(
+    options: argparse.Namespace, namespace: str, stack: ExitStack
+) -> tuple[SegmenterPredictions | RecordedPredictions, str]:
+    """Return the predictions, and where they come from as the report says it."""
+    model = options.model or DEFAULT_MODEL
+    if options.predictions is None:
+        from hier_seg_ros.segmenter import Segmenter  # a recording is evaluated without torch
+
+        decision_options = DecisionOptions(
+            void_decisions=options.void_decisions, min_confidence=options.min_confidence
+        )
+        segmenter = Segmenter.load(find_model(model), options.device, decision_options)
+        origin = f'model {segmenter.name} on {segmenter.device}'
+        return SegmenterPredictions(segmenter, options.alpha), origin
+    bag = stack.enter_context(Bag(options.predictions))
+    hierarchy = recorded_hierarchy(bag, namespace) or Hierarchy.load(
+        find_model(model) / 'hierarchy.yaml'
+    )
+    origin = f'recorded from the node at {namespace} in {options.predictions.name}'
+    if options.model is not None:
+        origin = f'model {Path(options.model).name}, {origin}'
+    return RecordedPredictions(bag, namespace, hierarchy, options.alpha), origin
 
 
 def _is_within(path: Path, folder: Path) -> bool:
     return folder.resolve() in (path.resolve(), *path.resolve().parents)
 
 
-def _check_not_empty(
-    evaluation: Evaluation, bag: Path, topic: str, total: int, predictions: Path | None
-) -> None:
-    if evaluation.frames:
+def _check_not_empty(summary: dict[str, Any], options: argparse.Namespace) -> None:
+    images, topic = summary['images'], summary['image_topic']
+    if images['evaluated']:
         return
-    if evaluation.without_prediction and predictions is not None:
+    if images['without_prediction'] and options.predictions is not None:
         raise HierSegError(
-            f'{predictions}: has no prediction for any of the {evaluation.without_prediction} '
-            f'images of {topic} in {bag}: no stamp is the same; record it from this very bag'
+            f'{options.predictions}: has no prediction for any of the '
+            f'{images["without_prediction"]} images of {topic} in {options.bag}: no stamp is the '
+            'same; record it from this very bag'
         )
     raise HierSegError(
-        f'{bag}: none of the {total} images of {topic} can be used; the first: '
-        f'{evaluation.rejected[0]}'
+        f'{options.bag}: none of the {images["in_bag"]} images of {topic} can be used; the first: '
+        f'{summary["rejected"][0]}'
     )
 
 
-def _summary_lines(summary: dict[str, Any], evaluation: Evaluation, out: Path) -> list[str]:
+def _summary_lines(summary: dict[str, Any], out: Path) -> list[str]:
     """Return the result in a few lines for the terminal."""
     images = summary['images']
     lines = [f'{images["evaluated"]} of {images["in_bag"]} images evaluated']
-    if evaluation.without_prediction:
-        lines.append(f'{evaluation.without_prediction} images have no prediction')
+    if images['without_prediction']:
+        lines.append(f'{images["without_prediction"]} images have no prediction')
     partial = {
         output: count
         for output, count in images['by_output'].items()
@@ -217,10 +269,11 @@ def _summary_lines(summary: dict[str, Any], evaluation: Evaluation, out: Path) -
     if partial:
         counts = ', '.join(f'{output} {count}' for output, count in partial.items())
         lines.append(f'outputs that came for fewer images: {counts}')
-    if evaluation.rejected:
-        lines.append(f'{len(evaluation.rejected)} images rejected:')
-        lines += [f'  {reason}' for reason in evaluation.rejected[:REJECTED_SHOWN]]
-        if len(evaluation.rejected) > REJECTED_SHOWN:
+    rejected = summary['rejected']
+    if rejected:
+        lines.append(f'{len(rejected)} images rejected:')
+        lines += [f'  {reason}' for reason in rejected[:REJECTED_SHOWN]]
+        if len(rejected) > REJECTED_SHOWN:
             lines.append('  … the others are in scores.json')
     for output, scores in summary['scores'].items():
         mean_accuracy, mean_iou = scores['mPA'], scores['mIoU']

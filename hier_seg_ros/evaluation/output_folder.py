@@ -4,13 +4,12 @@
 
 from __future__ import annotations
 
-import shutil
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.files.writing import written_folder
 
 # A folder that holds this file was written by the command and may be replaced by it.
 MARKER = '.evaluate_bag'
@@ -30,29 +29,17 @@ def check_replaceable(path: Path) -> None:
 
 @contextmanager
 def output_folder(path: Path) -> Iterator[Path]:
-    """Yield a new folder beside `path` that takes its place when the block ends well.
+    """Yield a new folder that takes its place at `path` when the block ends well.
 
-    If the block fails, the new folder is removed and an older one stays as it is. Raises
-    HierSegError if something else is at `path` or nothing can be written there.
+    If the block fails, nothing of it is left and an older folder stays as it is.
+
+    Raises
+    ------
+    HierSegError
+        Something else is at `path`, or nothing can be written there.
+
     """
     check_replaceable(path)
-    path = path.absolute()
-    new = path.with_name(f'.{path.name}-{uuid.uuid4().hex[:8]}')
-    old = new.with_name(f'{new.name}-old')
-    try:
-        new.mkdir(parents=True)
-        yield new
-        (new / MARKER).write_text('This folder may be replaced by evaluate_bag.\n')
-        if path.exists():
-            path.rename(old)
-        new.replace(path)
-    except OSError as error:
-        if old.exists() and not path.exists():
-            old.rename(path)
-        raise HierSegError(
-            f'{path}: cannot be written ({error.strerror or error}); '
-            'choose another folder with --out'
-        ) from error
-    finally:
-        for folder in (new, old):
-            shutil.rmtree(folder, ignore_errors=True)
+    with written_folder(path, 'choose another folder with --out') as folder:
+        yield folder
+        (folder / MARKER).write_text('This folder may be replaced by evaluate_bag.\n')

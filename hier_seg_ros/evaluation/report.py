@@ -1,10 +1,10 @@
 # Copyright 2026 The hier_seg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Renders the HTML report of an evaluation."""
+"""The HTML report of an evaluation: what its page shows, and the page."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,25 +12,11 @@ from typing import Any
 import jinja2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
 
+from hier_seg_ros.evaluation.pictures import VERDICT_COLORS
+from hier_seg_ros.evaluation.sign_list import SignLine
 from hier_seg_ros.hierarchy import Hierarchy
-from hier_seg_ros.scoring.signs import Box
-
-PICTURE_WIDTH = 640  # of the small pictures on the page, in pixels
-SIGN_EDGE = 112  # of the cut-outs of signs, in pixels
-# By the names that Pillow 9.0 has, too, Ubuntu 22.04's; its types do not tell of them.
-NEAREST: int = Image.NEAREST  # type: ignore[attr-defined]
-BICUBIC: int = Image.BICUBIC  # type: ignore[attr-defined]
-LANCZOS: int = Image.LANCZOS  # type: ignore[attr-defined]
-NO_DITHER: Any = Image.NONE  # type: ignore[attr-defined]
-VERDICT_COLORS = {
-    'right': '#1f9d55',
-    'wrong': '#e08a00',
-    'missed': '#d64545',
-    'extra': '#8b5cf6',
-    'unrated': '#3b82f6',
-}
+from hier_seg_ros.segmenter.outputs import LabelValues, label_values
 
 
 @dataclass(frozen=True)
@@ -43,14 +29,12 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class SignRow:
-    """A sign on the page; ``verdict`` is right, wrong, missed, extra or unrated."""
+class SignCard:
+    """A sign on the page, the names of what was predicted and what is true, and its picture."""
 
-    verdict: str
+    line: SignLine
     predicted: str
     truth: str
-    pixels: int
-    confidence: float | None
     cutout: str
 
 
@@ -62,7 +46,7 @@ class FrameRow:
     stamp: int
     seconds: float
     pictures: list[Picture] = field(default_factory=list)
-    signs: list[SignRow] = field(default_factory=list)
+    signs: list[SignCard] = field(default_factory=list)
     more_signs: int = 0
 
 
@@ -75,66 +59,42 @@ class LegendEntry:
     share: float
 
 
-def legend(pixels: NDArray[np.int64], hierarchy: Hierarchy) -> list[LegendEntry]:
-    """Return the classes that occur, the largest first; `pixels` is (256,), counted by node id."""
-    total = max(int(pixels.sum()), 1)
-    names = {node.id: node.readable_name for node in hierarchy.nodes}
+def title(output: str) -> str:
+    """Return what an output is called on the page, by its name."""
+    return output.replace('_', ' ').capitalize()
+
+
+def legends(
+    pixels: Mapping[str, NDArray[np.int64]], hierarchy: Hierarchy
+) -> dict[str, list[LegendEntry]]:
+    """Return the classes that occur in label images, the largest first, by the image's title.
+
+    Parameters
+    ----------
+    pixels
+        How often each value occurs, (256,), by the name of the output.
+    hierarchy
+        The tree that gives the values their names and colours.
+
+    """
+    values = label_values(hierarchy)
+    return {title(name): _legend(counts, values[name]) for name, counts in pixels.items()}
+
+
+def _legend(counts: NDArray[np.int64], values: LabelValues) -> list[LegendEntry]:
+    total = max(int(counts.sum()), 1)
     entries = []
-    for node_id in np.argsort(-pixels, kind='stable'):
-        if pixels[node_id]:
-            red, green, blue = (int(value) for value in hierarchy.colors[node_id])
+    for value in np.argsort(-counts, kind='stable'):
+        if counts[value]:
+            red, green, blue = (int(channel) for channel in values.colors[value])
             entries.append(
                 LegendEntry(
-                    names.get(int(node_id), 'unlabelled'),
+                    values.texts.get(int(value), 'unlabelled'),
                     f'rgb({red} {green} {blue})',
-                    float(pixels[node_id] / total),
+                    float(counts[value] / total),
                 )
             )
     return entries
-
-
-def write_picture(path: Path, image: NDArray[np.uint8], *, smooth: bool) -> None:
-    """Write `image`, H×W×3 uint8, scaled down to the page's width.
-
-    `smooth` is for photographs, as JPEG; label colours must not be mixed and are written as PNG.
-    """
-    picture = Image.fromarray(np.ascontiguousarray(image))
-    if picture.width > PICTURE_WIDTH:
-        height = max(1, round(picture.height * PICTURE_WIDTH / picture.width))
-        resampling = LANCZOS if smooth else NEAREST
-        picture = picture.resize((PICTURE_WIDTH, height), resampling)
-    if smooth:
-        picture.save(path, 'JPEG', quality=85)
-    else:
-        picture.quantize(256, dither=NO_DITHER).save(path, 'PNG')
-
-
-def mark_boxes(rgb: NDArray[np.uint8], boxes: Sequence[tuple[Box, str]]) -> NDArray[np.uint8]:
-    """Return a copy of `rgb`, H×W×3 uint8, with a frame around each box in its verdict's colour."""
-    picture = Image.fromarray(np.ascontiguousarray(rgb))
-    draw = ImageDraw.Draw(picture)
-    # Thick enough to be seen once the picture has been scaled down.
-    width = max(2, round(2 * picture.width / PICTURE_WIDTH))
-    for (left, top, right, bottom), verdict in boxes:
-        frame = (left - 2 * width, top - 2 * width, right + 2 * width, bottom + 2 * width)
-        draw.rectangle(frame, outline=VERDICT_COLORS[verdict], width=width)
-    return np.asarray(picture)
-
-
-def write_cutout(path: Path, rgb: NDArray[np.uint8], box: Box) -> None:
-    """Write the part of `rgb`, H×W×3 uint8, around `box` as a small square JPEG."""
-    left, top, right, bottom = box
-    half = max(right - left, bottom - top, 16) * 0.75
-    center_x, center_y = (left + right) / 2, (top + bottom) / 2
-    # Beyond the image's edge, PIL fills with black.
-    square = (
-        round(center_x - half),
-        round(center_y - half),
-        round(center_x + half),
-        round(center_y + half),
-    )
-    cutout = Image.fromarray(np.ascontiguousarray(rgb)).crop(square)
-    cutout.resize((SIGN_EDGE, SIGN_EDGE), BICUBIC).save(path, 'JPEG', quality=85)
 
 
 def write_report(path: Path, frames: Sequence[FrameRow], **content: Any) -> None:

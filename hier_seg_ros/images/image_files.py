@@ -28,7 +28,7 @@ def read_image(path: str | Path) -> NDArray[np.uint8]:
         data = Path(path).read_bytes()
     except OSError as error:
         raise HierSegError(f'{path}: cannot be read ({error.strerror}); check the path') from error
-    return _as_rgb(_decode(data, str(path), 'remove it', upright=True))
+    return as_rgb(_decode(data, str(path), 'remove it', upright=True))
 
 
 def decode_image(data: bytes, name: str) -> NDArray[np.uint8]:
@@ -38,7 +38,7 @@ def decode_image(data: bytes, name: str) -> NDArray[np.uint8]:
     on the pixels that the camera sent. Raises HierSegError if it is no JPEG or PNG, is cut off or
     has over 2**26 pixels.
     """
-    return _as_rgb(decode_pixels(data, name))
+    return as_rgb(decode_pixels(data, name))
 
 
 def decode_pixels(data: bytes, name: str) -> NDArray[np.uint8]:
@@ -91,7 +91,8 @@ def _pixels(image: Image.Image) -> NDArray[np.uint8]:
     return np.array(image if image.mode == mode else image.convert(mode))
 
 
-def _as_rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def as_rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return (H, W, 3) of (H, W) or (H, W, 3); grey gets the same value in each channel."""
     return pixels if pixels.ndim == 3 else np.repeat(pixels[:, :, None], 3, axis=2)
 
 

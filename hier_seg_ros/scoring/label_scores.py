@@ -25,8 +25,23 @@ LabelImage = NDArray[np.uint8]
 def confusion_matrix(truth: LabelImage, prediction: LabelImage) -> NDArray[np.int64]:
     """Count pixels by ground truth (row) and prediction (column).
 
-    Takes two label images of the same shape; returns (256, 256) int64, whose last row and column
-    are void. The matrices of several images add up to that of the data set.
+    The matrices of several images add up to that of the data set.
+
+    Parameters
+    ----------
+    truth, prediction
+        Label images of the same shape.
+
+    Returns
+    -------
+    NDArray
+        (256, 256) int64; the last row and column are void.
+
+    Raises
+    ------
+    ValueError
+        The shapes differ.
+
     """
     if truth.shape != prediction.shape:
         raise ValueError(f'truth is {truth.shape}, prediction {prediction.shape}')
@@ -38,8 +53,17 @@ def confusion_matrix(truth: LabelImage, prediction: LabelImage) -> NDArray[np.in
 class ClassScores:
     """Scores of the classes that occur in the ground truth.
 
-    ``classes``, ``accuracy`` and ``iou`` are (C,), the latter two in 0-1; ``pixels`` (C,) counts
-    the pixels that were scored. The means are NaN if there is no class.
+    The means are NaN if there is no class.
+
+    Attributes
+    ----------
+    classes
+        Their ids, (C,).
+    pixels
+        How many pixels of each were scored, (C,).
+    accuracy, iou
+        Pixel accuracy and intersection over union of each, (C,), in 0-1.
+
     """
 
     classes: NDArray[np.int64]
@@ -61,14 +85,23 @@ class ClassScores:
 def class_scores(
     matrix: NDArray[np.int64], rule: Rule, *, void_truth_counts: bool = False
 ) -> ClassScores:
-    """Return the scores by class of a whole data set's confusion matrix, (256, 256) int64.
+    """Return the scores by class of a whole data set.
 
-    Accuracy is TP / (TP + FN), IoU is TP / (TP + FP + FN). Unlabelled ground truth never counts,
-    but with `void_truth_counts`: where it means "none of the classes", as it does outside the
-    boxes of a data set that lists every object, a class predicted there is FP.
-    Rule 'paper' drops the void column as well, so that a prediction of void costs nothing; rule
-    'cityscapes' counts it as FN. Classes without a pixel of ground truth are left out; one of
-    which every pixel was predicted void scores 0 under both rules.
+    Accuracy is TP / (TP + FN), IoU is TP / (TP + FP + FN). Classes without a pixel of ground truth
+    are left out; one of which every pixel was predicted void scores 0 under both rules.
+
+    Parameters
+    ----------
+    matrix
+        The data set's confusion matrix, (256, 256) int64.
+    rule
+        'paper' drops the void column, so that a prediction of void costs nothing; 'cityscapes'
+        counts it as FN.
+    void_truth_counts
+        Whether unlabelled ground truth means "none of the classes", as it does outside the boxes
+        of a data set that lists every object: a class predicted there is FP. Otherwise it never
+        counts.
+
     """
     counts = matrix.copy()
     classes = np.flatnonzero(counts[:UNLABELLED].sum(axis=1))

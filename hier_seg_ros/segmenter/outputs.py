@@ -1,132 +1,220 @@
 # Copyright 2026 The hier_seg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Which images the node offers, what each needs from the segmenter, and how it is made."""
+"""Which images are made of a frame and its result: the one table of the node's outputs.
 
-from collections.abc import Callable, Collection
+The node, its captures, the evaluation, the commands, the launch files and the demo read it. It
+needs neither torch nor ROS. To add an output:
+
+1. give it an entry in `image_outputs`, with the deepest level that its pixels depend on;
+2. if its values are labels, say in `LabelValues` what they mean;
+3. show its topic in config/segment.rviz and config/foxglove_layout.json;
+4. describe it in the table of docs/node.md;
+5. let test/segmenter/test_outputs.py and test/ros/launch/test_view_files.py say what is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy, Node
-from hier_seg_ros.segmenter import SegmentationResult
 from hier_seg_ros.segmenter.drawing import color_image, overlay
+from hier_seg_ros.segmenter.result import SegmentationResult
 
-# (rgb H x W x 3 uint8, result, overlay_alpha) -> H x W or H x W x 3 uint8
-Render = Callable[[np.ndarray, SegmentationResult, float], np.ndarray]
+UNLABELLED_NAME = (UNLABELLED, 'unlabelled')
+
+Pixels = NDArray[np.uint8]
+
+# (photograph H×W×3, result, overlay_alpha) -> H×W×3 of an rgb8 output, H×W of a mono8 output
+Render = Callable[[Pixels, SegmentationResult, float], Pixels]
 
 
-@dataclass(frozen=True)
-class ImageOutput:
-    """One image topic.
+@dataclass(frozen=True, eq=False)
+class LabelValues:
+    """What the values of a label image mean.
 
     Attributes
     ----------
-    topic
-        Its name below the node's (and the camera's) name.
-    encoding
-        Rgb8 or mono8.
-    level
-        The deepest level of the tree that the image depends on.
-    confidence
-        Whether it needs the confidence.
-    render
-        Makes its pixels.
     names
-        For label images, the names of the values that can occur.
+        Value and name of each class that the model can decide, as published on ``label_info``.
+    texts
+        Readable name by value, for every value that the tree gives a meaning.
+    colors
+        RGB by value, (256, 3) uint8; black where a value has no meaning.
 
     """
 
+    names: tuple[tuple[int, str], ...]
+    texts: Mapping[int, str]
+    colors: Pixels
+
+
+@dataclass(frozen=True, eq=False)
+class ImageOutput:
+    """One image that is made of a frame and its result.
+
+    Attributes
+    ----------
+    name
+        What its files and scores are called by; no other output has it.
+    topic
+        Its topic below the node's (and the camera's) name.
+    encoding
+        rgb8 or mono8.
+    level
+        The deepest level of the tree that its pixels depend on: deeper ones need not be decided.
+    render
+        Makes its pixels.
+    confidence
+        Whether it needs the confidence of the result.
+    values
+        What its values mean; None if it is no label image.
+
+    """
+
+    name: str
     topic: str
     encoding: str
     level: int
     render: Render
     confidence: bool = False
-    names: tuple[tuple[int, str], ...] = ()
+    values: LabelValues | None = None
 
     @property
     def folder(self) -> str:
         """The part of the topic before its last name, with its slash; '' if there is none."""
         return self.topic[: self.topic.rfind('/') + 1]
 
+    @property
+    def compressed_topic(self) -> str:
+        """The topic of the same image as a CompressedImage."""
+        return f'{self.topic}/compressed'
 
-def image_outputs(hierarchy: Hierarchy, supervised: Collection[str]) -> tuple[ImageOutput, ...]:
+    @property
+    def may_be_jpeg(self) -> bool:
+        """Whether it is a picture to look at, which JPEG does not spoil as it would labels."""
+        return self.encoding == 'rgb8'
+
+    def can_be_made_of(self, result: SegmentationResult) -> bool:
+        """Return whether a result was decided deep enough, and has the confidence if need be."""
+        return self.level <= result.max_level and (result.has_confidence or not self.confidence)
+
+
+def image_outputs(
+    hierarchy: Hierarchy, supervised: Collection[str] | None = None
+) -> tuple[ImageOutput, ...]:
     """Return all images that are offered for a tree, one label image for each of its levels.
 
-    Only the nodes in `supervised`, names of nodes, can occur in label images.
+    Parameters
+    ----------
+    hierarchy
+        The tree of the model.
+    supervised
+        Names of the nodes that training supervised, the only ones that label images can hold and
+        ``label_info`` names; None for all nodes of the tree.
+
     """
     depth = hierarchy.depth
-    nodes = tuple(node for node in hierarchy.nodes if node.name in supervised)
+    nodes = [node for node in hierarchy.nodes if supervised is None or node.name in supervised]
     return (
-        ImageOutput(
-            'color',
-            'rgb8',
-            depth,
-            lambda rgb, result, alpha: color_image(result.finest, result.hierarchy),
-        ),
-        *(_level_output(nodes, level) for level in range(1, depth + 1)),
-        ImageOutput(
-            'traffic_signs/labels',
-            'mono8',
-            _deepest_traffic_sign(hierarchy),
-            lambda rgb, result, alpha: result.traffic_signs,
-            names=(
-                *sorted(
-                    (node.traffic_sign_id, node.name)
-                    for node in nodes
-                    if node.traffic_sign_id is not None
-                ),
-                (UNLABELLED, 'unlabelled'),
-            ),
-        ),
-        ImageOutput(
-            'categories/labels',
-            'mono8',
-            _deepest_category(hierarchy),
-            lambda rgb, result, alpha: result.categories,
-            names=tuple(enumerate(hierarchy.categories)),
-        ),
-        ImageOutput(
-            'confidence',
-            'mono8',
-            depth,
-            lambda rgb, result, alpha: result.confidence,
-            confidence=True,
-        ),
-        ImageOutput(
-            'overlay',
-            'rgb8',
-            depth,
-            lambda rgb, result, alpha: overlay(rgb, result.finest, result.hierarchy, alpha),
-        ),
+        ImageOutput('color', 'color', 'rgb8', depth, _color),
+        *(_level_output(hierarchy, nodes, level) for level in range(1, depth + 1)),
+        _traffic_sign_output(hierarchy, nodes),
+        _category_output(hierarchy),
+        ImageOutput('confidence', 'confidence', 'mono8', depth, _confidence, confidence=True),
+        ImageOutput('overlay', 'overlay', 'rgb8', depth, _overlay),
     )
 
 
-def _level_output(nodes: tuple[Node, ...], level: int) -> ImageOutput:
+def outputs_by_name(
+    hierarchy: Hierarchy, supervised: Collection[str] | None = None
+) -> dict[str, ImageOutput]:
+    """Return `image_outputs` by their names, in the same order."""
+    return {output.name: output for output in image_outputs(hierarchy, supervised)}
+
+
+def label_values(hierarchy: Hierarchy) -> dict[str, LabelValues]:
+    """Return what the values of each label image mean, by the name of the output."""
+    return {
+        output.name: output.values
+        for output in image_outputs(hierarchy)
+        if output.values is not None
+    }
+
+
+def level_name(level: int) -> str:
+    """Return the name of the output that holds the labels of a level, which count from 1."""
+    return f'level_{level}'
+
+
+def _color(rgb: Pixels, result: SegmentationResult, alpha: float) -> Pixels:
+    return color_image(result.finest, result.hierarchy)
+
+
+def _confidence(rgb: Pixels, result: SegmentationResult, alpha: float) -> Pixels:
+    return result.confidence
+
+
+def _overlay(rgb: Pixels, result: SegmentationResult, alpha: float) -> Pixels:
+    return overlay(rgb, result.finest, result.hierarchy, alpha)
+
+
+def _level_output(hierarchy: Hierarchy, nodes: Sequence[Node], level: int) -> ImageOutput:
+    names = [(node.id, node.name) for node in nodes if node.depth <= level]
     return ImageOutput(
-        f'level_{level}/labels',
+        level_name(level),
+        f'{level_name(level)}/labels',
         'mono8',
         level,
         lambda rgb, result, alpha: result.level(level),
-        names=(
-            *((node.id, node.name) for node in nodes if node.depth <= level),
-            (UNLABELLED, 'unlabelled'),
+        values=LabelValues(
+            names=(*names, UNLABELLED_NAME),
+            texts={node.id: node.readable_name for node in hierarchy.nodes},
+            colors=hierarchy.colors,
         ),
     )
 
 
-def _deepest_traffic_sign(hierarchy: Hierarchy) -> int:
-    return max(
-        (node.depth for node in hierarchy.nodes if node.traffic_sign_id is not None), default=1
+def _traffic_sign_output(hierarchy: Hierarchy, nodes: Sequence[Node]) -> ImageOutput:
+    signs = [(n.traffic_sign_id, n) for n in hierarchy.nodes if n.traffic_sign_id is not None]
+    colors = np.zeros((256, 3), np.uint8)
+    for value, node in signs:
+        colors[value] = node.color
+    return ImageOutput(
+        'traffic_signs',
+        'traffic_signs/labels',
+        'mono8',
+        max((node.depth for _, node in signs), default=1),
+        lambda rgb, result, alpha: result.traffic_signs,
+        values=LabelValues(
+            names=(
+                *sorted((value, node.name) for value, node in signs if node in nodes),
+                UNLABELLED_NAME,
+            ),
+            texts={value: node.readable_name for value, node in signs},
+            colors=colors,
+        ),
     )
 
 
-def _deepest_category(hierarchy: Hierarchy) -> int:
-    """Return the level below which no decision changes the category any more."""
-    return max(
-        (
-            node.depth
-            for node in hierarchy.nodes
-            if node.parent is not None and node.category != hierarchy.node(node.parent).category
-        ),
-        default=1,
+def _category_output(hierarchy: Hierarchy) -> ImageOutput:
+    names = tuple(enumerate(hierarchy.categories))
+    colors = np.zeros((256, 3), np.uint8)
+    colors[: len(names)] = hierarchy.category_colors
+    # Below the deepest of these levels, no decision changes the category any more.
+    changes = (
+        node.depth
+        for node in hierarchy.nodes
+        if node.parent is not None and node.category != hierarchy.node(node.parent).category
+    )
+    return ImageOutput(
+        'categories',
+        'categories/labels',
+        'mono8',
+        max(changes, default=1),
+        lambda rgb, result, alpha: result.categories,
+        values=LabelValues(names, dict(names), colors),
     )

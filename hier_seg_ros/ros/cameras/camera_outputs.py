@@ -72,7 +72,7 @@ class CameraOutputs:
             yield _camera_info(folder), CameraInfo, output_qos()
         if LabelInfo is not None:
             for output in self._outputs:
-                if output.names:
+                if output.values is not None:
                     yield _label_info(output), LabelInfo, latched_qos()
 
     @property
@@ -125,12 +125,12 @@ class CameraOutputs:
             return
         stamp = self._topics.node.get_clock().now().to_msg()
         for output in self._outputs:
-            if output.names:
+            if output.values is not None:
                 message = LabelInfo()
                 message.header.stamp = stamp
                 message.class_map = [
                     VisionClass(class_id=class_id, class_name=name)
-                    for class_id, name in output.names
+                    for class_id, name in output.values.names
                 ]
                 message.threshold = min_confidence
                 self._publishers[_label_info(output)].publish(message)

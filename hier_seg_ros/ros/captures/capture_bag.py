@@ -24,8 +24,7 @@ from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.frames.frame import SegmentedFrame
 from hier_seg_ros.images.messages import rgb_of
 from hier_seg_ros.ros.topics.messages import image_message
-from hier_seg_ros.segmenter.drawing import overlay
-from hier_seg_ros.segmenter.outputs import image_outputs
+from hier_seg_ros.segmenter.outputs import outputs_by_name
 
 Message: TypeAlias = Image | CompressedImage | CameraInfo | String
 
@@ -165,19 +164,17 @@ def _predictions(frame: SegmentedFrame) -> Iterator[tuple[str, Image | Compresse
     header = frame.frame.message.header
     rgb = rgb_of(frame.frame.message)
     alpha = frame.settings.overlay_alpha
-    for output in image_outputs(result.hierarchy, ()):
-        computed = output.level <= result.max_level and (
-            result.has_confidence or not output.confidence
-        )
-        if computed and output.encoding == 'mono8':
+    outputs = outputs_by_name(result.hierarchy)
+    for output in outputs.values():
+        if output.encoding == 'mono8' and output.can_be_made_of(result):
             pixels = output.render(rgb, result, alpha)
             yield output.topic, image_message(pixels, output.encoding, header)
     if max(rgb.shape) > MAX_JPEG_SIZE:
         return
     # It can be drawn anew from the labels, so that losses do not matter: raw, it would be half of
     # the bag.
-    blended = overlay(rgb, result.finest, result.hierarchy, alpha)
-    yield 'overlay/compressed', _jpeg_message(blended, header)
+    overlay = outputs['overlay']
+    yield overlay.compressed_topic, _jpeg_message(overlay.render(rgb, result, alpha), header)
 
 
 def _jpeg_message(rgb: np.ndarray, header: Header) -> CompressedImage:

@@ -33,11 +33,10 @@ from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.evaluation import evaluate_bag
 from hier_seg_ros.frames.frame import Frame, FrameSource, SegmentedFrame
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
-from hier_seg_ros.ros.captures import capture_bag
 from hier_seg_ros.ros.captures.capture_bag import write_capture
 from hier_seg_ros.ros.captures.capture_writer import CaptureWriter
 from hier_seg_ros.ros.captures.frame_history import FrameHistory
-from hier_seg_ros.segmenter import SegmentationResult, Segmenter
+from hier_seg_ros.segmenter import SegmentationResult, Segmenter, outputs
 from hier_seg_ros.segmenter.drawing import overlay
 from hier_seg_ros.segmenter.guards import Flag
 from hier_seg_ros.settings import Settings
@@ -466,7 +465,7 @@ def test_memory_that_runs_out_leaves_nothing_behind(frame, tmp_path, monkeypatch
     def fail(*arguments):
         raise MemoryError
 
-    monkeypatch.setattr(capture_bag, 'overlay', fail)
+    monkeypatch.setattr(outputs, 'overlay', fail)
     with pytest.raises(HierSegError) as caught:
         write_capture(tmp_path, [frame(0)], NODE)
     assert 'capture_frames' in one_line_of(caught)

@@ -11,13 +11,10 @@ from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.resources import find_model
 from hier_seg_trainer.commands.arguments import add_device, count
 from hier_seg_trainer.datasets.opening import FORMATS, open_dataset
-from hier_seg_trainer.inspection.embedding import (
-    EmbeddingModel,
-    check_points,
-    choose_pixels,
-    embed_pixels,
-    write_embeddings,
-)
+from hier_seg_trainer.inspection.embedding.embedding_model import EmbeddingModel
+from hier_seg_trainer.inspection.embedding.embeddings import embed_pixels
+from hier_seg_trainer.inspection.embedding.pixel_choice import choose_pixels
+from hier_seg_trainer.inspection.embedding.projector_log import check_points, write_embeddings
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:

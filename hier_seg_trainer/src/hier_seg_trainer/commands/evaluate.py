@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hier_seg_ros.errors import HierSegError
-from hier_seg_ros.hierarchy import Hierarchy
+from hier_seg_ros.files.writing import make_folder, write_text
 from hier_seg_ros.resources import find_model
 from hier_seg_ros.segmenter.segmenter import Segmenter
 from hier_seg_trainer.batches.training_data import load_hierarchy
@@ -22,22 +22,20 @@ from hier_seg_trainer.datasets.formats.unlabelled import (
     UnlabelledImages,
     open_unlabelled,
 )
-from hier_seg_trainer.datasets.mapping import LabelMapping
 from hier_seg_trainer.datasets.opening import FORMATS, open_dataset
-from hier_seg_trainer.datasets.samples import StreetDataset
 from hier_seg_trainer.evaluation import (
     EvaluationOptions,
     class_lines,
-    evaluate_dataset,
     summary,
     write_predictions,
 )
-from hier_seg_trainer.evaluation.deciding.looks import make_decider, mirrored_order
-from hier_seg_trainer.evaluation.deciding.mirroring import mirror_table
-from hier_seg_trainer.evaluation.gallery import PAGE, write_gallery
-from hier_seg_trainer.evaluation.replaced_files import make_folder, replaced
-from hier_seg_trainer.evaluation.results import write_results
-from hier_seg_trainer.evaluation.summary import level_lines, official_lines
+from hier_seg_trainer.evaluation.deciding.decider import Decider
+from hier_seg_trainer.evaluation.results.gallery import GALLERY_ADVICE, PAGE, write_gallery
+from hier_seg_trainer.evaluation.results.result_files import OUT_ADVICE, write_results
+from hier_seg_trainer.evaluation.results.summary import level_lines, official_lines
+from hier_seg_trainer.evaluation.running.dataset_evaluation import score_decisions
+
+_JSON_ADVICE = 'choose another place with --json'
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -140,27 +138,22 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     tree = segmenter.hierarchy if arguments.tree is None else load_hierarchy(arguments.tree)
     place = arguments.format, arguments.path, arguments.split, tree, arguments.mapping
     if arguments.predictions and (arguments.format, arguments.split) in UNLABELLED:
-        _predict(arguments, segmenter, tree, options, open_unlabelled(*place))
+        images = open_unlabelled(*place)
+        _predict(arguments, Decider.of(segmenter, images.mapping, tree, options), images)
         return
     dataset = open_dataset(*place)
     # Before the scoring, which may take hours.
     if arguments.out is not None:
-        make_folder(arguments.out, '--out')
+        make_folder(arguments.out, OUT_ADVICE)
     if arguments.json is not None:
-        make_folder(arguments.json.parent, '--json')
+        make_folder(arguments.json.parent, _JSON_ADVICE)
     if arguments.worst < 1:
         raise HierSegError(f'--worst: {arguments.worst} leaves no image; give at least 1')
     if arguments.gallery is not None:
-        make_folder(arguments.gallery, '--gallery')
-    _say_what_is_not_flipped(segmenter, tree, options, dataset)
-    scores = evaluate_dataset(
-        segmenter,
-        dataset,
-        tree=tree,
-        options=options,
-        predictions=arguments.predictions,
-        progress=True,
-    )
+        make_folder(arguments.gallery, GALLERY_ADVICE)
+    decider = Decider.of(segmenter, dataset, tree, options)
+    _say_what_is_not_flipped(decider)
+    scores = score_decisions(decider, dataset, predictions=arguments.predictions, progress=True)
     numbers = summary(scores)
     for line in (*class_lines(scores, tree), *level_lines(scores)):
         print(line)
@@ -176,59 +169,35 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     }
     command = {'command': shlex.join(['hier-seg', *sys.argv[1:]])}
     if arguments.json is not None:
-        with replaced(arguments.json, '--json') as path:
-            path.write_text(json.dumps({**facts, **numbers}, indent=2) + '\n', encoding='utf-8')
+        content = json.dumps({**facts, **numbers}, indent=2) + '\n'
+        write_text(arguments.json, content, _JSON_ADVICE)
     if arguments.out is not None:
-        write_results(arguments.out, scores, facts | command, arguments.format, '--out')
+        write_results(arguments.out, scores, facts | command, arguments.format)
         print(f'the results are in {arguments.out}')
     if arguments.gallery is not None:
-        mirror = mirror_table(tree, dataset)
-        decide = make_decider(segmenter, tree, options, mirror)
         heading = {'model': segmenter.name, 'split': arguments.split, **command}
         worst = write_gallery(
-            arguments.gallery, dataset, scores, decide, arguments.worst, heading, progress=True
+            arguments.gallery, dataset, scores, decider, arguments.worst, heading, progress=True
         )
         print(f'the {len(worst)} worst images are in {arguments.gallery / PAGE}')
 
 
-def _predict(
-    arguments: argparse.Namespace,
-    segmenter: Segmenter,
-    tree: Hierarchy,
-    options: EvaluationOptions,
-    images: UnlabelledImages,
-) -> None:
+def _predict(arguments: argparse.Namespace, decider: Decider, images: UnlabelledImages) -> None:
     """Write predictions for a split without labels."""
     if any(path is not None for path in (arguments.out, arguments.json, arguments.gallery)):
         raise HierSegError(
             f'{images.name}: the {arguments.split} split has no labels to score against; leave out '
             f'--out, --json and --gallery'
         )
-    _say_what_is_not_flipped(segmenter, tree, options, images.mapping)
-    count = write_predictions(
-        segmenter, images, arguments.predictions, tree=tree, options=options, progress=True
-    )
+    _say_what_is_not_flipped(decider)
+    count = write_predictions(decider, images, arguments.predictions, progress=True)
     print(
         f'{count} predictions are in {arguments.predictions}; the {arguments.split} split of '
         f'{images.name} has no labels to score against'
     )
 
 
-def _say_what_is_not_flipped(
-    segmenter: Segmenter,
-    tree: Hierarchy,
-    options: EvaluationOptions,
-    data: StreetDataset | LabelMapping,
-) -> None:
-    if not options.flip:
-        return
-    mirror = mirror_table(tree, data)
-    unflipped = [
-        choice.name
-        for choice in segmenter.decision_rule.choices
-        if mirrored_order(choice, mirror) is None
-    ]
-    if unflipped:
-        print(
-            f'--flip does not apply to {", ".join(unflipped)}: classes there have no mirror image'
-        )
+def _say_what_is_not_flipped(decider: Decider) -> None:
+    if decider.options.flip and decider.unflipped:
+        names = ', '.join(decider.unflipped)
+        print(f'--flip does not apply to {names}: classes there have no mirror image')

@@ -16,7 +16,8 @@ from hier_seg_trainer.batches.training_data import load_hierarchy
 from hier_seg_trainer.commands.arguments import count
 from hier_seg_trainer.configuration import load_experiment
 from hier_seg_trainer.datasets.opening import FORMATS
-from hier_seg_trainer.inspection.page import PAGE, summarise, write_inspection
+from hier_seg_trainer.inspection.report.inspection_numbers import summarise
+from hier_seg_trainer.inspection.report.inspection_page import PAGE, write_inspection
 from hier_seg_trainer.inspection.survey import Source, inspect_datasets
 
 

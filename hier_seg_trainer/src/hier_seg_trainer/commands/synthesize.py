@@ -10,7 +10,11 @@ import sys
 from pathlib import Path
 
 from hier_seg_trainer.commands.arguments import count
-from hier_seg_trainer.synthesis.layouts.writing import STYLE_OF_FORMAT, SynthesisOptions, synthesize
+from hier_seg_trainer.synthesis.layouts.dataset_writing import (
+    STYLE_OF_FORMAT,
+    SynthesisOptions,
+    synthesize,
+)
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:

@@ -1,3 +1,6 @@
 # Copyright 2026 The hier_seg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""``hier-seg inspect``: measures data sets, finds their faults, writes one page with pictures."""
+"""What is in data sets and what is wrong with them: ``hier-seg inspect`` and ``hier-seg embed``.
+
+For the two commands; imports `datasets` and `pages`.
+"""

@@ -1,6 +1,6 @@
 # Copyright 2026 The hier_seg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Examples a class, and how unevenly they are spread over the classes of each classifier."""
+"""Examples of each class, and how unevenly they are spread over the classes of each classifier."""
 
 from __future__ import annotations
 
@@ -18,8 +18,15 @@ from hier_seg_trainer.inspection.measure import ImageMeasures
 class ClassCounts:
     """Examples by node id, each (256,) int64.
 
-    ``pixels`` are labelled, inside boxes or of whole images; ``instances`` are objects, None
-    where the labels do not tell them apart; ``images`` show the class.
+    Attributes
+    ----------
+    pixels
+        Labelled, inside boxes or of whole images.
+    instances
+        Objects; None where the labels do not tell them apart.
+    images
+        Those that show the class.
+
     """
 
     pixels: NDArray[np.int64]
@@ -29,9 +36,8 @@ class ClassCounts:
 
 def count_classes(measures: Iterable[ImageMeasures], hierarchy: Hierarchy) -> ClassCounts:
     """Add the measures up; a class counts what is labelled as it or as a class below it."""
-    parts = list(hierarchy.nodes)
     includes = np.zeros((256, 256), np.int64)
-    for node in parts:
+    for node in hierarchy.nodes:
         includes[node.id, [below.id for below in hierarchy.subtree(node)]] = 1
     pixels, instances, images = (np.zeros(256, np.int64) for _ in range(3))
     told_apart = False
@@ -48,7 +54,13 @@ def count_classes(measures: Iterable[ImageMeasures], hierarchy: Hierarchy) -> Cl
 class Imbalance:
     """How unevenly a classifier's examples are spread over its classes.
 
-    ``ratio`` is the count of ``most`` over that of ``least``, of the classes that have any.
+    Attributes
+    ----------
+    ratio
+        The count of `most` over that of `least`.
+    most, least
+        Of the classes that have any.
+
     """
 
     ratio: float
@@ -67,7 +79,7 @@ def imbalance(counts: NDArray[np.int64], classifier: Classifier) -> Imbalance | 
 
 
 def median_frequency(counts: NDArray[np.int64], classifier: Classifier) -> dict[str, float]:
-    """Return by node name the median count over the class's, for classes that occur.
+    """Return by node name the median count over the class's own, for classes that occur.
 
     It is the weight of median frequency balancing (Eigen & Fergus, ICCV 2015), with frequencies
     over all images.
@@ -84,8 +96,16 @@ def supervision_gaps(
 ) -> tuple[list[Node], list[Node]]:
     """Return the nodes that no data set supervises, and those that one names but none shows.
 
-    `named` are the nodes that the data sets' mappings name: a node is supervised if it, or one
-    below it, is among them. `pixels` (256,) by node id are those of all data sets.
+    Parameters
+    ----------
+    hierarchy
+        The nodes.
+    named
+        Those that the data sets' mappings name: a node is supervised if it, or one below it, is
+        among them.
+    pixels
+        (256,) by node id, the labelled pixels of all data sets.
+
     """
     supervised = {ancestor for name in named for ancestor in hierarchy.path(hierarchy.node(name))}
     unsupervised = [node for node in hierarchy.nodes if node not in supervised]

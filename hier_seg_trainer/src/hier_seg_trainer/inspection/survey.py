@@ -17,23 +17,34 @@ from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_trainer.datasets.opening import open_dataset
 from hier_seg_trainer.datasets.samples import StreetDataset
-from hier_seg_trainer.inspection.duplicates import (
+from hier_seg_trainer.inspection.checks.duplicates import (
     Fingerprint,
     duplicate_groups,
     nearest_duplicates,
     shared_sequences,
 )
-from hier_seg_trainer.inspection.file_checks import unpaired_files, unusual_sizes
+from hier_seg_trainer.inspection.checks.pair_checks import unpaired_files, unusual_sizes
+from hier_seg_trainer.inspection.checks.problems import Problem
 from hier_seg_trainer.inspection.measure import ImageMeasures, Measured
-from hier_seg_trainer.inspection.problems import Problem
 
 
 @dataclass(frozen=True)
 class Source:
-    """A split of a data set: its layout, where it is, what it is for.
+    """A split of a data set.
 
-    ``training`` is false for a split that scores are taken on; ``mapping`` replaces the mapping
-    file that comes with the format.
+    Attributes
+    ----------
+    format
+        Its layout.
+    path
+        Where the data set is.
+    split
+        The split's name.
+    training
+        False for a split that scores are taken on.
+    mapping
+        In place of the mapping file that comes with the format.
+
     """
 
     format: str
@@ -51,8 +62,17 @@ class Source:
 class Survey:
     """What was found in one split of a data set.
 
-    ``dataset`` is None for one that cannot be opened; ``images`` are the measures of the images
-    that were looked at.
+    Attributes
+    ----------
+    source
+        Which split.
+    dataset
+        The data set; None for one that cannot be opened.
+    images
+        The measures of the images that were looked at.
+    problems
+        All that is wrong.
+
     """
 
     source: Source
@@ -96,8 +116,21 @@ def inspect_datasets(
 ) -> list[Survey]:
     """Measure the data sets and find their problems, between each other too.
 
-    `limit` images of each are looked at, drawn by `seed` (0: all of them), in `workers` processes.
-    The order of the result is that of `sources`.
+    Parameters
+    ----------
+    sources
+        The splits; the result has their order.
+    hierarchy
+        The label tree.
+    limit
+        How many images of each to look at; 0 for all of them.
+    seed
+        Of the images' choice.
+    workers
+        Processes that read images; 0 for none but this one.
+    progress
+        Whether to show bars.
+
     """
     surveys = [_open(source, hierarchy) for source in sources]
     for survey in surveys:

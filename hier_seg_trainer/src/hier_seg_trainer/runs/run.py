@@ -18,15 +18,15 @@ from torch import Tensor, nn
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.segmenter.network import HierarchicalNetwork, build_network
 from hier_seg_ros.segmenter.network.normalization import synchronise_batch_norm
-from hier_seg_trainer.runs import distributed
-from hier_seg_trainer.runs.checkpoint import BEST, CHECKPOINT, read_checkpoint, write_checkpoint
+from hier_seg_trainer.batches.training_data import TrainingData
 from hier_seg_trainer.configuration import SYNCHRONISED, Experiment
 from hier_seg_trainer.evaluation import DatasetScores
+from hier_seg_trainer.runs import distributed
+from hier_seg_trainer.runs.checkpoint import BEST, CHECKPOINT, read_checkpoint, write_checkpoint
 from hier_seg_trainer.runs.initial_weights import load_initial_weights
+from hier_seg_trainer.runs.run_folder import versions
 from hier_seg_trainer.training.mixed_precision import gradient_scaler, keep_depthwise_in_float32
 from hier_seg_trainer.training.optimization import build_optimizer
-from hier_seg_trainer.runs.run_folder import versions
-from hier_seg_trainer.batches.training_data import TrainingData
 
 
 @dataclass

@@ -19,8 +19,8 @@ import yaml
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.segmenter.model_folder import MODEL_FILE
 from hier_seg_trainer import __version__
-from hier_seg_trainer.runs.checkpoint import CHECKPOINT
 from hier_seg_trainer.configuration import Experiment, as_plain, parse
+from hier_seg_trainer.runs.checkpoint import CHECKPOINT
 
 EXPERIMENT_FILE = 'experiment.yaml'
 VERSIONS_FILE = 'versions.yaml'

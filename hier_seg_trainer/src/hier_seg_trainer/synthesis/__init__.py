@@ -2,12 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Street scenes drawn by seed, written in the layouts of the published data sets.
 
-``scene`` composes a ``street`` out of ``ground``, ``surroundings``, ``plants``, ``vehicles``,
-``living`` (people and animals) and ``furniture`` with ``signs``, all of which draw on a ``canvas``
-as a pinhole camera sees it; ``photograph`` makes a picture of that. The ``*_files`` modules write
-one image with its labels, ``writing`` whole data sets.
-
-Drawing functions name the class of what they draw, by the readable names of street_108: that a
-shape is a bench is something that no file could say. What a data set calls it, and whether it
-counts its instances, comes from the mapping files and from the label lists beside this file.
+For the command `hier-seg synthesize`; imports `datasets`. Drawing functions name the class of what
+they draw, by the readable names of street_108: that a shape is a bench is something that no file
+could say. What a data set calls it, and whether it counts its instances, comes from the mapping
+files and from the label lists in `layouts`.
 """

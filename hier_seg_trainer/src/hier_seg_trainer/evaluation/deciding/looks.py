@@ -1,6 +1,6 @@
 # Copyright 2026 The hier_seg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Decisions from several looks at an image: scales, its mirror image, windows; and runners-up.
+"""Several looks at an image averaged: scales, its mirror image, windows.
 
 The softmax values of each classifier are averaged at every pixel of the image; the decision then is
 the usual one, on their logarithms.
@@ -8,7 +8,7 @@ the usual one, on their logarithms.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,8 +16,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hier_seg_ros.errors import HierSegError
-from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.segmenter.decision import Choice
 from hier_seg_ros.segmenter.interpolation import Grid, upsample_rows
 from hier_seg_ros.segmenter.logits import Logits
@@ -41,61 +39,35 @@ class _Look:
     logits: Logits
 
 
-def make_decider(
-    segmenter: Segmenter, tree: Hierarchy, options: EvaluationOptions, mirror: NDArray[np.int16]
-) -> Callable[[Image], NDArray[np.uint8]]:
-    """Return the function that decides an image (H, W, 3) uint8 RGB: node ids (H, W) uint8.
-
-    `tree` says who is whose ancestor for ``runner_up``; `mirror` (256,) int16 which node a mirrored
-    image shows in place of each, -1 if it must not be mirrored. Raises HierSegError if the options
-    ask for what the model cannot do.
-    """
-    if options.runner_up and segmenter.hierarchy.depth > 1:
-        raise HierSegError(
-            f'runner_up: the model {segmenter.name} decides level by level; the rule is for flat '
-            f'models, so leave it out'
-        )
-    if not options.averages and not options.runner_up:
-        return lambda image: segmenter.segment([image], confidence=False)[0].finest
-
-    def decide(image: Image) -> NDArray[np.uint8]:
-        rule = segmenter.decision_rule
-        with torch.inference_mode():
-            if options.averages:
-                logits = averaged_logits(segmenter, image, options, mirror)
-            else:
-                logits = segmenter.logits(image)
-            finest, _ = rule.decide(logits, confidence=False, max_level=segmenter.hierarchy.depth)
-            if options.runner_up:
-                root = rule.choices[0]
-                void_may_win = rule.options.void_decisions == 'keep'
-                second = runner_up(logits[root.name], root, logits.grid, void_may_win)
-                below = torch.from_numpy(ancestor_table(tree)).to(finest.device)
-                finest = torch.where(below[finest.long(), second.long()], second, finest)
-            return finest.cpu().numpy()
-
-    return decide
-
-
 def averaged_logits(
     segmenter: Segmenter, image: Image, options: EvaluationOptions, mirror: NDArray[np.int16]
 ) -> Logits:
-    """Return the logarithm of averaged softmax values, in the form of ``Segmenter.logits``.
+    """Return the logarithms of averaged softmax values, in the form of ``Segmenter.logits``.
 
     The softmax is that of the decision: over the supervised classes and "unlabelled". Mirrored
     looks count for a classifier only if every class of it that can be decided has a mirror image
     among them: a mirrored "no parking" is no sign at all, and what a network makes of it says
     nothing.
+
+    Parameters
+    ----------
+    segmenter
+        The model.
+    image
+        (H, W, 3) uint8 RGB.
+    options
+        The looks: scales, flip, window and overlap.
+    mirror
+        (256,) int16 by node id: the node that a mirrored image shows in its place, -1 for none.
+
+    Returns
+    -------
+    Logits
+        (C, H, W) float32 for each classifier, at the image's own size.
+
     """
     height, width = image.shape[:2]
-    window = options.window or (height, width)
-    looks = []
-    for top, left in window_corners((height, width), window, options.overlap):
-        part = image[top : top + window[0], left : left + window[1]]
-        for mirrored in (False, True) if options.flip else (False,):
-            seen = np.ascontiguousarray(part[:, ::-1] if mirrored else part)
-            for scale in options.scales:
-                looks.append(_Look(top, left, mirrored, segmenter.logits(seen, scale=scale)))
+    looks = list(_looks(segmenter, image, options))
     choices = {choice.name: choice for choice in segmenter.decision_rule.choices}
 
     def compute(classifier: str) -> Tensor:
@@ -109,23 +81,32 @@ def averaged_logits(
     return Logits(compute, Grid(height, width, 1.0, 1.0))
 
 
+def _looks(segmenter: Segmenter, image: Image, options: EvaluationOptions) -> Iterator[_Look]:
+    size = image.shape[0], image.shape[1]
+    height, width = options.window or size
+    for top, left in window_corners(size, (height, width), options.overlap):
+        part = image[top : top + height, left : left + width]
+        for mirrored in (False, True) if options.flip else (False,):
+            seen = np.ascontiguousarray(part[:, ::-1] if mirrored else part)
+            for scale in options.scales:
+                yield _Look(top, left, mirrored, segmenter.logits(seen, scale=scale))
+
+
 def _average(
     looks: list[_Look], choice: Choice, size: tuple[int, int], mirror: NDArray[np.int16]
 ) -> Tensor:
     """Return a classifier's softmax values (C, height, width), averaged over the looks."""
+    straight = list(choice.logit_indices)
     order = mirrored_order(choice, mirror)
-    total: Tensor | None = None
+    swapped = [] if order is None else [straight[place] for place in order]
+    device = looks[0].logits[choice.name].device
+    total = torch.zeros((len(straight), *size), device=device)
+    covered = torch.zeros(size, device=device)
     for look in looks:
-        if look.mirrored and order is None:
+        indices = swapped if look.mirrored else straight
+        if not indices:
             continue
-        indices = list(choice.logit_indices)
-        if look.mirrored and order is not None:
-            indices = [indices[position] for position in order]
-        logits = look.logits[choice.name][indices].float()
-        if total is None:
-            total = logits.new_zeros((len(indices), *size))
-            covered = logits.new_zeros(size)
-        grid = look.logits.grid
+        logits, grid = look.logits[choice.name][indices].float(), look.logits.grid
         columns = slice(look.left, look.left + grid.width)
         for first in range(0, grid.height, _ROWS):
             last = min(first + _ROWS, grid.height)
@@ -133,30 +114,49 @@ def _average(
             rows = slice(look.top + first, look.top + last)
             total[:, rows, columns] += values.flip(-1) if look.mirrored else values
             covered[rows, columns] += 1
-    assert total is not None
     return total.div_(covered)
 
 
 def mirrored_order(choice: Choice, mirror: NDArray[np.int16]) -> list[int] | None:
-    """Return where among a choice's classes the mirror image of each is; None if one has none.
+    """Return where among a choice's classes the mirror image of each is.
 
-    The last entry, "unlabelled", is its own mirror image.
+    Parameters
+    ----------
+    choice
+        A classifier's classes; the last, "unlabelled", is its own mirror image.
+    mirror
+        (256,) int16 by node id: the node that a mirrored image shows in its place, -1 for none.
+
+    Returns
+    -------
+    list[int] | None
+        A position for each class; None if one has no mirror image among them.
+
     """
-    *classes, void = choice.node_ids
-    places = {node_id: place for place, node_id in enumerate(classes)}
+    *classes, _ = choice.node_ids
     images = [int(mirror[node_id]) for node_id in classes]
-    if any(image not in places for image in images):
+    if not set(images) <= set(classes):
         return None
-    return [*(places[image] for image in images), len(classes)]
+    return [*(classes.index(image) for image in images), len(classes)]
 
 
 def window_corners(
     size: tuple[int, int], window: tuple[int, int], overlap: float
 ) -> list[tuple[int, int]]:
-    """Return (top, left) of windows (height, width) that cover an image of `size`.
+    """Return (top, left) of windows that cover an image.
 
-    Neighbours overlap by at least `overlap` of a window; the last of a row or column ends where the
-    image does.
+    Neighbours overlap by at least `overlap` (0-1) of a window; the last of a row or column ends
+    where the image does.
+
+    Parameters
+    ----------
+    size
+        (height, width) of the image in pixels.
+    window
+        (height, width) of a window in pixels.
+    overlap
+        The share of a window that its neighbour covers, too; below 1.
+
     """
 
     def starts(length: int, side: int) -> list[int]:
@@ -168,37 +168,3 @@ def window_corners(
     return [
         (top, left) for top in starts(size[0], window[0]) for left in starts(size[1], window[1])
     ]
-
-
-def runner_up(logits: Tensor, choice: Choice, grid: Grid, void_may_win: bool) -> Tensor:
-    """Return the node id of the second largest logit at each pixel, (height, width) uint8.
-
-    `logits` (C, h, w) are all of the classifier's; only the supervised ones and, if `void_may_win`,
-    "unlabelled" count. 255 where "unlabelled" is the second, or a class that may not be reported.
-    """
-    count = len(choice.logit_indices) if void_may_win else len(choice.logit_indices) - 1
-    table = torch.tensor(
-        [
-            node_id if may else choice.node_ids[-1]
-            for node_id, may in zip(choice.node_ids, choice.reported, strict=True)
-        ],
-        dtype=torch.uint8,
-        device=logits.device,
-    )
-    if count < 2:
-        return table[-1].expand(grid.height, grid.width)
-    selected = logits[list(choice.logit_indices[:count])].float()
-    rows = []
-    for first in range(0, grid.height, _ROWS):
-        dense = upsample_rows(selected, grid, first, min(first + _ROWS, grid.height))
-        rows.append(table[dense.topk(2, dim=0).indices[1]])
-    return torch.cat(rows)
-
-
-def ancestor_table(tree: Hierarchy) -> NDArray[np.bool_]:
-    """Return (256, 256) bool: whether the node of the row's id is above that of the column's."""
-    table = np.zeros((256, 256), bool)
-    for node in tree.nodes:
-        for ancestor in tree.path(node)[:-1]:
-            table[ancestor.id, node.id] = True
-    return table

@@ -17,11 +17,24 @@ from hier_seg_trainer.datasets.samples import StreetDataset
 
 
 def mirror_table(tree: Hierarchy, dataset: StreetDataset | LabelMapping) -> NDArray[np.int16]:
-    """Return (256,) int16: the node id that a mirrored image shows in place of each node.
+    """Return the node id that a mirrored image shows in place of each node.
 
     A model knows classes of several data sets, so this joins what the mapping files of the trainer
-    and the evaluated data set (or its mapping) say; -1 where none says anything, or one says that
-    there is no mirror image.
+    and the evaluated data set (or its mapping) say.
+
+    Parameters
+    ----------
+    tree
+        The nodes; mappings onto nodes that it lacks say nothing.
+    dataset
+        The evaluated data set, or its mapping.
+
+    Returns
+    -------
+    NDArray[np.int16]
+        (256,) by node id; -1 where no file says anything, or one says that there is no mirror
+        image.
+
     """
     known = [(dataset.node_names, dataset.mirror_of_id)]
     for path in sorted(FOLDER.glob('*.yaml')):
@@ -35,10 +48,23 @@ def mirror_table(tree: Hierarchy, dataset: StreetDataset | LabelMapping) -> NDAr
 def join_mirrors(
     tree: Hierarchy, known: Iterable[tuple[frozenset[str], NDArray[np.int16]]]
 ) -> NDArray[np.int16]:
-    """Join tables of mirror images, each with the names of the nodes that it is about.
+    """Join tables of mirror images.
 
     Where two disagree there is none. A node that no table is about, but one below it, is its own
     mirror image if the one below has its mirror image there, too.
+
+    Parameters
+    ----------
+    tree
+        The nodes.
+    known
+        Tables (256,) int16 by node id, each with the names of the nodes that it is about.
+
+    Returns
+    -------
+    NDArray[np.int16]
+        (256,), -1 for a node without a mirror image; "unlabelled" (255) is its own.
+
     """
     found: dict[int, set[int]] = {}
     for node_names, table in known:

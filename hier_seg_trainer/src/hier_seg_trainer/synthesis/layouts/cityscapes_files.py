@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image
 
 from hier_seg_ros.hierarchy import Hierarchy
-from hier_seg_trainer.synthesis.layouts.labels import Label, cityscapes_labels, label_image
-from hier_seg_trainer.synthesis.scene import Scene
+from hier_seg_trainer.synthesis.layouts.layout_labels import Label, cityscapes_labels, label_image
+from hier_seg_trainer.synthesis.scenes.scene import Scene
 
 # An instance's value is its label's id times this, plus its number from 0.
 INSTANCE_FACTOR = 1000

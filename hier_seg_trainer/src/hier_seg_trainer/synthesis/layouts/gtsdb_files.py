@@ -12,7 +12,7 @@ from PIL import Image
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_trainer.datasets.formats.gtsdb import SPLITS
-from hier_seg_trainer.synthesis.scene import Scene
+from hier_seg_trainer.synthesis.scenes.scene import Scene
 
 # What the masks of the paper's authors add to a class id.
 _MASK_OFFSET = 2000

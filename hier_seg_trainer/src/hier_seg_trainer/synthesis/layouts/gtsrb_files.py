@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from hier_seg_trainer.datasets.formats.gtsrb import TEST_LIST, TRAINING_FOLDER
-from hier_seg_trainer.synthesis.scene import PlacedSign, Scene
+from hier_seg_trainer.synthesis.scenes.scene import PlacedSign, Scene
 
 COLUMNS = ('Filename', 'Width', 'Height', 'Roi.X1', 'Roi.Y1', 'Roi.X2', 'Roi.Y2', 'ClassId')
 
@@ -26,12 +26,25 @@ _LEAST_BORDER = 5
 # A track shows one sign as the car came nearer: its sizes, as shares of the last one's.
 _APPROACH = (0.5, 0.7, 1.0)
 # More than any scene has signs of the 43 classes, so that scenes may be written side by side.
-_TRACKS_A_SCENE = 20
+_TRACKS_PER_SCENE = 20
 
 
 @dataclass(frozen=True)
 class CropRow:
-    """A line of a list, in the order of its columns; the region's corners are inside."""
+    """A line of a list, in the order of its columns.
+
+    Attributes
+    ----------
+    filename
+        Of the crop.
+    width, height
+        Of the crop, in pixels.
+    left, top, right, bottom
+        The sign within it, all inside.
+    class_id
+        Of the sign, 0-42.
+
+    """
 
     filename: str
     width: int
@@ -44,14 +57,31 @@ class CropRow:
 
 
 def write_gtsrb_crops(root: Path, split: str, index: int, scene: Scene) -> list[CropRow]:
-    """Write each sign of scene `index` as a track, or for `val` as a crop of the test set.
+    """Write each sign of a scene as a track, or for `val` as a crop of the test set.
 
-    Signs that are too small for the benchmark are left out. Returns the rows of the lists.
+    Signs that are too small for the benchmark are left out.
+
+    Parameters
+    ----------
+    root
+        The folder of the data set.
+    split
+        'train' or 'val'.
+    index
+        The scene's number in its split.
+    scene
+        The scene.
+
+    Returns
+    -------
+    list[CropRow]
+        The rows of the lists.
+
     """
-    assert len(scene.signs) <= _TRACKS_A_SCENE
+    assert len(scene.signs) <= _TRACKS_PER_SCENE
     rows = []
     for place, sign in enumerate(scene.signs):
-        number = index * _TRACKS_A_SCENE + place
+        number = index * _TRACKS_PER_SCENE + place
         if split == 'val':
             crops = [(TEST_LIST.parent / f'{number:05d}.ppm', 1.0)]
         else:

@@ -16,13 +16,13 @@ from PIL import Image
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import Hierarchy
-from hier_seg_trainer.synthesis.layouts.labels import (
+from hier_seg_trainer.synthesis.layouts.layout_labels import (
     LabelSet,
     label_image,
     read_labels,
     vistas_labels,
 )
-from hier_seg_trainer.synthesis.scene import Scene
+from hier_seg_trainer.synthesis.scenes.scene import Scene
 
 # The high byte of an instance's value is its label, the low byte its number.
 INSTANCE_FACTOR = 256

@@ -1,6 +1,6 @@
 # Copyright 2026 The hier_seg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What stands in a drawn street, thing by thing.
+"""What stands and moves in a drawn street: people, animals, vehicles, furniture and signs.
 
-For `synthesis.scene`.
+For `scenes`; imports `drawing` and `setting`.
 """

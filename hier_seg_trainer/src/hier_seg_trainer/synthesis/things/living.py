@@ -5,21 +5,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 
-from hier_seg_trainer.synthesis.things.canvas import (
-    Canvas,
-    Color,
-    Figure,
-    Pixel,
-    bar,
-    disc,
-    random_facing,
-    rectangle,
-)
-from hier_seg_trainer.synthesis.things.colors import choose, scaled
-from hier_seg_trainer.synthesis.things.vehicles import draw_bicycle, draw_motorcycle
+from hier_seg_ros.files.reading import read_yaml
+from hier_seg_trainer.synthesis.drawing.camera import Color
+from hier_seg_trainer.synthesis.drawing.canvas import Canvas
+from hier_seg_trainer.synthesis.drawing.colors import choose, scaled
+from hier_seg_trainer.synthesis.drawing.figures import Figure, random_facing
+from hier_seg_trainer.synthesis.drawing.outlines import Corner, bar, disc, paired, rectangle
+from hier_seg_trainer.synthesis.things.simple_figures import draw_figure
 
 _SKIN: tuple[Color, ...] = ((224, 182, 152), (196, 146, 112), (142, 98, 70), (98, 66, 48))
 _HAIR: tuple[Color, ...] = ((36, 28, 24), (92, 62, 38), (176, 140, 84), (120, 120, 120))
@@ -29,45 +26,6 @@ _CLOTH: tuple[Color, ...] = (
     (222, 190, 60), (110, 112, 116),
 )  # fmt: skip
 _COATS: tuple[Color, ...] = ((96, 62, 40), (50, 42, 38), (150, 120, 90), (206, 196, 184))
-
-# Outlines of those who sit, without their heads: from the foot up the front to the neck, and from
-# the neck down the back.
-_CYCLIST_FRONT: tuple[Pixel, ...] = (
-    (-0.1, 0.28), (0.1, 0.28), (0.14, 0.62), (0.0, 0.92), (0.16, 1.28), (0.4, 1.02), (0.46, 1.1),
-    (0.2, 1.46), (0.22, 1.52),
-)  # fmt: skip
-_CYCLIST_BACK: tuple[Pixel, ...] = (
-    (0.12, 1.5), (0.0, 1.48), (-0.3, 1.0), (-0.34, 0.82), (-0.05, 0.6),
-)  # fmt: skip
-_MOTORCYCLIST_FRONT: tuple[Pixel, ...] = (
-    (-0.15, 0.25), (0.1, 0.25), (0.2, 0.66), (-0.05, 0.92), (0.05, 1.2), (0.42, 1.0), (0.5, 1.1),
-    (0.16, 1.42), (0.18, 1.46),
-)  # fmt: skip
-_MOTORCYCLIST_BACK: tuple[Pixel, ...] = (
-    (0.05, 1.44), (-0.2, 1.4), (-0.42, 0.95), (-0.36, 0.78), (-0.05, 0.66),
-)  # fmt: skip
-_HORSEMAN_FRONT: tuple[Pixel, ...] = (
-    (0.1, 0.8), (0.26, 0.8), (0.2, 1.3), (0.16, 1.5), (0.2, 1.82), (0.5, 1.62), (0.54, 1.7),
-    (0.2, 2.04), (0.18, 2.1),
-)  # fmt: skip
-_HORSEMAN_BACK: tuple[Pixel, ...] = (
-    (0.02, 2.1), (-0.12, 2.0), (-0.14, 1.5), (-0.05, 1.35), (0.05, 1.2),
-)  # fmt: skip
-_HORSE: tuple[Pixel, ...] = (
-    (-0.62, 0), (-0.5, 0), (-0.48, 0.6), (-0.4, 0.85), (0.4, 0.85), (0.46, 0.6), (0.44, 0),
-    (0.56, 0), (0.62, 0.7), (0.78, 1.1), (0.86, 1.45), (1.15, 1.5), (1.22, 1.62), (1.0, 1.98),
-    (0.92, 2.08), (0.86, 1.98), (0.5, 1.5), (0.2, 1.42), (-0.3, 1.42), (-0.7, 1.46), (-0.9, 1.36),
-    (-1.02, 0.75), (-0.92, 0.72), (-0.82, 1.1), (-0.74, 0.7),
-)  # fmt: skip
-_DOG: tuple[Pixel, ...] = (
-    (-0.32, 0), (-0.24, 0), (-0.22, 0.22), (0.16, 0.24), (0.2, 0), (0.28, 0), (0.3, 0.3),
-    (0.36, 0.42), (0.56, 0.44), (0.58, 0.52), (0.44, 0.64), (0.36, 0.72), (0.32, 0.62),
-    (0.24, 0.5), (-0.26, 0.48), (-0.42, 0.7), (-0.46, 0.66), (-0.34, 0.4),
-)  # fmt: skip
-_BIRD: tuple[Pixel, ...] = (
-    (-1.0, 0.0), (-0.5, 0.12), (-0.1, -0.06), (0.1, -0.06), (0.5, 0.12), (1.0, 0.0), (0.5, -0.12),
-    (0.14, -0.3), (0.0, -0.44), (-0.14, -0.3), (-0.5, -0.12),
-)  # fmt: skip
 
 
 def draw_person(canvas: Canvas, rng: np.random.Generator, x: float, z: float) -> None:
@@ -96,8 +54,8 @@ def draw_person(canvas: Canvas, rng: np.random.Generator, x: float, z: float) ->
 def draw_bicyclist(canvas: Canvas, rng: np.random.Generator, x: float, z: float) -> None:
     """Draw someone on a bicycle."""
     figure = Figure(canvas, x, z, random_facing(rng))
-    draw_bicycle(canvas, rng, x, z, figure.mirror)
-    outline = [*_CYCLIST_FRONT, *_head(0.22, 1.64, 0.12, 0.15), *_CYCLIST_BACK]
+    draw_figure('Bicycle', canvas, rng, x, z, figure.mirror)
+    outline = _seated('cyclist', 0.22, 1.64, 0.12, 0.15)
     figure.shape('Bicyclist', outline, choose(rng, _CLOTH))
     _draw_legs_and_face(figure, rng)
     hat = choose(rng, _HELMETS if rng.random() < 0.6 else _HAIR)
@@ -107,8 +65,8 @@ def draw_bicyclist(canvas: Canvas, rng: np.random.Generator, x: float, z: float)
 def draw_motorcyclist(canvas: Canvas, rng: np.random.Generator, x: float, z: float) -> None:
     """Draw someone on a motorcycle, with a round helmet."""
     figure = Figure(canvas, x, z, random_facing(rng))
-    draw_motorcycle(canvas, rng, x, z, figure.mirror)
-    outline = [*_MOTORCYCLIST_FRONT, *_head(0.2, 1.62, 0.17, 0.19), *_MOTORCYCLIST_BACK]
+    draw_figure('Motorcycle', canvas, rng, x, z, figure.mirror)
+    outline = _seated('motorcyclist', 0.2, 1.62, 0.17, 0.19)
     figure.shape('Motorcyclist', outline, choose(rng, _CLOTH))
     _draw_legs_and_face(figure, rng)
     figure.detail(disc(0.2, 1.63, 0.155, 0.165, 16), choose(rng, _HELMETS))
@@ -128,11 +86,11 @@ def draw_horse_rider(canvas: Canvas, rng: np.random.Generator, x: float, z: floa
     """Draw someone on a horse."""
     figure = Figure(canvas, x, z, random_facing(rng))
     coat = choose(rng, _COATS)
-    figure.shape('Ground Animal', _HORSE, coat)
+    figure.shape('Ground Animal', _outline('horse'), coat)
     mane = [(0.72, 1.5), (0.95, 1.92), (0.9, 1.98), (0.6, 1.6)]
     figure.detail(mane, scaled(coat, 0.5))
     figure.detail(bar((-0.85, 1.3), (-0.96, 0.8), 0.1), scaled(coat, 0.5))
-    outline = [*_HORSEMAN_FRONT, *_head(0.1, 2.26, 0.13, 0.16), *_HORSEMAN_BACK]
+    outline = _seated('horseman', 0.1, 2.26, 0.13, 0.16)
     figure.shape('Other Rider', outline, choose(rng, _CLOTH))
     breeches = [(0.11, 0.82), (0.25, 0.82), (0.18, 1.3), (0.08, 1.46), (-0.1, 1.46), (0.06, 1.22)]
     figure.detail(breeches, (220, 214, 200))
@@ -146,7 +104,7 @@ def draw_animal(canvas: Canvas, rng: np.random.Generator, x: float, z: float) ->
     size = rng.uniform(0.9, 1.4) if dog else rng.uniform(0.75, 1.0)
     figure = Figure(canvas, x, z, random_facing(rng), size)
     coat = choose(rng, _COATS)
-    figure.shape('Ground Animal', _DOG if dog else _HORSE, coat)
+    figure.shape('Ground Animal', _outline('dog') if dog else _outline('horse'), coat)
     patch = disc(0.0, 0.37, 0.2, 0.08, 12) if dog else disc(0.02, 1.12, 0.5, 0.22, 12)
     figure.detail(patch, scaled(coat, 1.25))
 
@@ -155,18 +113,26 @@ def draw_bird(canvas: Canvas, rng: np.random.Generator, x: float, y: float, z: f
     """Draw a bird in flight, `y` metres up."""
     color = choose(rng, [(40, 40, 44), (90, 84, 80), (220, 220, 220)])
     lift = rng.uniform(0.1, 0.45)
-    outline = [(u, y + v + lift * abs(u)) for u, v in _BIRD]
+    outline = [(u, y + v + lift * abs(u)) for u, v in _outline('bird')]
     figure = Figure(canvas, x, z, size=1.0)
     figure.shape('Bird', outline, color)
     figure.detail(rectangle(-0.06, y - 0.3, 0.06, y - 0.1), scaled(color, 0.7))
 
 
-def _head(x: float, y: float, half_width: float, half_height: float) -> list[Pixel]:
-    """Return the outline of a head from its chin up the front and down the back."""
-    outline = disc(x, y, half_width, half_height, 12)
-    return [*outline[9:], *outline[:9]]
+def _seated(name: str, x: float, y: float, half_width: float, half_height: float) -> list[Corner]:
+    """Return the outline of someone who sits, with a head at (x, y)."""
+    head = disc(x, y, half_width, half_height, 12)
+    # From the chin up the front and down the back.
+    return [*_outline(f'{name}_front'), *head[9:], *head[:9], *_outline(f'{name}_back')]
 
 
-def _upper(outline: Sequence[Pixel], lowest: float) -> list[Pixel]:
+def _upper(outline: Sequence[Corner], lowest: float) -> list[Corner]:
     """Return the part of a convex outline from `lowest` upwards."""
     return [(u, v) for u, v in outline if v >= lowest]
+
+
+@cache
+def _outline(name: str) -> list[Corner]:
+    """Return an outline of ``living_outlines.yaml``."""
+    path = Path(__file__).with_name('living_outlines.yaml')
+    return paired(read_yaml(path)['outlines'][name])

@@ -5,23 +5,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import yaml
 from PIL import Image, ImageDraw
 
+from hier_seg_ros.files.reading import read_yaml
 from hier_seg_ros.hierarchy import Hierarchy, Node
 from hier_seg_trainer.datasets.mapping import FOLDER, LabelMapping
 from hier_seg_trainer.datasets.shapes import OUTLINES
+from hier_seg_trainer.synthesis.drawing.camera import Color
+from hier_seg_trainer.synthesis.drawing.outlines import Corner, disc, paired
 
-Point = tuple[float, float]
-Color = tuple[int, int, int]
-
+_CIRCLE = 32  # corners
 # Width of a letter's strokes and the gap to the next, as shares of its height.
 _STROKE = 0.17
 _GLYPH_WIDTH = 0.6
@@ -34,8 +33,19 @@ _DRAWN_WIDTH = 256
 class Sign:
     """A sign's face.
 
-    ``node`` is what it shows, ``outline`` a key of ``shapes.OUTLINES``, ``width`` its width over
-    its height and ``elements`` what is drawn, in order (see ``signs.yaml``).
+    Attributes
+    ----------
+    node
+        What it shows.
+    outline
+        A key of ``shapes.OUTLINES``.
+    width
+        Its width over its height.
+    elements
+        What is drawn, in order (see ``signs.yaml``).
+    mirrored
+        Whether all of it is drawn with left and right exchanged.
+
     """
 
     node: Node
@@ -44,17 +54,16 @@ class Sign:
     elements: tuple[dict[str, Any], ...]
     mirrored: bool = False
 
-    def corners(self) -> tuple[Point, ...]:
+    def corners(self) -> Sequence[Corner]:
         """Return the outline as a polygon in the unit square."""
         corners = OUTLINES[self.outline]
-        return corners if corners is not None else _circle(0.5, 0.5, 0.5, 0.5)
+        return corners if corners is not None else disc(0.5, 0.5, 0.5, 0.5, _CIRCLE)
 
 
 @cache
 def sign_content() -> dict[str, Any]:
     """Return the content of ``signs.yaml``."""
-    text = Path(__file__).with_name('signs.yaml').read_text(encoding='utf-8')
-    content: dict[str, Any] = yaml.safe_load(text)
+    content: dict[str, Any] = read_yaml(Path(__file__).with_name('signs.yaml'))
     return content
 
 
@@ -104,7 +113,7 @@ def _draw_element(
     draw: ImageDraw.ImageDraw,
     element: dict[str, Any],
     size: tuple[int, int],
-    place: Callable[[float, float], Point],
+    place: Callable[[float, float], Corner],
     scale: float,
     inherited: str | None,
 ) -> None:
@@ -113,30 +122,31 @@ def _draw_element(
     name = element.get('color', inherited)
     color: Color = tuple(content['colors'][name])
 
-    def pixels(points: tuple[Point, ...]) -> list[Point]:
+    def pixels(points: Sequence[Corner]) -> list[Corner]:
         placed = (place(x, y) for x, y in points)
         return [(x * size[0], y * size[1]) for x, y in placed]
 
-    def line(points: tuple[Point, ...], width: float) -> None:
+    def line(points: Sequence[Corner], width: float) -> None:
         drawn = max(1, round(width * scale * min(size)))
         draw.line(pixels(points), fill=color, width=drawn, joint='curve')
 
     if 'circle' in element:
         x, y, radius = element['circle']
-        draw.polygon(pixels(_circle(x, y, radius, radius)), fill=color)
+        draw.polygon(pixels(disc(x, y, radius, radius, _CIRCLE)), fill=color)
     elif 'ellipse' in element:
-        draw.polygon(pixels(_circle(*element['ellipse'])), fill=color)
+        x, y, half_width, half_height = element['ellipse']
+        draw.polygon(pixels(disc(x, y, half_width, half_height, _CIRCLE)), fill=color)
     elif 'ring' in element:
         x, y, radius = element['ring']
-        ring = _circle(x, y, radius, radius)
+        ring = disc(x, y, radius, radius, _CIRCLE)
         line((*ring, ring[0], ring[1]), element['width'])
     elif 'polygon' in element:
-        draw.polygon(pixels(_pairs(element['polygon'])), fill=color)
+        draw.polygon(pixels(paired(element['polygon'])), fill=color)
     elif 'line' in element:
-        line(_pairs(element['line']), element['width'])
+        line(paired(element['line']), element['width'])
     elif 'inset' in element:
         margin = element['margin']
-        corners = OUTLINES[element['inset']] or _circle(0.5, 0.5, 0.5, 0.5)
+        corners = OUTLINES[element['inset']] or disc(0.5, 0.5, 0.5, 0.5, _CIRCLE)
         inner = tuple(
             (margin + x * (1 - 2 * margin), margin + y * (1 - 2 * margin)) for x, y in corners
         )
@@ -153,7 +163,7 @@ def _draw_element(
             )
 
 
-def _text_strokes(text: str, center: Point, height: float) -> list[tuple[Point, ...]]:
+def _text_strokes(text: str, center: Corner, height: float) -> list[list[Corner]]:
     """Return the strokes of a text whose middle is `center`."""
     advance = (_GLYPH_WIDTH + _GLYPH_GAP) * height
     left = center[0] - (len(text) * advance - _GLYPH_GAP * height) / 2
@@ -162,16 +172,5 @@ def _text_strokes(text: str, center: Point, height: float) -> list[tuple[Point, 
     for index, letter in enumerate(text):
         x0 = left + index * advance
         for stroke in sign_content()['glyphs'][letter]:
-            strokes.append(tuple((x0 + x * height, top + y * height) for x, y in _pairs(stroke)))
+            strokes.append([(x0 + x * height, top + y * height) for x, y in paired(stroke)])
     return strokes
-
-
-def _pairs(numbers: list[float]) -> tuple[Point, ...]:
-    return tuple(zip(numbers[0::2], numbers[1::2], strict=True))
-
-
-def _circle(x: float, y: float, half_width: float, half_height: float) -> tuple[Point, ...]:
-    angles = np.linspace(0, 2 * np.pi, 32, endpoint=False)
-    return tuple(
-        (x + half_width * math.cos(angle), y + half_height * math.sin(angle)) for angle in angles
-    )
