@@ -10,6 +10,7 @@ target.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -36,6 +37,32 @@ class Grid:
     scale_y: float
     scale_x: float
 
+    def part_around(self, pixels: Tensor, size: tuple[int, int]) -> Part:
+        """Return the part of a grid of `size` that interpolation needs at some pixels.
+
+        Parameters
+        ----------
+        pixels
+            (P,) int64, at least one: positions in the flattened image, ``row * width + column``.
+        size
+            Height and width of the grid.
+
+        """
+        rows = torch.div(pixels, self.width, rounding_mode='floor')
+        columns = pixels - rows * self.width
+        top, bottom = _span(rows, self.scale_y, size[0])
+        left, right = _span(columns, self.scale_x, size[1])
+        return Part(top, bottom, left, right)
+
+
+class Part(NamedTuple):
+    """Rows `top` to `bottom` - 1 and columns `left` to `right` - 1 of a grid of logits."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
 
 def upsample(logits: Tensor, grid: Grid) -> Tensor:
     """Return `logits` (N, C, h, w) at every pixel of the image: (N, C, height, width)."""
@@ -47,22 +74,39 @@ def upsample(logits: Tensor, grid: Grid) -> Tensor:
 def upsample_rows(logits: Tensor, grid: Grid, first: int, last: int) -> Tensor:
     """Return `logits` (C, h, w) of one image in rows `first` to `last` - 1: (C, rows, width)."""
     rows = torch.arange(first, last, device=logits.device)
-    top, bottom, weight = _neighbours(rows, grid.scale_y, logits.shape[1])
+    top, bottom, weight = neighbours(rows, grid.scale_y, logits.shape[1])
     mixed = torch.lerp(logits[:, top], logits[:, bottom], weight[None, :, None].to(logits.dtype))
     return torch.ops.aten.upsample_bilinear2d(
         mixed[None], [last - first, grid.width], False, 1.0, grid.scale_x
     )[0]
 
 
-def upsample_at(logits: Tensor, pixels: Tensor, grid: Grid) -> Tensor:
-    """Return `logits` (C, h, w) of one image at `pixels` only: (P, C).
+def upsample_at(
+    logits: Tensor, pixels: Tensor, grid: Grid, origin: tuple[int, int] = (0, 0)
+) -> Tensor:
+    """Return the logits of one image at some pixels only.
 
-    `pixels` (P,) int64 are positions in the flattened image, ``row * width + column``.
+    Parameters
+    ----------
+    logits
+        (C, h, w), all of the grid or a part of it that `Grid.part_around` found for these pixels.
+    pixels
+        (P,) int64, positions in the flattened image, ``row * width + column``.
+    grid
+        How the image lies on the whole grid.
+    origin
+        Row and column of the whole grid at which `logits` begin.
+
+    Returns
+    -------
+    Tensor
+        (P, C).
+
     """
     channels, height, width = logits.shape
     rows = torch.div(pixels, grid.width, rounding_mode='floor')
-    top, bottom, weight_y = _neighbours(rows, grid.scale_y, height)
-    left, right, weight_x = _neighbours(pixels - rows * grid.width, grid.scale_x, width)
+    top, bottom, weight_y = neighbours(rows, grid.scale_y, height, origin[0])
+    left, right, weight_x = neighbours(pixels - rows * grid.width, grid.scale_x, width, origin[1])
     # One row for each position: each neighbour is then read as one run of memory.
     table = logits.permute(1, 2, 0).reshape(height * width, channels)
     weight_y, weight_x = weight_y[:, None].to(logits.dtype), weight_x[:, None].to(logits.dtype)
@@ -71,9 +115,38 @@ def upsample_at(logits: Tensor, pixels: Tensor, grid: Grid) -> Tensor:
     return torch.lerp(upper, lower, weight_y)
 
 
-def _neighbours(pixels: Tensor, scale: float, size: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the two grid positions around each pixel and the weight of the second."""
+def neighbours(
+    pixels: Tensor, scale: float, size: int, origin: int = 0
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the two grid positions around each pixel of a row or column.
+
+    Parameters
+    ----------
+    pixels
+        (P,) int64, positions in the image.
+    scale
+        Pixels between two positions of the grid.
+    size
+        Number of positions, from `origin` on.
+    origin
+        The first position that is there; the results count from it.
+
+    Returns
+    -------
+    first, second
+        (P,) int64; both are the last position for pixels beyond it.
+    weight
+        (P,) float32, that of the second.
+
+    """
     position = ((pixels.to(torch.float32) + 0.5) * (1.0 / scale) - 0.5).clamp(min=0.0)
-    first = position.to(torch.int64).clamp(max=size - 1)
-    second = (first + 1).clamp(max=size - 1)
-    return first, second, position - first
+    first = position.to(torch.int64).clamp(max=origin + size - 1)
+    second = (first + 1).clamp(max=origin + size - 1)
+    return first - origin, second - origin, position - first
+
+
+def _span(pixels: Tensor, scale: float, size: int) -> tuple[int, int]:
+    """Return the first position around the pixels of a row or column, and that after the last."""
+    ends = torch.stack(list(pixels.aminmax()))
+    first, second, _ = neighbours(ends, scale, size)
+    return int(first[0]), int(second[1]) + 1

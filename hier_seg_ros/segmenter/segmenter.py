@@ -19,7 +19,7 @@ from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.segmenter.decision import DecisionRule
 from hier_seg_ros.segmenter.decision_options import DecisionOptions
-from hier_seg_ros.segmenter.interpolation import Grid
+from hier_seg_ros.segmenter.interpolation import Grid, Part
 from hier_seg_ros.segmenter.logits import Logits
 from hier_seg_ros.segmenter.model_folder import InputOptions, ModelDescription, read_model_folder
 from hier_seg_ros.segmenter.network import HierarchicalNetwork, fold_batch_norm
@@ -102,6 +102,9 @@ class Segmenter:
         self.input = _input_options(description.input, input_long_side)
         self.set_decision_options(decision_options or DecisionOptions())
         fold_batch_norm(network.eval())
+        # The logits of classes that training never supervised cannot win: they are not computed.
+        for choice in self._rule.choices:
+            network.keep_logits(choice.name, choice.logit_indices)
         self._network = network.requires_grad_(False)
         self._network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         mean = torch.tensor(self.input.mean, device=self.device)
@@ -283,7 +286,11 @@ class Segmenter:
             with _inference():
                 return self._network.logits(features, classifier)
 
-        return Logits(compute, grid)
+        def compute_part(image: int, classifier: str, part: Part) -> Tensor:
+            with _inference():
+                return self._network.logits_within(features.of_image(image), classifier, part)
+
+        return Logits(compute, grid, compute_part if self._network.works_in_parts else None)
 
     def _prepare(self, images: list[NDArray[np.uint8]], scale: float) -> tuple[Tensor, Grid]:
         """Return the network's input (N, 3, h, w) and how the images lie on its logits."""

@@ -49,6 +49,21 @@ class Branch(nn.Module):
             logits = logits + self.correction(features, details)
         return logits
 
+    def keep_logits(self, indices: list[int]) -> None:
+        """Cut all logits away but those at `indices`, for good."""
+        if self.upsampling is None:
+            self.classifier = _with_outputs(self.classifier, indices)
+            return
+        # Each of the upsampled logits may depend on all of the classifier's.
+        old = self.upsampling
+        new = nn.ConvTranspose2d(old.in_channels, len(indices), 4, stride=2, padding=1)
+        new.weight = nn.Parameter(old.weight[:, indices], requires_grad=old.weight.requires_grad)
+        assert old.bias is not None
+        new.bias = nn.Parameter(old.bias[indices], requires_grad=old.bias.requires_grad)
+        self.upsampling = new
+        if self.correction is not None:
+            self.correction.classifier = _with_outputs(self.correction.classifier, indices)
+
 
 class Correction(nn.Module):
     """What details add to the logits of one classifier: nothing, before any training.
@@ -68,6 +83,18 @@ class Correction(nn.Module):
         """Return (N, logits, 2h, 2w) for features (N, C, h, w) and details (N, D, 2h, 2w)."""
         coarse = upsampled(self.reduction(features), details)
         return self.classifier(self.refinement(coarse + details))
+
+
+def _with_outputs(convolution: nn.Conv2d, indices: list[int]) -> nn.Conv2d:
+    """Return a 1x1 convolution that computes some outputs of another one."""
+    bias = convolution.bias
+    new = nn.Conv2d(convolution.in_channels, len(indices), 1, bias=bias is not None)
+    new.weight = nn.Parameter(
+        convolution.weight[indices], requires_grad=convolution.weight.requires_grad
+    )
+    if bias is not None:
+        new.bias = nn.Parameter(bias[indices], requires_grad=bias.requires_grad)
+    return new
 
 
 def _bilinear_transposed_convolution(channels: int) -> nn.ConvTranspose2d:

@@ -15,13 +15,14 @@ The same class is trained and run. Its published shapes differ only in their opt
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from hier_seg_ros.hierarchy import Hierarchy
+from hier_seg_ros.segmenter.interpolation import Part
 from hier_seg_ros.segmenter.network.backbone import build_backbone
 from hier_seg_ros.segmenter.network.branch import Branch
 from hier_seg_ros.segmenter.network.layers import convolution
@@ -29,12 +30,20 @@ from hier_seg_ros.segmenter.network.network_options import NetworkOptions, check
 from hier_seg_ros.segmenter.network.normalization import replace_batch_norm
 from hier_seg_ros.segmenter.network.pyramids import AtrousPyramid, FeaturePyramid
 
+# Positions of the features around a part of them that its logits depend on.
+_MARGIN = 3
+
 
 class Features(NamedTuple):
     """What all branches share: ``shared`` (N, C, h, w), ``details`` (N, D, 2h, 2w) if any."""
 
     shared: Tensor
     details: Tensor | None
+
+    def of_image(self, index: int) -> Features:
+        """Return those of one image of a batch, as a batch of one."""
+        details = None if self.details is None else self.details[index : index + 1]
+        return Features(self.shared[index : index + 1], details)
 
 
 class HierarchicalNetwork(nn.Module):
@@ -114,6 +123,58 @@ class HierarchicalNetwork(nn.Module):
     def logits(self, features: Features, classifier: str) -> Tensor:
         """Return one classifier's logits (N, classes + 1, H / stride, W / stride)."""
         return self.branches[self._position[classifier]](*features)
+
+    @property
+    def works_in_parts(self) -> bool:
+        """Whether a branch gives the same logits for a part of the features as for all of them."""
+        # Instance and group normalisation look at the whole of what they are given.
+        return self.options.normalization == 'batch'
+
+    def logits_within(self, features: Features, classifier: str, part: Part) -> Tensor:
+        """Return one image's logits of a classifier in a part of their grid: (C, rows, columns).
+
+        Parameters
+        ----------
+        features
+            Of one image, (1, C, h, w).
+        classifier
+            Its name.
+        part
+            Rows and columns of the logits.
+
+        """
+        upsampling = 2 if self.options.learned_upsampling else 1
+        # Whole positions of the features, and around them what convolutions look at: one for the
+        # bottleneck block's 3x3, one for each of the two upsamplings.
+        height, width = features.shared.shape[-2:]
+        top = max(0, part.top // upsampling - _MARGIN)
+        left = max(0, part.left // upsampling - _MARGIN)
+        bottom = min(height, -(-part.bottom // upsampling) + _MARGIN)
+        right = min(width, -(-part.right // upsampling) + _MARGIN)
+        shared = features.shared[..., top:bottom, left:right]
+        details = features.details
+        if details is not None:
+            details = details[..., 2 * top : 2 * bottom, 2 * left : 2 * right]
+        logits = self.logits(Features(shared, details), classifier)[0]
+        row, column = part.top - upsampling * top, part.left - upsampling * left
+        rows, columns = part.bottom - part.top, part.right - part.left
+        return logits[:, row : row + rows, column : column + columns]
+
+    @torch.no_grad()
+    def keep_logits(self, classifier: str, indices: Sequence[int]) -> None:
+        """Cut all logits of a classifier away but some, for good: the others cost nothing then.
+
+        Parameters
+        ----------
+        classifier
+            Its name.
+        indices
+            Positions, in their new order, of the logits that stay.
+
+        """
+        branch = self.branches[self._position[classifier]]
+        assert isinstance(branch, Branch)
+        branch.keep_logits(list(indices))
 
     @torch.no_grad()
     def add_to_logit(self, classifier: str, index: int, value: float) -> None:

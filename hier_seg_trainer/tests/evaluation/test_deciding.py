@@ -119,14 +119,13 @@ def test_the_average_is_that_of_the_softmax_values_at_full_size(segmenter: Segme
     logits = averaged_logits(segmenter, image, options, IDENTITY)
     assert logits.grid == Grid(80, 120, 1.0, 1.0)
     for choice in segmenter.decision_rule.choices:
-        indices = list(choice.logit_indices)
         expected = []
         for scale in options.scales:
             for mirrored in (False, True):
                 seen = np.ascontiguousarray(image[:, ::-1]) if mirrored else image
                 look = segmenter.logits(seen, scale=scale)
                 own = look.grid
-                coarse = look[choice.name][indices]
+                coarse = choice.select(look[choice.name])
                 # The longer side, 120, is scaled to 96 x scale, and the logits have stride 4.
                 assert own.scale_x == pytest.approx(4 * 120 / round(96 * scale))
                 full = functional.interpolate(
@@ -141,7 +140,7 @@ def test_the_average_is_that_of_the_softmax_values_at_full_size(segmenter: Segme
         averaged = torch.stack(expected).mean(0)
         result = logits[choice.name]
         assert result.shape == (len(look[choice.name]), 80, 120)
-        torch.testing.assert_close(result[indices].exp(), averaged, atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(result.exp(), averaged, atol=1e-5, rtol=1e-4)
 
 
 def test_one_look_decides_as_the_segmenter_does(segmenter: Segmenter) -> None:

@@ -63,7 +63,8 @@ def averaged_logits(
     Returns
     -------
     Logits
-        (C, H, W) float32 for each classifier, at the image's own size.
+        (C, H, W) float32 for each classifier, at the image's own size, of the C that are decided
+        among: the supervised classes and "unlabelled".
 
     """
     height, width = image.shape[:2]
@@ -71,12 +72,8 @@ def averaged_logits(
     choices = {choice.name: choice for choice in segmenter.decision_rule.choices}
 
     def compute(classifier: str) -> Tensor:
-        choice = choices[classifier]
-        average = _average(looks, choice, (height, width), mirror)
-        # What is not supervised takes no part in the decision; its logit may be anything.
-        logits = average.new_zeros((len(looks[0].logits[classifier]), height, width))
-        logits[list(choice.logit_indices)] = average.clamp_min_(_SMALLEST).log_()
-        return logits
+        average = _average(looks, choices[classifier], (height, width), mirror)
+        return average.clamp_min_(_SMALLEST).log_()
 
     return Logits(compute, Grid(height, width, 1.0, 1.0))
 
@@ -96,17 +93,16 @@ def _average(
     looks: list[_Look], choice: Choice, size: tuple[int, int], mirror: NDArray[np.int16]
 ) -> Tensor:
     """Return a classifier's softmax values (C, height, width), averaged over the looks."""
-    straight = list(choice.logit_indices)
     order = mirrored_order(choice, mirror)
-    swapped = [] if order is None else [straight[place] for place in order]
     device = looks[0].logits[choice.name].device
-    total = torch.zeros((len(straight), *size), device=device)
+    total = torch.zeros((len(choice.node_ids), *size), device=device)
     covered = torch.zeros(size, device=device)
     for look in looks:
-        indices = swapped if look.mirrored else straight
-        if not indices:
-            continue
-        logits, grid = look.logits[choice.name][indices].float(), look.logits.grid
+        logits, grid = choice.select(look.logits[choice.name]), look.logits.grid
+        if look.mirrored:
+            if order is None:
+                continue
+            logits = logits[order]
         columns = slice(look.left, look.left + grid.width)
         for first in range(0, grid.height, _ROWS):
             last = min(first + _ROWS, grid.height)

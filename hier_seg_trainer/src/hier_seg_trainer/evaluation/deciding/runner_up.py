@@ -58,11 +58,10 @@ def _second(logits: Logits, choice: Choice, void_may_win: bool) -> Tensor:
         node_id if may else choice.node_ids[-1]
         for node_id, may in zip(choice.node_ids, choice.reported, strict=True)
     ]
-    all_logits, grid = logits[choice.name], logits.grid
-    table = torch.tensor(ids, dtype=torch.uint8, device=all_logits.device)
+    selected, grid = choice.select(logits[choice.name])[:count], logits.grid
+    table = torch.tensor(ids, dtype=torch.uint8, device=selected.device)
     if count < 2:
         return table[-1].expand(grid.height, grid.width)
-    selected = all_logits[list(choice.logit_indices[:count])].float()
     rows = []
     for first in range(0, grid.height, _ROWS):
         dense = upsample_rows(selected, grid, first, min(first + _ROWS, grid.height))
