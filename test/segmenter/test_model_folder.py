@@ -220,7 +220,7 @@ def test_tensors_are_checked_by_name_shape_and_value(folder: Path) -> None:
 @pytest.mark.parametrize(
     ('change', 'words'),
     [
-        (lambda c: c.update(format=2), 'format is 2; this version reads format 1'),
+        (lambda c: c.update(format=3), 'format is 3; this version reads formats 1 and 2'),
         (lambda c: c.pop('weights_sha256'), "has no 'weights_sha256'"),
         (lambda c: c.pop('supervised'), "has no 'supervised'"),
         (lambda c: c['network'].update(depth=3), 'network or input cannot be used'),
