@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -115,7 +114,9 @@ def read_content(path: Path) -> dict[str, Any]:
     for key in _REQUIRED:
         if key not in content:
             raise HierSegError(f'{path}: has no {key!r}; export the model anew')
-    check_name(content['name'], f'{path}: name')
+    for key in ('name', 'hierarchy'):
+        if key in content:
+            check_name(content[key], f'{path}: {key}')
     supervised = content['supervised']
     if not isinstance(supervised, list) or not all(isinstance(name, str) for name in supervised):
         raise HierSegError(
@@ -123,8 +124,8 @@ def read_content(path: Path) -> dict[str, Any]:
         )
     if len(set(supervised)) != len(supervised):
         raise HierSegError(f'{path}: supervised lists a class twice; remove one')
-    for key in ('training', 'scores'):
-        if not isinstance(content.get(key) or {}, dict):
+    for key in ('classifiers', 'training', 'scores'):
+        if not isinstance(content.get(key), dict if key in _REQUIRED else dict | None):
             raise HierSegError(f'{path}: {key} is {shown(content[key])}; it must be a mapping')
     sha256 = content['weights_sha256']
     if not isinstance(sha256, str) or not re.fullmatch('[0-9a-f]{64}', sha256):
@@ -253,9 +254,12 @@ def _check_input(image: InputOptions, path: Path) -> None:
             f'{path}: input minimum_long_side is {shown(minimum)}; it must be a whole number from '
             f'0 to long_side, {long_side}'
         )
-    if not all(map(math.isfinite, (*image.mean, *image.standard_deviation))):
+    # What is beyond these is nothing but infinity in 32 bits, or becomes it.
+    if not all(abs(value) <= 1e6 for value in (*image.mean, *image.standard_deviation)):
         raise HierSegError(
-            f'{path}: a mean or standard_deviation is infinite or not a number; correct it'
+            f'{path}: a mean or standard_deviation is no number up to a million; correct it'
         )
-    if not all(value > 0 for value in image.standard_deviation):
-        raise HierSegError(f'{path}: a standard_deviation is not positive; correct it')
+    if not all(value >= 1e-6 for value in image.standard_deviation):
+        raise HierSegError(
+            f'{path}: a standard_deviation is not positive, or below a millionth; correct it'
+        )

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import timm
 from torch import nn
@@ -56,7 +57,7 @@ def build_backbone(options: NetworkOptions) -> tuple[nn.Module, list[int]]:
     return backbone, backbone.feature_info.channels()
 
 
-def _features(options: NetworkOptions, **further: object) -> nn.Module:
+def _features(options: NetworkOptions, **further: object) -> Any:
     arguments = dict(options.backbone_options)
     try:
         return timm.create_model(
