@@ -17,8 +17,24 @@ import yaml
 from safetensors.torch import load_file, save_file
 
 from hier_seg_ros.hierarchy import Hierarchy
+from hier_seg_ros.segmenter.model_folder import (
+    InputOptions,
+    ModelDescription,
+    write_model_folder,
+)
+from hier_seg_ros.segmenter.network import NetworkOptions, build_network
 
 Change = Callable[[Path], None]
+
+TINY = NetworkOptions(
+    backbone='test_efficientnet',
+    backbone_options={},
+    fused_strides=(8, 16),
+    shared_channels=8,
+    branch_channels=4,
+    image_pooling=True,
+    learned_upsampling=True,
+)
 
 # Two classifiers of the second level have as many classes: their branches can change places.
 SMALL_TREE = {
@@ -35,6 +51,22 @@ SMALL_TREE = {
         {'id': 6, 'name': 'pole', 'color': [19, 20, 21], 'parent': 'thing'},
     ],
 }
+
+
+def write_untrained_model(
+    folder: Path, hierarchy: Hierarchy, *, supervised: tuple[str, ...] | None = None
+) -> Path:
+    """Write a model folder with a tiny network of random weights; it predicts noise."""
+    torch.manual_seed(1)
+    network = build_network(TINY, hierarchy)
+    description = ModelDescription(
+        name='untrained',
+        network=TINY,
+        input=InputOptions(256, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+        supervised=supervised or tuple(node.name for node in hierarchy.nodes),
+    )
+    write_model_folder(folder, description, hierarchy, network, '# An untrained model\n')
+    return folder
 
 
 def change_yaml(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:

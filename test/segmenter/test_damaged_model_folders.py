@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import write_untrained_model
 from model_folders import (
     BACKBONE_OPTIONS,
     HEADER_KEYS,
@@ -38,6 +37,7 @@ from model_folders import (
     network,
     put,
     text,
+    write_untrained_model,
 )
 
 from hier_seg_ros.errors import HierSegError

@@ -17,7 +17,6 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from conftest import REPOSITORY, write_untrained_model
 from model_folders import (
     SMALL_TREE,
     as_format_1,
@@ -28,6 +27,7 @@ from model_folders import (
     first_weight,
     split_weights,
     swap_nodes,
+    write_untrained_model,
 )
 from safetensors.torch import load_file
 
@@ -42,6 +42,8 @@ from hier_seg_ros.segmenter.model_folder import (
 )
 from hier_seg_ros.segmenter.network import ARCHITECTURES, NetworkOptions, build_network
 from hier_seg_ros.segmenter.network.normalization import NORMALIZATIONS
+
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
