@@ -414,7 +414,7 @@ def _difference(stored: object, expected: Mapping[str, list[str]]) -> str | None
     lists: list[tuple[str, str, Any, Any]] = [('classifier', '', stored, expected)]
     for name, names in expected.items():
         known = stored.get(name)
-        listed = known if isinstance(known, list | tuple) else [known]
+        listed = known if isinstance(known, list | tuple) else ()
         lists.append(('class', f' of classifier {name!r}', listed, names))
     for kind, of, theirs, ours in lists:
         for position, (there, here) in enumerate(zip_longest(theirs, ours), 1):

@@ -31,8 +31,10 @@ class InputOptions:
     ----------
     long_side
         Images with a longer side than this many pixels are scaled down to it; 32-16384.
-    mean, standard_deviation
-        Of red, green and blue in 0-1, by which the input is normalised.
+    mean
+        Of red, green and blue in 0-1: what is taken off the input to normalise it.
+    standard_deviation
+        Of red, green and blue in 0-1: what it is divided by then.
     minimum_long_side
         Images whose longer side has fewer pixels are scaled up to it; 0: none.
 
@@ -58,9 +60,11 @@ class ModelDescription:
         How an image becomes the network's input.
     supervised
         Names of the nodes that training supervised.
-    training, scores
-        What it was trained on and how, and what it reached: for people, and for training that goes
-        on from this model, to read.
+    training
+        What it was trained on and how: for people, and for training that goes on from this model,
+        to read.
+    scores
+        What it reached, likewise.
 
     """
 

@@ -40,6 +40,11 @@ def read_model_folder(
 
     No memory is taken for a network whose tensors are not those of the file.
 
+    Parameters
+    ----------
+    folder
+        Its path.
+
     Raises
     ------
     HierSegError
