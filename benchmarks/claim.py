@@ -28,6 +28,9 @@ from typing import Any
 
 import yaml
 
+from hier_seg_ros.files.reading import read_json
+from hier_seg_ros.files.writing import write_text
+
 RECIPE = Path(os.path.relpath(Path(__file__).parents[1] / 'hier_seg_trainer/configs/claim.yaml'))
 TREE = 'street_108'
 # Entries of a recipe's data, and how many images of each a step sees.
@@ -139,7 +142,7 @@ def run_row(row: Row, options: argparse.Namespace, seed: int) -> dict[str, Any]:
         commands.append(evaluate_command(row, entry, options, run, path))
         if not path.is_file():
             call(commands[-1])
-        scores[entry['format']] = json.loads(path.read_text(encoding='utf-8'))
+        scores[entry['format']] = read_json(path)
     return {
         'row': row.name,
         'seed': seed,
@@ -212,8 +215,7 @@ def main() -> None:
     print('\n'.join(table_lines(results)))
     if options.json is not None:
         content = {'command': shlex.join(['python', *sys.argv]), 'results': results}
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(content, indent=2) + '\n', encoding='utf-8')
+        write_text(options.json, f'{json.dumps(content, indent=2)}\n')
 
 
 if __name__ == '__main__':

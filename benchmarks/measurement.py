@@ -14,6 +14,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from hier_seg_ros.files.writing import write_text
+
 # How the wheels name what Debian packages name without the prefix.
 PACKAGES = ('numpy', 'torch', 'rclpy', 'ros-rmw-fastrtps-cpp', 'ros-fastrtps')
 
@@ -56,5 +58,4 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
 def write_result(result: dict[str, Any], path: Path | None) -> None:
     """Write the numbers as JSON where a path is given."""
     if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(result, indent=2) + '\n', encoding='utf-8')
+        write_text(path, f'{json.dumps(result, indent=2)}\n')

@@ -50,6 +50,8 @@ from scipy.stats import theilslopes
 from sensor_msgs.msg import CameraInfo, Image
 from tqdm import tqdm
 
+from hier_seg_ros.files.writing import write_text
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 NODE_NAME = 'segmenter'
 ROUND = (
@@ -177,7 +179,7 @@ def main() -> int:
     }
     print(table(courses, growths))
     if options.json is not None:
-        options.json.write_text(json.dumps(_result(options, courses, growths), indent=1) + '\n')
+        write_text(options.json, f'{json.dumps(_result(options, courses, growths), indent=1)}\n')
     leaks = any(growth.leaks for part in growths['node'].values() for growth in part)
     return 1 if leaks else 0
 

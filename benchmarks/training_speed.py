@@ -34,6 +34,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
+from hier_seg_ros.files.writing import write_text
 from hier_seg_ros.hierarchy import UNLABELLED
 from hier_seg_ros.segmenter.network import build_network
 from hier_seg_trainer.batches.training_data import TrainingData, open_training_data
@@ -85,7 +86,7 @@ def main() -> int:
     result = _result(timings, options)
     print(json.dumps(result, indent=2))
     if options.json is not None:
-        options.json.write_text(json.dumps(result, indent=2) + '\n', encoding='utf-8')
+        write_text(options.json, f'{json.dumps(result, indent=2)}\n')
     return 0
 
 

@@ -26,6 +26,7 @@ from types import FrameType
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.evaluation.output_folder import check_replaceable
+from hier_seg_ros.files.writing import make_folder, not_written
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.resources import find_model
 from hier_seg_ros.segmenter.outputs import image_outputs
@@ -71,13 +72,11 @@ def run_demo(bag: Path, model: str, out: Path) -> None:
     check_replaceable(out)
     model_folder = find_model(model).resolve()
     hierarchy = Hierarchy.load(model_folder / 'hierarchy.yaml')
+    make_folder(out.parent, 'choose another --out')
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
         temporary = tempfile.TemporaryDirectory(prefix='.demo-', dir=out.parent)
     except OSError as error:
-        raise HierSegError(
-            f'{out.parent}: cannot be written ({error.strerror}); choose another --out'
-        ) from error
+        raise not_written(out.parent, error, 'choose another --out') from error
     with temporary as folder:
         recorded = Path(folder) / 'recorded'
         environment = own_environment(Path(folder) / 'log')

@@ -17,23 +17,26 @@ the root classifier. The order of the nodes in the file is the order of the logi
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, TypeGuard
 
 import numpy as np
 import yaml
 
-from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.errors import HierSegError, shown
+from hier_seg_ros.files.reading import check_name, read_yaml
+from hier_seg_ros.files.suggestions import check_keys, did_you_mean
+from hier_seg_ros.files.writing import write_text
 
 FORMAT = 1
 UNLABELLED = 255
 UNLABELLED_CATEGORY = 'unlabelled'
 ROOT = 'root'
 
-_NODE_KEYS = {
+_NODE_KEYS = (
     'id',
     'name',
     'readable_name',
@@ -42,8 +45,8 @@ _NODE_KEYS = {
     'category',
     'superclass',
     'traffic_sign_id',
-}
-_TREE_KEYS = {'format', 'name', 'categories', 'nodes'}
+)
+_TREE_KEYS = ('format', 'name', 'categories', 'nodes')
 
 
 @dataclass(frozen=True)
@@ -193,19 +196,7 @@ class Hierarchy:
             The file cannot be read, or breaks a rule.
 
         """
-        path = Path(path)
-        try:
-            text = path.read_text(encoding='utf-8')
-        except (OSError, UnicodeDecodeError) as error:
-            raise HierSegError(
-                f'{path}: cannot be read ({error}); give the path of a hierarchy YAML file'
-            ) from error
-        try:
-            data = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            reason = ' '.join(str(error).split())
-            raise HierSegError(f'{path}: is not valid YAML ({reason}); correct it') from error
-        return cls(data, str(path))
+        return cls(read_yaml(path, 'give the path of a hierarchy YAML file'), str(path))
 
     def node(self, name: str) -> Node:
         """Return a node.
@@ -224,9 +215,8 @@ class Hierarchy:
         node = self._by_name.get(name) or self._by_readable_name.get(name)
         if node is None:
             known = [*self._by_name, *self._by_readable_name]
-            close = difflib.get_close_matches(str(name), known, n=1)
-            hint = f'did you mean {close[0]!r}?' if close else 'see the names in its YAML file'
-            raise HierSegError(f'hierarchy {self.name}: has no class {name!r}; {hint}')
+            hint = did_you_mean(name, known, 'see the names in its YAML file')
+            raise HierSegError(f'hierarchy {self.name}: has no class {shown(name)}; {hint}')
         return node
 
     def node_by_id(self, node_id: int) -> Node:
@@ -280,15 +270,34 @@ class Hierarchy:
             'nodes': [_node_as_dict(node) for node in self.nodes],
         }
 
+    def classifier_names(self) -> dict[str, list[str]]:
+        """Return the names of each classifier's classes, in the order of its logits.
+
+        The classifiers are in the order of the network's branches. Weights belong to these names:
+        they are stored with them, and `check_classifier_names` compares the two. The last logit,
+        "unlabelled", has no name here.
+        """
+        return {
+            classifier.name: [node.name for node in classifier.nodes]
+            for classifier in self.classifiers
+        }
+
     def save(self, path: str | Path) -> None:
-        """Write the tree file, one node per line, so that it can be read and compared."""
+        """Write the tree file, one node per line, so that it can be read and compared.
+
+        Raises
+        ------
+        HierSegError
+            The file cannot be written.
+
+        """
         content = self.as_dict()
         nodes = content.pop('nodes')
         lines = [yaml.safe_dump(content, sort_keys=False, default_flow_style=None), 'nodes:\n']
         for node in nodes:
             entry = yaml.safe_dump(node, sort_keys=False, default_flow_style=True, width=10_000)
             lines.append(f'  - {entry}')
-        Path(path).write_text(''.join(lines), encoding='utf-8')
+        write_text(Path(path), ''.join(lines))
 
     def __eq__(self, other: object) -> bool:
         """Trees are equal when their content is, wherever they were read from."""
@@ -369,30 +378,85 @@ def _node_as_dict(node: Node) -> dict[str, Any]:
     return entry
 
 
+def check_classifier_names(stored: object, hierarchy: Hierarchy, source: str) -> None:
+    """Check that weights were trained for the classes of a tree, in its order.
+
+    Parameters
+    ----------
+    stored
+        What `Hierarchy.classifier_names` was when the weights were written. It may come from any
+        file: what is no such mapping is refused.
+    hierarchy
+        The tree that shall say what the logits mean.
+    source
+        What the error's line begins with: the file of the tree.
+
+    Raises
+    ------
+    HierSegError
+        They differ; the line names the first place where they do: the classifier, the position
+        and both names.
+
+    """
+    difference = _difference(stored, hierarchy.classifier_names())
+    if difference is not None:
+        raise HierSegError(
+            f'{source}: its classifiers are not those of the weights: {difference}; restore the '
+            f'tree that the model was trained with'
+        )
+
+
+def _difference(stored: object, expected: Mapping[str, list[str]]) -> str | None:
+    """Return where stored names differ from a tree's, None where they are the same."""
+    if not isinstance(stored, Mapping):
+        return f'those are {shown(stored)}, no lists of names'
+    # The order of the classifiers counts, too: branches are stored by their position.
+    lists: list[tuple[str, str, Any, Any]] = [('classifier', '', stored, expected)]
+    for name, names in expected.items():
+        known = stored.get(name)
+        listed = known if isinstance(known, list | tuple) else ()
+        lists.append(('class', f' of classifier {name!r}', listed, names))
+    for kind, of, theirs, ours in lists:
+        for position, (there, here) in enumerate(zip_longest(theirs, ours), 1):
+            if there is None or there != here:
+                return (
+                    f'{kind} {position}{of} is {_named(here)} in the tree and {_named(there)} in '
+                    f'the weights'
+                )
+    return None
+
+
+def _named(name: object) -> str:
+    return 'none' if name is None else shown(name)
+
+
 def _checked_tree(data: Any, source: str) -> dict[str, Any]:
     """Check the outer form of a tree file and each node by itself."""
     if not isinstance(data, Mapping):
         raise HierSegError(f'{source}: is not a mapping; write format, name and nodes')
-    for key in data:
-        if key not in _TREE_KEYS:
-            raise HierSegError(f'{source}: unknown key {key!r}; {_suggest(key, _TREE_KEYS)}')
-    if data.get('format') != FORMAT:
+    check_keys(source, data, _TREE_KEYS)
+    if not _is_integer(data.get('format')) or data['format'] != FORMAT:
         raise HierSegError(
-            f'{source}: format is {data.get("format")!r}; this version reads format {FORMAT}'
+            f'{source}: format is {shown(data.get("format"))}; this version reads format {FORMAT}'
         )
-    if not isinstance(data.get('name'), str) or not data['name']:
+    if data.get('name') is None:
         raise HierSegError(f'{source}: has no name; add one, for example name: my_tree')
+    check_name(data['name'], f'{source}: name')
     categories = data.get('categories')
     if categories is not None:
-        if not isinstance(categories, list) or not all(isinstance(c, str) for c in categories):
+        if not isinstance(categories, list):
             raise HierSegError(f'{source}: categories is not a list of names; write one')
+        for category in categories:
+            check_name(category, f'{source}: a category')
         if len(set(categories)) != len(categories):
             raise HierSegError(f'{source}: categories lists a name twice; remove one')
+        _check_count(categories, f'{source}: categories')
     nodes = data.get('nodes')
     if not isinstance(nodes, list) or not nodes:
         raise HierSegError(f'{source}: has no nodes; list at least one under nodes:')
     for index, entry in enumerate(nodes):
         _check_node(entry, index, source)
+    _check_count(nodes, f'{source}: nodes')
     return dict(data)
 
 
@@ -401,38 +465,40 @@ def _check_node(entry: Any, index: int, source: str) -> None:
     if not isinstance(entry, Mapping):
         raise HierSegError(f'{source}: node number {index + 1}: is not a mapping; write {{id: …}}')
     name = entry.get('name')
-    where = f'{source}: node {name!r}' if name else f'{source}: node number {index + 1}'
-    for key in entry:
-        if key not in _NODE_KEYS:
-            raise HierSegError(f'{where}: unknown key {key!r}; {_suggest(key, _NODE_KEYS)}')
+    where = f'{source}: node {shown(name) if name else f"number {index + 1}"}'
+    check_keys(where, entry, _NODE_KEYS)
     for key in ('name', 'readable_name', 'parent', 'category'):
-        value = entry.get(key)
-        if value is not None and (not isinstance(value, str) or not value):
-            raise HierSegError(f'{where}: {key} is {value!r}; it must be a text (quote it)')
+        if entry.get(key) is not None:
+            check_name(entry[key], f'{where}: {key}')
     if name is None:
         raise HierSegError(f'{where}: has no name; each node needs one of its own')
     if name == ROOT:
         raise HierSegError(f'{where}: {ROOT!r} is the name of the first classifier; rename it')
-    node_id = entry.get('id')
-    if not _is_integer(node_id) or not 0 <= node_id < UNLABELLED:
-        raise HierSegError(
-            f'{where}: id is {node_id!r}; it must be a whole number in 0-{UNLABELLED - 1}'
-        )
+    _check_id(entry.get('id'), f'{where}: id')
     color = entry.get('color')
     if color is None:
         raise HierSegError(f'{where}: has no color; add color: [red, green, blue]')
-    if (
-        not isinstance(color, list)
-        or len(color) != 3
-        or not all(_is_integer(value) and 0 <= value <= 255 for value in color)
-    ):
-        raise HierSegError(f'{where}: color is {color!r}; it must be three numbers in 0-255')
+    if not isinstance(color, list) or len(color) != 3 or not all(map(_is_byte, color)):
+        raise HierSegError(f'{where}: color is {shown(color)}; it must be three numbers in 0-255')
     if not isinstance(entry.get('superclass', False), bool):
-        raise HierSegError(f'{where}: superclass is {entry["superclass"]!r}; write true or false')
-    sign = entry.get('traffic_sign_id')
-    if sign is not None and (not _is_integer(sign) or not 0 <= sign < UNLABELLED):
         raise HierSegError(
-            f'{where}: traffic_sign_id is {sign!r}; it must be a whole number in 0-{UNLABELLED - 1}'
+            f'{where}: superclass is {shown(entry["superclass"])}; write true or false'
+        )
+    if entry.get('traffic_sign_id') is not None:
+        _check_id(entry['traffic_sign_id'], f'{where}: traffic_sign_id')
+
+
+def _check_id(value: object, where: str) -> None:
+    if not _is_integer(value) or not 0 <= value < UNLABELLED:
+        raise HierSegError(
+            f'{where} is {shown(value)}; it must be a whole number in 0-{UNLABELLED - 1}'
+        )
+
+
+def _check_count(listed: list[Any], where: str) -> None:
+    if len(listed) > UNLABELLED:
+        raise HierSegError(
+            f'{where} lists {len(listed)}; a label image has room for {UNLABELLED}: remove some'
         )
 
 
@@ -486,7 +552,7 @@ def _path_to_root(name: str, entries: Mapping[str, Mapping[str, Any]], source: s
         if parent not in entries:
             raise HierSegError(
                 f'{source}: node {path[-1]!r}: its parent {parent!r} is unknown; '
-                f'{_suggest(parent, entries)}'
+                f'{did_you_mean(parent, entries, "remove it or correct it")}'
             )
         if parent in path:
             raise HierSegError(
@@ -497,11 +563,10 @@ def _path_to_root(name: str, entries: Mapping[str, Mapping[str, Any]], source: s
     return path
 
 
-def _suggest(word: object, known: Any) -> str:
-    close = difflib.get_close_matches(str(word), [str(name) for name in known], n=1)
-    return f'did you mean {close[0]!r}?' if close else 'remove it or correct it'
-
-
 def _is_integer(value: object) -> TypeGuard[int]:
     # bool is an int in Python, but `id: true` is a mistake in a YAML file.
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_byte(value: object) -> bool:
+    return _is_integer(value) and 0 <= value <= 255

@@ -9,35 +9,21 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 
 from hier_seg_ros.hierarchy import Hierarchy
-from hier_seg_ros.segmenter.model_folder import (
-    InputOptions,
-    ModelDescription,
-    write_model_folder,
-)
-from hier_seg_ros.segmenter.network import NetworkOptions, build_network
+from hier_seg_ros.segmenter.network import NetworkOptions
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 # pytest's importlib mode leaves helper modules beside the tests unfindable.
 sys.path.append(str(Path(__file__).parent))
 
-TINY = NetworkOptions(
-    backbone='test_efficientnet',
-    backbone_options={},
-    fused_strides=(8, 16),
-    shared_channels=8,
-    branch_channels=4,
-    image_pooling=True,
-    learned_upsampling=True,
-)
-
 
 @pytest.fixture(scope='session')
 def tiny_network_options() -> NetworkOptions:
     """Return the shape of a network that builds and runs in milliseconds."""
+    from model_folders import TINY
+
     return TINY
 
 
@@ -47,25 +33,11 @@ def street_tree() -> Hierarchy:
     return Hierarchy.load(REPOSITORY / 'config' / 'hierarchies' / 'street_108.yaml')
 
 
-def write_untrained_model(
-    folder: Path, hierarchy: Hierarchy, *, supervised: tuple[str, ...] | None = None
-) -> Path:
-    """Write a model folder with a tiny network of random weights; it predicts noise."""
-    torch.manual_seed(1)
-    network = build_network(TINY, hierarchy)
-    description = ModelDescription(
-        name='untrained',
-        network=TINY,
-        input=InputOptions(256, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
-        supervised=supervised or tuple(node.name for node in hierarchy.nodes),
-    )
-    write_model_folder(folder, description, hierarchy, network, '# An untrained model\n')
-    return folder
-
-
 @pytest.fixture(scope='session')
 def untrained_model(tmp_path_factory: pytest.TempPathFactory, street_tree: Hierarchy) -> Path:
     """Return a loadable model folder of the default tree that predicts noise."""
+    from model_folders import write_untrained_model
+
     return write_untrained_model(tmp_path_factory.mktemp('models') / 'untrained', street_tree)
 
 

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import pytest
 import yaml
 
 from hier_seg_ros.errors import HierSegError
-from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
+from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy, check_classifier_names
 
 
 def small_tree() -> dict[str, Any]:
@@ -221,3 +223,173 @@ def test_an_unknown_class_is_answered_with_the_nearest(street_tree: Hierarchy) -
 def test_tables_cannot_be_changed_by_accident(street_tree: Hierarchy) -> None:
     with pytest.raises(ValueError, match='read-only'):
         street_tree.colors[0] = 0
+
+
+def with_nodes(count: int) -> dict[str, Any]:
+    """Return a tree with so many nodes, whose ids are as good as there can be."""
+    nodes = [{'id': i % 255, 'name': f'n{i}', 'color': [0, 0, 0]} for i in range(count)]
+    return {'format': 1, 'name': 'wide', 'nodes': nodes}
+
+
+@pytest.mark.parametrize(
+    ('data', 'words'),
+    [
+        (broken(id=math.nan), "node 'stop': id is nan; it must be a whole number in 0-254"),
+        (broken(id=math.inf), 'id is inf;'),
+        (broken(id=7.0), 'id is 7.0;'),
+        (broken(id='7'), "id is '7';"),
+        (broken(id=[7]), 'id is [7];'),
+        (broken(id=10**5000), 'id is a very long int;'),
+        (broken(id=date(2024, 2, 29)), 'id is datetime.date(2024, 2, 29);'),
+        (broken(color=[]), 'color is []; it must be three numbers in 0-255'),
+        (broken(color=[0, 0, 0, 0]), 'color is [0, 0, 0, 0];'),
+        (broken(color=[0, 0, True]), 'color is [0, 0, True];'),
+        (broken(color=[0, 0, 0.5]), 'color is [0, 0, 0.5];'),
+        (broken(color=[0, 0, math.nan]), 'color is [0, 0, nan];'),
+        (broken(color=[0] * 10**6), 'color is [0, 0, 0, 0, 0, 0, ...];'),
+        (broken(color='red'), "color is 'red';"),
+        (broken(color={'r': 1, 'g': 2, 'b': 3}), 'three numbers in 0-255'),
+        (broken(color=7), 'color is 7;'),
+        (broken(name=['stop']), "node ['stop']: name is ['stop']; it must be a text (quote it)"),
+        (broken(name=''), "node number 4: name is ''; it must be a text"),
+        (broken(name='  '), "node '  ': name is '  '; it must be a text"),
+        (broken(name=True), 'name is True; it must be a text'),
+        (broken(name=date(2024, 2, 29)), 'name is datetime.date(2024, 2, 29); it must be a text'),
+        (broken(name='st\nop'), "name is 'st\\nop'; it must be one line that can be printed"),
+        (broken(name='st\x1bop'), 'it must be one line that can be printed'),
+        (broken(name='st\u2028op'), 'it must be one line that can be printed'),
+        (broken(name='st\ud800op'), "name is 'st\\ud800op'; it must be one line"),
+        (broken(name='s' * 201), 'of 201 characters; shorten it to 200'),
+        (broken(readable_name='a\0b'), "node 'stop': readable_name is 'a\\x00b'; it must be one"),
+        (broken(readable_name={'a': 1}), "readable_name is {'a': 1}; it must be a text"),
+        (broken(parent=['sign']), "parent is ['sign']; it must be a text"),
+        (broken(parent=''), "parent is ''; it must be a text"),
+        (broken(parent='s' * 200), 'is unknown; remove it or correct it'),
+        (broken(category=5), 'category is 5; it must be a text'),
+        (broken(category=['flat']), "category is ['flat']; it must be a text"),
+        (broken(category='\x85'), "category is '\\x85'; it must be a text"),
+        (broken(traffic_sign_id=True), 'traffic_sign_id is True; it must be a whole number'),
+        (broken(traffic_sign_id=[]), 'traffic_sign_id is []; it must be a whole number'),
+        (broken(superclass=1), 'superclass is 1; write true or false'),
+        (broken() | {'format': True}, 'format is True; this version reads format 1'),
+        (broken() | {'format': 1.0}, 'format is 1.0; this version reads format 1'),
+        (broken() | {'format': [1]}, 'format is [1]; this version reads format 1'),
+        (broken() | {'name': 7}, 'tree: name is 7; it must be a text (quote it)'),
+        (broken() | {'name': 'a\nb'}, "tree: name is 'a\\nb'; it must be one line"),
+        (broken() | {'categories': 'flat'}, 'categories is not a list of names'),
+        (broken() | {'categories': ['flat', 5]}, 'a category is 5; it must be a text'),
+        (broken() | {'categories': ['flat', '']}, "a category is ''; it must be a text"),
+        (broken() | {'categories': [['flat']]}, "a category is ['flat']; it must be a text"),
+        (broken() | {'categories': ['a', 'a']}, 'categories lists a name twice; remove one'),
+        (
+            broken() | {'categories': ['flat', 'object', *(f'c{i}' for i in range(254))]},
+            'categories lists 256; a label image has room for 255: remove some',
+        ),
+        (broken() | {'nodes': {'a': 1}}, 'has no nodes'),
+        (broken() | {'nodes': 'stop'}, 'has no nodes'),
+        (broken() | {'nodes': [None]}, 'node number 1: is not a mapping'),
+        (broken() | {'nodes': [{}]}, 'node number 1: has no name'),
+        (broken() | {5: 1}, 'unknown key 5; choose among format, name, categories, nodes'),
+        (broken() | {'x' * 10**5: 1}, 'choose among format, name, categories, nodes'),
+        (with_nodes(256), 'nodes lists 256; a label image has room for 255: remove some'),
+        (with_nodes(300), 'nodes lists 300; a label image has room for 255: remove some'),
+        (None, 'is not a mapping'),
+        ([], 'is not a mapping'),
+        (5, 'is not a mapping'),
+        ('tree', 'is not a mapping'),
+    ],
+)
+def test_no_value_makes_another_error(data: Any, words: str) -> None:
+    with pytest.raises(HierSegError) as caught:
+        Hierarchy(data, 'tree')
+    message = str(caught.value)
+    assert message.startswith('tree: ')
+    assert words in message
+    assert '\n' not in message
+    assert len(message) < 700
+
+
+def test_as_many_nodes_and_categories_as_there_is_room_for() -> None:
+    tree = Hierarchy(with_nodes(255) | {'categories': [f'c{i}' for i in range(255)]})
+    assert len(tree.nodes) == 255
+    assert tree.category_of_id[0] == len(tree.categories) - 1 == 255
+
+
+def test_names_in_any_script(tmp_path: Path) -> None:
+    data = broken(readable_name='ठहरो\u00a0\u200d\U0001f6d1')
+    tree = Hierarchy(data)
+    tree.save(tmp_path / 'tree.yaml')
+    assert Hierarchy.load(tmp_path / 'tree.yaml') == tree
+
+
+def test_a_tree_that_cannot_be_written_leaves_the_one_before(tmp_path: Path) -> None:
+    Hierarchy(small_tree()).save(tmp_path / 'tree.yaml')
+    (tmp_path / 'folder').mkdir()
+    with pytest.raises(HierSegError, match=r'folder: cannot be written \('):
+        Hierarchy(small_tree()).save(tmp_path / 'folder')
+    assert {path.name for path in tmp_path.iterdir()} == {'folder', 'tree.yaml'}
+
+
+NAMES = {'root': ['ground', 'thing'], 'thing': ['sign'], 'sign': ['stop']}
+
+
+def test_the_names_of_the_classes_are_in_the_order_of_the_logits(street_tree: Hierarchy) -> None:
+    names = Hierarchy(small_tree()).classifier_names()
+    assert names == NAMES
+    assert list(names) == list(NAMES)
+    for classifier in street_tree.classifiers:
+        listed = street_tree.classifier_names()[classifier.name]
+        assert listed == [node.name for node in classifier.nodes]
+    for tree in (street_tree, Hierarchy(small_tree())):
+        check_classifier_names(tree.classifier_names(), tree, 'tree.yaml')
+        tuples = {name: tuple(names) for name, names in tree.classifier_names().items()}
+        check_classifier_names(tuples, tree, 'tree.yaml')
+
+
+@pytest.mark.parametrize(
+    ('stored', 'words'),
+    [
+        (
+            NAMES | {'root': ['thing', 'ground']},
+            "class 1 of classifier 'root' is 'ground' in the tree and 'thing' in the weights",
+        ),
+        (
+            NAMES | {'sign': ['stop', 'go']},
+            "class 2 of classifier 'sign' is none in the tree and 'go' in the weights",
+        ),
+        (
+            NAMES | {'root': ['ground']},
+            "class 2 of classifier 'root' is 'thing' in the tree and none in the weights",
+        ),
+        (
+            {'root': NAMES['root'], 'sign': ['stop'], 'thing': ['sign']},
+            "classifier 2 is 'thing' in the tree and 'sign' in the weights",
+        ),
+        ({'root': NAMES['root']}, "classifier 2 is 'thing' in the tree and none in the weights"),
+        (NAMES | {'x': ['y']}, "classifier 4 is none in the tree and 'x' in the weights"),
+        (NAMES | {None: ['y']}, 'classifier 4 is none in the tree and none in the weights'),
+        (NAMES | {'thing': 'sign'}, "class 1 of classifier 'thing' is 'sign' in the tree and none"),
+        (NAMES | {'thing': ['sign', None]}, "class 2 of classifier 'thing' is none in the tree"),
+        (NAMES | {'thing': 2}, "class 1 of classifier 'thing' is 'sign' in the tree and none"),
+        (NAMES | {'thing': [['sign']]}, "is 'sign' in the tree and ['sign'] in the weights"),
+        ({}, "classifier 1 is 'root' in the tree and none in the weights"),
+        (['root'], "those are ['root'], no lists of names"),
+        (None, 'those are None, no lists of names'),
+        (7, 'those are 7, no lists of names'),
+    ],
+)
+def test_other_classes_than_those_of_the_weights_are_named(stored: Any, words: str) -> None:
+    with pytest.raises(HierSegError) as caught:
+        check_classifier_names(stored, Hierarchy(small_tree()), 'tree.yaml')
+    message = str(caught.value)
+    assert message.startswith('tree.yaml: its classifiers are not those of the weights: ')
+    assert words in message
+    assert message.endswith('; restore the tree that the model was trained with')
+
+
+def test_braces_in_a_name_are_no_places_to_fill() -> None:
+    data = small_tree()
+    data['nodes'][1]['name'] = data['nodes'][2]['parent'] = '{0}{x}'
+    tree = Hierarchy(data)
+    with pytest.raises(HierSegError, match=re.escape("class 1 of classifier '{0}{x}' is 'sign'")):
+        check_classifier_names({**tree.classifier_names(), '{0}{x}': []}, tree, 'tree.yaml')

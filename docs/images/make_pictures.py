@@ -13,12 +13,13 @@ import colorsys
 from pathlib import Path
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from hier_seg_ros import Segmenter
 from hier_seg_ros.bags.bags import Bag
+from hier_seg_ros.files.reading import read_yaml
+from hier_seg_ros.files.writing import written_file
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.scoring.sign_areas import predicted_signs
 from hier_seg_ros.segmenter import SegmentationResult
@@ -113,8 +114,8 @@ def sign_names(rgb: Pixels, result: SegmentationResult, tree: Hierarchy) -> Pixe
 
 def costs(rgb: Pixels, result: SegmentationResult, tree: Hierarchy) -> list[tuple[str, Pixels]]:
     """Return a photograph, its categories, and what these cost in examples/nav2_semantic_layer."""
-    text = (ROOT / 'examples' / 'nav2_semantic_layer.yaml').read_text(encoding='utf-8')
-    costmap = yaml.safe_load(text)['local_costmap']['local_costmap']['ros__parameters']
+    content = read_yaml(ROOT / 'examples' / 'nav2_semantic_layer.yaml')
+    costmap = content['local_costmap']['local_costmap']['ros__parameters']
     source = costmap['semantic_layer']['camera']
     cost_of_category = np.zeros(256)
     for kind in source['class_types']:
@@ -141,7 +142,7 @@ def write_demo(pairs: list[tuple[Pixels, Pixels]]) -> None:
         for row, pixels in enumerate(pair):
             tile = Image.fromarray(pixels).resize((width, height))
             sheet.paste(tile, (column * (width + GAP), row * (height + GAP)))
-    sheet.save(FOLDER / 'demo.jpg', quality=80, optimize=True)
+    save(sheet, 'demo.jpg', quality=80)
 
 
 def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
@@ -161,7 +162,13 @@ def write(name: str, tiles: list[tuple[str, Pixels]], columns: int) -> None:
         draw.text((left + 4, top), caption, fill='black', font=font(13))
         tile = Image.fromarray(pixels).convert('RGB').resize((width - 4, height))
         sheet.paste(tile, (left + 2, top + CAPTION_HEIGHT))
-    sheet.save(FOLDER / name, quality=70, optimize=True)
+    save(sheet, name, quality=70)
+
+
+def save(sheet: Image.Image, name: str, quality: int) -> None:
+    """Write a picture beside this file."""
+    with written_file(FOLDER / name) as partial:
+        sheet.save(partial, 'JPEG', quality=quality, optimize=True)
 
 
 if __name__ == '__main__':

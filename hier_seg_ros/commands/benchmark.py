@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.files.writing import write_text
 from hier_seg_ros.images.image_files import read_image
 from hier_seg_ros.resources import find_model
 from hier_seg_ros.segmenter import Segmenter
@@ -37,7 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         report = measure(options)
         if options.json is not None:
-            _write_json(options.json, report)
+            text = f'{json.dumps(report, indent=2)}\n'
+            write_text(options.json, text, 'choose another file with --json')
     except HierSegError as error:
         print(f'benchmark: {error}', file=sys.stderr)
         return 1
@@ -191,16 +193,6 @@ def _device_name(device: torch.device) -> str:
     if device.type == 'cuda':
         return f'{device} ({torch.cuda.get_device_name(device)})'
     return f'{device} ({platform.processor() or platform.machine()})'
-
-
-def _write_json(path: Path, report: dict[str, Any]) -> None:
-    partial = path.with_name(f'.{path.name}.partial')
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(f'{json.dumps(report, indent=2)}\n', encoding='utf-8')
-        partial.replace(path)
-    except OSError as error:
-        raise HierSegError(f'{path}: cannot be written ({error.strerror})') from error
 
 
 if __name__ == '__main__':

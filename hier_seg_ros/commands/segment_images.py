@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from hier_seg_ros.errors import HierSegError
-from hier_seg_ros.files.writing import not_written, write_text
+from hier_seg_ros.files.writing import make_folder, write_text
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
 from hier_seg_ros.images.image_files import read_image, write_png
 from hier_seg_ros.resources import find_model
@@ -276,13 +276,10 @@ class _OutputFolder:
 
     def write(self, name: Path, rgb: NDArray[np.uint8], result: SegmentationResult) -> None:
         """Write the results for one image."""
-        try:
-            for output in self.outputs:
-                path = self.folder / output.name / f'{name}.png'
-                path.parent.mkdir(parents=True, exist_ok=True)
-                write_png(path, output.render(rgb, result, self.alpha))
-        except OSError as error:
-            raise not_written(self.folder, error, OTHER_FOLDER) from error
+        for output in self.outputs:
+            path = self.folder / output.name / f'{name}.png'
+            make_folder(path.parent, OTHER_FOLDER)
+            write_png(path, output.render(rgb, result, self.alpha), OTHER_FOLDER)
 
 
 if __name__ == '__main__':

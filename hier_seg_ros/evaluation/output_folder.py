@@ -1,6 +1,6 @@
 # Copyright 2026 The hier_seg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The folder that an evaluation leaves: whole or not at all, and never instead of someone's own."""
+"""The folder that an evaluation leaves: never instead of someone's own."""
 
 from __future__ import annotations
 
@@ -16,7 +16,14 @@ MARKER = '.evaluate_bag'
 
 
 def check_replaceable(path: Path) -> None:
-    """Raise HierSegError if there is something at `path` that the command did not write."""
+    """Check that there is nothing at `path` but what the command wrote, or an empty folder.
+
+    Raises
+    ------
+    HierSegError
+        There is something else.
+
+    """
     if not path.exists() or (path / MARKER).is_file():
         return
     if path.is_dir() and not any(path.iterdir()):

@@ -10,22 +10,32 @@ as a HierSegError that names the file.
 from __future__ import annotations
 
 import json
+import re
+import unicodedata
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.errors import HierSegError, shown
 
-# The largest that comes with the packages has 20 kB. PyYAML reads some 300 kB in a second.
+# The largest that comes with the packages has 20 kB.
 MOST_YAML_BYTES = 256 * 1024
 MOST_JSON_BYTES = 256 * 1024 * 1024
 # A tree of classes needs 4, an experiment 5.
 MOST_LEVELS = 32
-# Values that a file may mean once its aliases are written out.
-MOST_VALUES = 200_000
+# Values that a file may mean once its aliases are written out: ten times as many as the largest
+# file that comes with the packages. PyYAML reads some 20,000 in a second.
+MOST_VALUES = 20_000
 # 2**64 has 20 digits.
 MOST_DIGITS = 40
+# Of a name: legends and logs show it in full. The longest of street_108 has 60.
+MOST_CHARACTERS = 200
+
+# Half of a pair that UTF-16 needs for one character. By itself it is none and cannot be written.
+_SURROGATE = re.compile('[\ud800-\udfff]')
+_ESCAPED_SURROGATE = re.compile(r'\\u[dD][89a-fA-F]')
 
 
 def read_yaml(path: str | Path, advice: str = 'check the path') -> Any:
@@ -83,17 +93,52 @@ def parse_json(text: str, source: str) -> Any:
     Raises
     ------
     HierSegError
-        It is no JSON.
+        It is no JSON, or holds a text that cannot be written.
 
     """
     try:
-        return json.loads(text)
+        value = json.loads(text)
+        if _ESCAPED_SURROGATE.search(text):
+            # An emoji is two of them, which are one character by now.
+            json.dumps(value, ensure_ascii=False).encode('utf-8')
     except (ValueError, RecursionError) as error:
         raise HierSegError(f'{source}: is not valid JSON ({_reason(error)}); correct it') from error
+    return value
+
+
+def check_name(value: object, where: str) -> None:
+    """Check that a value is a text that can be shown as a name.
+
+    Parameters
+    ----------
+    value
+        What was read.
+    where
+        What the error's line begins with: the file and the key.
+
+    Raises
+    ------
+    HierSegError
+        It is no text, is empty, is longer than 200 characters or cannot be printed in one line.
+
+    """
+    if not isinstance(value, str) or not value.strip():
+        raise HierSegError(f'{where} is {shown(value)}; it must be a text (quote it)')
+    if len(value) > MOST_CHARACTERS:
+        raise HierSegError(
+            f'{where} is {shown(value)}, of {len(value)} characters; shorten it to '
+            f'{MOST_CHARACTERS}'
+        )
+    # Control characters, halves of characters, and the separators of lines and paragraphs.
+    if any(unicodedata.category(character) in ('Cc', 'Cs', 'Zl', 'Zp') for character in value):
+        raise HierSegError(
+            f'{where} is {shown(value)}; it must be one line that can be printed: correct it'
+        )
 
 
 def _read_text(path: Path, most_bytes: int, advice: str) -> str:
     try:
+        # Opening a pipe would wait for someone to write to it.
         if path.exists() and not path.is_file():
             raise OSError('it is no regular file')
         with path.open('rb') as file:
@@ -108,11 +153,12 @@ def _read_text(path: Path, most_bytes: int, advice: str) -> str:
 
 
 def _reason(error: BaseException) -> str:
+    text = str(error)
     if isinstance(error, yaml.MarkedYAMLError) and error.problem and error.problem_mark:
-        return f'{error.problem}, in line {error.problem_mark.line + 1}'
-    if isinstance(error, RecursionError):
-        return 'it has too many levels'
-    return ' '.join(str(error).split())[:300] or type(error).__name__
+        text = f'{error.problem[:200]}, in line {error.problem_mark.line + 1}'
+    elif isinstance(error, RecursionError):
+        text = 'it has too many levels'
+    return ' '.join(text.split())[:300] or type(error).__name__
 
 
 class _CheckedLoader(yaml.SafeLoader):
@@ -130,57 +176,66 @@ class _CheckedLoader(yaml.SafeLoader):
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self._levels = 0
-        # By the id of a node that is complete: the values that it means with its aliases written
-        # out.
-        self._values: dict[int, int] = {}
+        # Those read so far, with aliases written out.
+        self._values = 0
+        # How many of them a complete node means, by its id.
+        self._values_of: dict[int, int] = {}
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         """Compose a node and all below it, counting levels and values."""
         start = self.peek_event().start_mark
+        alias = self.check_event(yaml.AliasEvent)
+        before = self._values
+        self._values += 1
         self._levels += 1
         if self._levels > MOST_LEVELS:
             raise _refused(f'there are more than {MOST_LEVELS} levels', start)
-        alias = self.check_event(yaml.AliasEvent)
         node = super().compose_node(parent, index)
         self._levels -= 1
-        if alias and id(node) not in self._values:
-            raise _refused('an alias stands within what it means', start)
-        if not alias and node is not None:
-            values = 1 + sum(self._values[id(child)] for child in _children(node))
-            if values > MOST_VALUES:
-                raise _refused(f'aliases make more than {MOST_VALUES} values', start)
-            self._values[id(node)] = values
+        if alias:
+            if id(node) not in self._values_of:
+                raise _refused('an alias stands within what it means', start)
+            self._values = before + self._values_of[id(node)]
+        else:
+            self._values_of[id(node)] = self._values - before
+        if self._values > MOST_VALUES:
+            raise _refused(f'there are more than {MOST_VALUES} values', start)
         return node
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Construct a mapping, unless a key is there twice."""
-        lines: dict[tuple[str, str], int] = {}
-        # Before those of another mapping are merged in, which the mapping's own ones replace.
-        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
-            if isinstance(key, yaml.ScalarNode):
-                name, line = (key.tag, key.value), key.start_mark.line + 1
-                if name in lines:
-                    raise yaml.YAMLError(
-                        f'the key {key.value!r} is given twice, in lines {lines[name]} and {line}'
-                    )
-                lines[name] = line
-        return super().construct_mapping(node, deep)
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        """Compose a mapping, unless a key is there twice."""
+        node = super().compose_mapping_node(anchor)
+        lines: dict[Any, int] = {}
+        for key, _ in node.value:
+            name = self._key(key)
+            if not isinstance(name, Hashable):
+                continue  # refused when the mapping is constructed
+            line = key.start_mark.line + 1
+            if name in lines:
+                raise yaml.YAMLError(
+                    f'the key {shown(name)} is given twice, in lines {lines[name]} and {line}'
+                )
+            lines[name] = line
+        return node
+
+    def _key(self, node: yaml.Node) -> Any:
+        """Return what a key means: 1 and 0x1 are the same one."""
+        if not isinstance(node, yaml.ScalarNode):
+            return []
+        # What merges another mapping, and the key =, mean nothing by themselves.
+        special = node.tag.rpartition(':')[2] in ('merge', 'value')
+        return node.value if special else self.construct_object(node)
 
     def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> Any:
-        """Construct a scalar, unless it is a number of very many digits."""
-        number = node.tag in ('tag:yaml.org,2002:int', 'tag:yaml.org,2002:float')
-        if number and len(node.value) > MOST_DIGITS:
-            raise _refused(f'a number has {len(node.value)} digits', node.start_mark)
+        """Construct a scalar, unless it is a number of very many digits or cannot be written."""
+        if isinstance(node, yaml.ScalarNode):
+            number = node.tag in ('tag:yaml.org,2002:int', 'tag:yaml.org,2002:float')
+            if number and len(node.value) > MOST_DIGITS:
+                raise _refused(f'a number has {len(node.value)} digits', node.start_mark)
+            if _SURROGATE.search(node.value):
+                raise _refused('a character is half of one (a surrogate)', node.start_mark)
         return super().construct_scalar(node)
 
 
 def _refused(problem: str, mark: yaml.Mark) -> yaml.MarkedYAMLError:
     return yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
-
-
-def _children(node: yaml.Node) -> list[yaml.Node]:
-    if isinstance(node, yaml.SequenceNode):
-        return list(node.value)
-    if isinstance(node, yaml.MappingNode):
-        return [part for pair in node.value for part in pair]
-    return []

@@ -8,10 +8,12 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from difflib import SequenceMatcher
 
-from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.errors import HierSegError, shown
 
 # Names that agree in less than this share of their letters are not offered.
 _LEAST_SIMILAR = 0.6
+# Comparing takes up to the square of the length, and nobody misspells a longer name.
+_MOST_LETTERS = 100
 _WORDS = re.compile(r'[A-Za-z0-9]+')
 
 
@@ -21,15 +23,22 @@ def nearest(word: object, known: Iterable[object]) -> str | None:
     A name that has all words of the other comes first: ``object--pole`` is meant as
     ``object--support--pole`` rather than as ``object--pothole``.
     """
-    text = str(word)
+    text = shown(word) if not isinstance(word, str) else word
+    if len(text) > _MOST_LETTERS:
+        return None
     words = set(_WORDS.findall(text.lower()))
+    matcher = SequenceMatcher(b=text.lower())
     best, best_likeness = None, _LEAST_SIMILAR
     for name in map(str, known):
-        likeness = SequenceMatcher(None, text.lower(), name.lower()).ratio()
-        if words and words <= set(_WORDS.findall(name.lower())):
-            likeness += 1.0
-        if likeness > best_likeness:
-            best, best_likeness = name, likeness
+        if len(name) > _MOST_LETTERS:
+            continue
+        matcher.set_seq1(name.lower())
+        bonus = 1.0 if words and words <= set(_WORDS.findall(name.lower())) else 0.0
+        # The bound costs little, and rules out nearly all.
+        if bonus + matcher.quick_ratio() > best_likeness:
+            likeness = bonus + matcher.ratio()
+            if likeness > best_likeness:
+                best, best_likeness = name, likeness
     return best
 
 
@@ -60,4 +69,4 @@ def check_keys(where: str, mapping: Mapping[object, object], known: Collection[s
     for key in mapping:
         if key not in known:
             hint = did_you_mean(key, known, f'choose among {", ".join(known)}')
-            raise HierSegError(f'{where}: unknown key {key!r}; {hint}')
+            raise HierSegError(f'{where}: unknown key {shown(key)}; {hint}')

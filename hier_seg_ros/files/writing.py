@@ -3,22 +3,32 @@
 """Files and folders that appear whole or not at all.
 
 What is written goes to a hidden place beside the final one, is brought to the disk, and takes the
-final place by renaming. An error, an exception or Ctrl-C in between leaves what was there before.
+final place in one step. An error, an exception, Ctrl-C or a power cut in between leaves what was
+there before. A process that is killed leaves its hidden place, too, which may be removed.
+
+A link is followed: what it points to is replaced, and the link stays. Permissions are those that
+the user's umask gives to new files.
 """
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from hier_seg_ros.errors import HierSegError
 
+_ADVICE = 'make room or choose another place'
+# What a path that can be no file's raises: a null character, or links that lead in a circle.
+_NO_PATH = (OSError, RuntimeError, ValueError)
 
-def not_written(path: Path, error: OSError, advice: str) -> HierSegError:
+
+def not_written(path: Path, error: Exception, advice: str) -> HierSegError:
     """Return the error of a file or folder that cannot be written.
 
     Parameters
@@ -31,12 +41,16 @@ def not_written(path: Path, error: OSError, advice: str) -> HierSegError:
         What to do about it.
 
     """
-    return HierSegError(f'{path}: cannot be written ({error.strerror or error}); {advice}')
+    reason = getattr(error, 'strerror', None) or ' '.join(str(error).split())
+    return HierSegError(f'{path}: cannot be written ({reason}); {advice}')
 
 
 @contextmanager
-def written_file(path: Path, advice: str = 'make room or choose another place') -> Iterator[Path]:
+def written_file(path: Path, advice: str = _ADVICE) -> Iterator[Path]:
     """Yield the path to write a file to, which becomes `path` when the block ends well.
+
+    An OSError in the block counts as one of writing. The name to write to has another suffix than
+    `path`: a library that goes by it must be told the format.
 
     Parameters
     ----------
@@ -48,14 +62,23 @@ def written_file(path: Path, advice: str = 'make room or choose another place') 
     Raises
     ------
     HierSegError
-        The system does not let the file be written; what was at `path` is still there.
+        The system does not let the file be written, or something else than a file is at `path`;
+        what was there still is.
 
     """
-    partial = _beside(path)
+    try:
+        final = path.resolve()
+        # Among what is no file are the devices, which a superuser's command could replace.
+        if final.exists() and not final.is_file():
+            raise OSError('it is no regular file')
+        partial = _beside(final)
+    except _NO_PATH as error:
+        raise not_written(path, error, advice) from error
     try:
         yield partial
         _bring_to_disk(partial)
-        partial.replace(path)
+        partial.replace(final)
+        _bring_folder_to_disk(final.parent)
     except OSError as error:
         raise not_written(path, error, advice) from error
     finally:
@@ -63,7 +86,7 @@ def written_file(path: Path, advice: str = 'make room or choose another place') 
             partial.unlink(missing_ok=True)
 
 
-def write_text(path: Path, text: str, advice: str = 'make room or choose another place') -> None:
+def write_text(path: Path, text: str, advice: str = _ADVICE) -> None:
     """Write a text file in UTF-8, whole or not at all; folders above it are made.
 
     Parameters
@@ -71,7 +94,8 @@ def write_text(path: Path, text: str, advice: str = 'make room or choose another
     path
         Where the file will be. A file that is there is replaced.
     text
-        Its content.
+        Its content. Half characters (surrogates), such as stand for the bytes of a file name that
+        are no text, are written as their escapes.
     advice
         What to do where it cannot be written: the end of the error's line.
 
@@ -81,12 +105,17 @@ def write_text(path: Path, text: str, advice: str = 'make room or choose another
         The system does not let the file be written; what was at `path` is still there.
 
     """
+    write_bytes(path, text.encode('utf-8', 'backslashreplace'), advice)
+
+
+def write_bytes(path: Path, content: bytes, advice: str = _ADVICE) -> None:
+    """Write a file, whole or not at all; all else as for `write_text`."""
     make_folder(path.parent, advice)
     with written_file(path, advice) as partial:
-        partial.write_text(text, encoding='utf-8')
+        partial.write_bytes(content)
 
 
-def make_folder(path: Path, advice: str = 'make room or choose another place') -> None:
+def make_folder(path: Path, advice: str = _ADVICE) -> None:
     """Make a folder and those above it; nothing happens where it is there.
 
     Raises
@@ -97,7 +126,7 @@ def make_folder(path: Path, advice: str = 'make room or choose another place') -
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
+    except _NO_PATH as error:
         raise not_written(path, error, advice) from error
 
 
@@ -117,20 +146,26 @@ class WrittenFolder:
 
     """
 
-    def __init__(self, path: Path, advice: str = 'make room or choose another place') -> None:
+    def __init__(self, path: Path, advice: str = _ADVICE) -> None:
         """Make the hidden folder beside `path` that `partial` will lie in.
 
         Raises
         ------
         HierSegError
-            The system does not let it be made; the line ends with `advice`.
+            The system does not let it be made, or a file is at `path`; the line ends with
+            `advice`.
 
         """
-        self.path = path.absolute()
+        try:
+            self.path = path.resolve()
+            if self.path.exists() and not self.path.is_dir():
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+            self._hidden = _beside(self.path)
+            self._hidden.mkdir(parents=True)
+        except _NO_PATH as error:
+            raise not_written(path, error, advice) from error
         self._advice = advice
-        self._hidden = _beside(self.path)
         self.partial = self._hidden / self.path.name
-        make_folder(self._hidden, advice)
 
     def finish(self) -> None:
         """Put the folder in its place; a folder that was there is gone afterwards.
@@ -141,21 +176,16 @@ class WrittenFolder:
             That does not work; what was there before is there again, and nothing else is left.
 
         """
-        replaced = self._hidden / 'replaced'
         try:
-            for path in self.partial.rglob('*'):
-                _bring_to_disk(path)
-            # Two steps, since no system renames over a folder that is not empty: the old one moves
-            # aside and is removed last, so that it can come back.
-            with suppress(FileNotFoundError):
-                self.path.rename(replaced)
-            try:
-                self.partial.rename(self.path)
-            except BaseException:
-                with suppress(FileNotFoundError):
-                    replaced.rename(self.path)
-                raise
-            _bring_to_disk(self.path.parent)
+            for path in (*self.partial.rglob('*'), self.partial):
+                if path.is_symlink():
+                    continue
+                if path.is_dir():
+                    _bring_folder_to_disk(path)
+                elif path.is_file():
+                    _bring_to_disk(path)
+            _put_in_place(self.partial, self.path)
+            _bring_folder_to_disk(self.path.parent)
         except OSError as error:
             raise not_written(self.path, error, self._advice) from error
         finally:
@@ -167,8 +197,10 @@ class WrittenFolder:
 
 
 @contextmanager
-def written_folder(path: Path, advice: str = 'make room or choose another place') -> Iterator[Path]:
+def written_folder(path: Path, advice: str = _ADVICE) -> Iterator[Path]:
     """Yield a new folder to write to, which becomes `path` when the block ends well.
+
+    An OSError in the block counts as one of writing.
 
     Parameters
     ----------
@@ -195,15 +227,103 @@ def written_folder(path: Path, advice: str = 'make room or choose another place'
         folder.discard()
 
 
+def carry_over(old: Path, new: Path, leave_out: Collection[str]) -> None:
+    """Give a new folder the entries of the one that it will replace.
+
+    They become the same files in both, so that a change which their user makes meanwhile counts,
+    and copies where the system cannot do that.
+
+    Parameters
+    ----------
+    old
+        The folder that is there.
+    new
+        The one that is being written.
+    leave_out
+        Names of the entries that have been written anew.
+
+    Raises
+    ------
+    OSError
+        An entry can be neither shared nor copied.
+
+    """
+    try:
+        for entry in old.iterdir():
+            if entry.name in leave_out:
+                continue
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.copytree(entry, new / entry.name, symlinks=True, copy_function=_link_or_copy)
+            else:
+                _link_or_copy(entry, new / entry.name)
+    except shutil.Error as error:
+        # It lists every file that failed; an error's line has room for one.
+        raise OSError(error.args[0][0][-1]) from error
+
+
+def _link_or_copy(old: str | Path, new: str | Path) -> None:
+    try:
+        os.link(old, new, follow_symlinks=False)
+    except OSError:
+        shutil.copy2(old, new, follow_symlinks=False)
+
+
 def _beside(path: Path) -> Path:
     # Not named after the file: its name may be as long as the system allows.
     return path.with_name(f'.{uuid.uuid4().hex}.partial')
 
 
+def _put_in_place(new: Path, path: Path) -> None:
+    """Move a folder to `path`, where nothing or another folder is; that one may be left at `new`.
+
+    No system renames over a folder that is not empty, but Linux lets two change places.
+    """
+    try:
+        new.rename(path)
+        return
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+    if _exchange(new, path):
+        return
+    # Where the file system cannot do that (NFS), in two steps: only a process that is killed
+    # between them leaves nothing at `path`, and the old folder in the hidden place.
+    replaced = _beside(new)
+    try:
+        path.rename(replaced)
+        new.rename(path)
+    except BaseException:
+        with suppress(OSError):
+            replaced.rename(path)
+        raise
+
+
+def _exchange(first: Path, second: Path) -> bool:
+    """Let two folders change places in one step; return whether the system has done it."""
+    rename = getattr(ctypes.CDLL(None), 'renameat2', None)  # Python has no name for it
+    at_working_directory, exchange = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of linux/fs.h
+    return rename is not None and not rename(
+        at_working_directory,
+        os.fsencode(first),
+        at_working_directory,
+        os.fsencode(second),
+        exchange,
+    )
+
+
 def _bring_to_disk(path: Path) -> None:
-    """Wait until a file or folder is on the disk: it shall be whole after a power cut, too."""
-    descriptor = os.open(path, os.O_RDONLY)
+    """Wait until a file is on the disk: it shall be whole after a power cut, too."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except PermissionError:  # of a user whose umask, or whose own file, does not let him read it
+        return
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _bring_folder_to_disk(path: Path) -> None:
+    """Wait until the names in a folder are on the disk, on file systems that offer it."""
+    with suppress(OSError):
+        _bring_to_disk(path)

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import io
-import os
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.files.writing import written_file
 
 # Of a camera's image: more than sensors of robots have. A few kB may claim any size, and decoding
 # them would take the memory for it.
@@ -96,9 +96,27 @@ def as_rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return pixels if pixels.ndim == 3 else np.repeat(pixels[:, :, None], 3, axis=2)
 
 
-def write_png(path: str | Path, array: NDArray[np.uint8]) -> None:
-    """Write (H, W) or (H, W, 3) uint8 as a PNG; the file appears whole or not at all."""
-    path = Path(path)
-    temporary = path.with_name(f'.{path.name}.partial')
-    Image.fromarray(np.ascontiguousarray(array)).save(temporary, format='png', compress_level=3)
-    os.replace(temporary, path)
+def write_png(
+    path: str | Path,
+    array: NDArray[np.uint8],
+    advice: str = 'make room or choose another place',
+) -> None:
+    """Write a PNG; the file appears whole or not at all.
+
+    Parameters
+    ----------
+    path
+        Where the file will be; its folder must exist.
+    array
+        (H, W) or (H, W, 3) uint8: grey, or RGB.
+    advice
+        What to do where it cannot be written: the end of the error's line.
+
+    Raises
+    ------
+    HierSegError
+        It cannot be written.
+
+    """
+    with written_file(Path(path), advice) as partial:
+        Image.fromarray(np.ascontiguousarray(array)).save(partial, format='png', compress_level=3)

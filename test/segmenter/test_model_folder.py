@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,7 +17,19 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from safetensors.torch import load_file, save_file
+from model_folders import (
+    SMALL_TREE,
+    as_format_1,
+    change_header,
+    change_tree,
+    change_weights,
+    change_yaml,
+    first_weight,
+    split_weights,
+    swap_nodes,
+    write_untrained_model,
+)
+from safetensors.torch import load_file
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import Hierarchy
@@ -29,28 +43,13 @@ from hier_seg_ros.segmenter.model_folder import (
 from hier_seg_ros.segmenter.network import ARCHITECTURES, NetworkOptions, build_network
 from hier_seg_ros.segmenter.network.normalization import NORMALIZATIONS
 
+REPOSITORY = Path(__file__).resolve().parents[2]
+
 
 @pytest.fixture
 def folder(untrained_model: Path, tmp_path: Path) -> Path:
     """Return a copy of a good model folder, to be damaged."""
     return Path(shutil.copytree(untrained_model, tmp_path / 'model'))
-
-
-def change_yaml(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
-    path = folder / 'model.yaml'
-    content = yaml.safe_load(path.read_text(encoding='utf-8'))
-    change(content)
-    path.write_text(yaml.safe_dump(content, sort_keys=False), encoding='utf-8')
-
-
-def change_weights(folder: Path, change: Callable[[dict[str, torch.Tensor]], None]) -> None:
-    """Change tensors and make the SHA-256 fit again, so that only the tensors are wrong."""
-    path = folder / 'weights.safetensors'
-    tensors = load_file(path)
-    change(tensors)
-    save_file(tensors, path)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    change_yaml(folder, lambda content: content.update(weights_sha256=digest))
 
 
 def refused(folder: Path) -> str:
@@ -220,7 +219,7 @@ def test_tensors_are_checked_by_name_shape_and_value(folder: Path) -> None:
 @pytest.mark.parametrize(
     ('change', 'words'),
     [
-        (lambda c: c.update(format=2), 'format is 2; this version reads format 1'),
+        (lambda c: c.update(format=3), 'format is 3; this version reads formats 1 and 2'),
         (lambda c: c.pop('weights_sha256'), "has no 'weights_sha256'"),
         (lambda c: c.pop('supervised'), "has no 'supervised'"),
         (lambda c: c['network'].update(depth=3), 'network or input cannot be used'),
@@ -265,3 +264,203 @@ def test_a_tree_that_does_not_fit_the_weights_is_refused(folder: Path) -> None:
     )
     other.save(folder / 'hierarchy.yaml')
     assert 'restore the tree that the model was trained with' in refused(folder)
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    """Return a model folder whose tree has two classifiers of one size."""
+    return write_untrained_model(tmp_path / 'small', Hierarchy(SMALL_TREE))
+
+
+def test_the_folder_says_which_classes_the_weights_are_for(small: Path) -> None:
+    names = {'root': ['road', 'sky', 'thing'], 'road': ['lane', 'curb'], 'thing': ['sign', 'pole']}
+    content = yaml.safe_load((small / 'model.yaml').read_text(encoding='utf-8'))
+    assert content['format'] == 2
+    assert content['classifiers'] == names
+    assert list(content['classifiers']) == list(names)
+    header, _ = split_weights(small)
+    stored = json.loads(header['__metadata__']['classifiers'])
+    assert stored == names
+    assert list(stored) == list(names)
+
+
+RESTORE = 'restore the tree that the model was trained with'
+ROOT_SWAPPED = (
+    "hierarchy.yaml: its classifiers are not those of the weights: class 1 of classifier 'root' is "
+    f"'sky' in the tree and 'road' in the weights; {RESTORE}"
+)
+
+
+@pytest.mark.parametrize(
+    ('swapped', 'words'),
+    [
+        (('road', 'sky'), ROOT_SWAPPED),
+        (('lane', 'curb'), "class 1 of classifier 'road' is 'curb' in the tree and 'lane' in the"),
+        (('sign', 'pole'), "class 1 of classifier 'thing' is 'pole' in the tree and 'sign' in the"),
+        # Each classifier keeps its classes and their order, but the branches change places.
+        (('lane', 'sign'), "classifier 2 is 'thing' in the tree and 'road' in the weights"),
+    ],
+)
+def test_classes_that_changed_places_are_named(
+    swapped: tuple[str, str], words: str, small: Path
+) -> None:
+    if swapped == ('lane', 'sign'):
+        swap_nodes(small, 'curb', 'pole')
+    swap_nodes(small, *swapped)
+    assert words in refused(small)
+
+
+def test_classes_that_changed_places_in_the_tree_and_model_yaml_are_not_those_of_the_weights(
+    small: Path,
+) -> None:
+    swap_nodes(small, 'road', 'sky')
+    names = Hierarchy.load(small / 'hierarchy.yaml').classifier_names()
+    change_yaml(small, lambda content: content.update(classifiers=names))
+    assert ROOT_SWAPPED in refused(small)
+
+
+def test_a_class_by_another_name_is_another_class(small: Path) -> None:
+    change_tree(small, lambda content: content['nodes'][1].update(name='heaven'))
+    assert "class 2 of classifier 'root' is 'heaven' in the tree and 'sky'" in refused(small)
+
+
+def test_more_and_fewer_classes_are_named(small: Path) -> None:
+    more = {'id': 9, 'name': 'wall', 'color': [0, 0, 0]}
+    change_tree(small, lambda content: content['nodes'].append(more))
+    assert "class 4 of classifier 'root' is 'wall' in the tree and none in" in refused(small)
+    change_tree(small, lambda content: content['nodes'].pop())
+    change_tree(small, lambda content: content['nodes'].pop())
+    assert "class 2 of classifier 'thing' is none in the tree and 'pole' in" in refused(small)
+
+
+def test_the_default_models_sky_cannot_become_a_road(tmp_path: Path) -> None:
+    folder = shutil.copytree(REPOSITORY / 'models' / 'street_lite0', tmp_path / 'model')
+    content = yaml.safe_load((folder / 'model.yaml').read_text(encoding='utf-8'))
+    assert content['format'] == 2
+    swap_nodes(folder, 'nature--sky', 'construction--driveable')
+    assert (
+        "class 8 of classifier 'root' is 'nature--sky' in the tree and 'construction--driveable' "
+        'in the weights'
+    ) in refused(folder)
+
+
+def test_a_folder_of_format_1_is_read_as_it_is(small: Path) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (80, 100, 3), dtype=np.uint8)
+    (expected,) = Segmenter.load(small, 'cpu').segment([picture])
+    as_format_1(small)
+    (result,) = Segmenter.load(small, 'cpu').segment([picture])
+    assert np.array_equal(result.finest, expected.finest)
+    # It does not say which classes they are: what changed places cannot be noticed.
+    swap_nodes(small, 'road', 'sky')
+    Segmenter.load(small, 'cpu')
+    # Their numbers it does say.
+    swap_nodes(small, 'road', 'sky')
+    change_yaml(small, lambda content: content['classifiers'].update(root=3))
+    assert 'are not those of the weights' in refused(small)
+
+
+def test_a_folder_of_format_1_whose_weights_name_their_classes_is_checked_by_them(
+    small: Path,
+) -> None:
+    sizes = {'root': 4, 'road': 3, 'thing': 3}
+    change_yaml(small, lambda content: content.update(format=1, classifiers=sizes))
+    Segmenter.load(small, 'cpu')
+    swap_nodes(small, 'road', 'sky')
+    assert ROOT_SWAPPED in refused(small)
+
+
+def test_weights_of_fewer_bits_are_read(small: Path) -> None:
+    for dtype in (torch.float16, torch.bfloat16):
+
+        def halve(tensors: dict[str, torch.Tensor], dtype: torch.dtype = dtype) -> None:
+            for name, tensor in tensors.items():
+                tensors[name] = tensor.to(dtype)
+
+        change_weights(small, halve)
+        _, _, network = read_model_folder(small)
+        stored = load_file(small / 'weights.safetensors')
+        state = network.state_dict()
+        assert state[first_weight(stored)].dtype == torch.float32
+        assert all(torch.equal(state[name], tensor.float()) for name, tensor in stored.items())
+
+
+def test_a_file_may_be_a_link(small: Path, tmp_path: Path) -> None:
+    for name in ('weights.safetensors', 'hierarchy.yaml', 'model.yaml'):
+        (small / name).rename(tmp_path / name)
+        (small / name).symlink_to(tmp_path / name)
+    Segmenter.load(small, 'cpu')
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason='the superuser may read every file')
+@pytest.mark.parametrize('name', ['weights.safetensors', 'hierarchy.yaml', 'model.yaml'])
+def test_a_file_that_may_not_be_read_is_named(name: str, small: Path) -> None:
+    (small / name).chmod(0)
+    assert f'{name}: cannot be read (Permission denied)' in refused(small)
+
+
+def test_an_unusual_order_of_the_tensors_is_none_of_the_readers_business(small: Path) -> None:
+    def reverse(header: dict[str, Any]) -> None:
+        for name in sorted(header, reverse=True):
+            header[name] = header.pop(name)
+
+    change_header(small, reverse)
+    Segmenter.load(small, 'cpu')
+
+
+def test_what_is_the_users_own_stays(untrained_model: Path, tmp_path: Path) -> None:
+    description, hierarchy, network = read_model_folder(untrained_model)
+    folder = tmp_path / 'm'
+    write_model_folder(folder, description, hierarchy, network, 'old')
+    (folder / 'notes' / 'deep').mkdir(parents=True)
+    (folder / 'notes' / 'deep' / 'a.txt').write_text('mine')
+    (folder / 'model.onnx').write_bytes(b'mine')
+    (folder / '.git').mkdir()
+    (folder / 'link').symlink_to('notes')
+    with torch.no_grad():
+        next(network.parameters()).add_(1.0)
+    changed = replace(description, name='changed')
+    write_model_folder(folder, changed, hierarchy, network, 'new')
+    again, _, copied = read_model_folder(folder)
+    assert again == changed
+    assert torch.equal(next(copied.parameters()), next(network.parameters()))
+    assert (folder / 'README.md').read_text() == 'new'
+    assert (folder / 'notes' / 'deep' / 'a.txt').read_text() == 'mine'
+    assert (folder / 'model.onnx').read_bytes() == b'mine'
+    assert (folder / '.git').is_dir()
+    assert (folder / 'link').readlink() == Path('notes')
+    assert [path.name for path in tmp_path.iterdir()] == ['m']
+
+
+@pytest.mark.parametrize('error', [OSError(28, 'No space left on device'), KeyboardInterrupt()])
+def test_a_model_that_cannot_be_written_leaves_the_one_before(
+    error: BaseException,
+    untrained_model: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    description, hierarchy, network = read_model_folder(untrained_model)
+    folder = tmp_path / 'm'
+    write_model_folder(folder, description, hierarchy, network, 'old')
+    (folder / 'mine').touch()
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(os, 'fsync', fail)
+    with pytest.raises(HierSegError if isinstance(error, OSError) else type(error)):
+        write_model_folder(folder, description, hierarchy, network, 'new')
+    monkeypatch.undo()
+    read_model_folder(folder)
+    assert (folder / 'README.md').read_text() == 'old'
+    assert (folder / 'mine').exists()
+    assert [path.name for path in tmp_path.iterdir()] == ['m']
+
+
+def test_a_model_that_everybody_may_read(untrained_model: Path, tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        write_model_folder(tmp_path / 'm', *read_model_folder(untrained_model), '')
+    finally:
+        os.umask(before)
+    assert (tmp_path / 'm').stat().st_mode & 0o777 == 0o755
+    assert all(path.stat().st_mode & 0o777 == 0o644 for path in (tmp_path / 'm').iterdir())

@@ -22,7 +22,9 @@ from hier_seg_ros.segmenter.network.network_options import (
     NETWORKS,
     PAPER,
     NetworkOptions,
+    check_options,
 )
+from hier_seg_ros.segmenter.network.outline import network_outline
 
 __all__ = [
     'ARCHITECTURES',
@@ -36,7 +38,9 @@ __all__ = [
     'NetworkOptions',
     'build_backbone',
     'build_network',
+    'check_options',
     'classifier_sizes',
     'fold_batch_norm',
+    'network_outline',
     'parameter_count',
 ]

@@ -4,13 +4,26 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeGuard
 
-from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.errors import HierSegError, shown
 
 ARCHITECTURES = ('pyramid', 'deeplabv3')
+
+# More than any network of timm has.
+_MOST_CHANNELS = 65536
+# Of an option of the backbone. timm's largest are image sizes and widths.
+_MOST_NUMBER = 4096
+_MOST_CHARACTERS = 100
+# What makes timm read files, reach out to the network or run what it is given, and what is not for
+# the backbone alone to say.
+_NOT_OPTIONS = (
+    'cache', 'checkpoint', 'device', 'dtype', 'exportable', 'feature', 'in_chans', 'kwargs',
+    'model', 'no_jit', 'num_classes', 'out_indices', 'pretrained', 'scriptable',
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -22,7 +35,8 @@ class NetworkOptions:
     backbone
         Name of a timm model that can return features.
     backbone_options
-        Further keyword arguments of ``timm.create_model``, such as ``output_stride``.
+        Further keyword arguments of ``timm.create_model``, such as ``output_stride``: texts,
+        numbers, true and false.
     fused_strides
         Strides of the backbone features that are fused, finest first; the shared features have the
         first one's. A single stride means no fusion, only a projection.
@@ -112,21 +126,34 @@ NETWORKS = {
 
 
 def check_options(options: NetworkOptions) -> None:
-    """Check what does not depend on the backbone; HierSegError names the option that is wrong."""
+    """Check what does not depend on the backbone, the type of each option included.
+
+    Raises
+    ------
+    HierSegError
+        An option is wrong; the line names it.
+
+    """
+    if not isinstance(options.backbone, str):
+        raise HierSegError(f'backbone {shown(options.backbone)}: must be the name of a timm model')
     if options.architecture not in ARCHITECTURES:
         raise HierSegError(
-            f'architecture {options.architecture!r}: is not known; choose among '
+            f'architecture {shown(options.architecture)}: is not known; choose among '
             f'{", ".join(ARCHITECTURES)}'
         )
-    if options.architecture == 'deeplabv3' and len(options.fused_strides) != 1:
-        raise HierSegError(
-            f'fused_strides {list(options.fused_strides)}: deeplabv3 uses features of one stride; '
-            f'give one'
-        )
+    for name in ('image_pooling', 'learned_upsampling'):
+        if not isinstance(getattr(options, name), bool):
+            raise HierSegError(f'{name} {shown(getattr(options, name))}: must be true or false')
     for name, least in (('shared_channels', 1), ('branch_channels', 0), ('detail_channels', 0)):
         channels = getattr(options, name)
-        if type(channels) is not int or channels < least:
-            raise HierSegError(f'{name} {channels!r}: must be a whole number of at least {least}')
+        if not _is_integer(channels) or channels < least:
+            raise HierSegError(
+                f'{name} {shown(channels)}: must be a whole number of at least {least}'
+            )
+        if channels > _MOST_CHANNELS:
+            raise HierSegError(f'{name} {shown(channels)}: must be at most {_MOST_CHANNELS}')
+    _check_strides(options)
+    _check_backbone_options(options.backbone_options)
     if options.detail_channels and not (
         options.learned_upsampling and options.architecture == 'pyramid'
     ):
@@ -134,5 +161,47 @@ def check_options(options: NetworkOptions) -> None:
             f'detail_channels {options.detail_channels}: details need architecture pyramid and '
             f'learned_upsampling'
         )
-    if not 0 <= options.dropout < 1:
-        raise HierSegError(f'dropout {options.dropout}: must be at least 0 and less than 1')
+    if not _is_number(options.dropout) or not 0 <= options.dropout < 1:
+        raise HierSegError(f'dropout {shown(options.dropout)}: must be at least 0 and less than 1')
+
+
+def _check_strides(options: NetworkOptions) -> None:
+    strides = options.fused_strides
+    name = f'fused_strides {shown(list(strides))}'
+    if not strides or not all(_is_integer(stride) and stride > 0 for stride in strides):
+        raise HierSegError(f'{name}: must be whole numbers above 0, at least one')
+    if list(strides) != sorted(set(strides)):
+        raise HierSegError(f'{name}: must go from fine to coarse, each only once')
+    if options.architecture == 'deeplabv3' and len(strides) != 1:
+        raise HierSegError(f'{name}: deeplabv3 uses features of one stride; give one')
+    if options.learned_upsampling and strides[0] % 2:
+        raise HierSegError(f'{name}: learned_upsampling halves the first one; give an even one')
+
+
+def _check_backbone_options(options: object) -> None:
+    """Let nothing through to timm but plain values, and none that makes it load anything."""
+    if not isinstance(options, Mapping):
+        raise HierSegError(f'backbone_options {shown(options)}: must be a mapping')
+    for name, value in options.items():
+        where = f'backbone_options {shown(name)}'
+        if not isinstance(name, str) or not name.isidentifier():
+            raise HierSegError(f'{where}: is no name of an option; remove it')
+        if name.startswith(_NOT_OPTIONS):
+            raise HierSegError(f'{where}: is not for a model to choose; remove it')
+        plain = value is None or isinstance(value, bool)
+        number = _is_number(value) and abs(value) <= _MOST_NUMBER
+        text = isinstance(value, str) and len(value) <= _MOST_CHARACTERS
+        if not (plain or number or text):
+            raise HierSegError(
+                f'{where}: is {shown(value)}; it must be a short text, true, false, or a number '
+                f'of at most {_MOST_NUMBER}'
+            )
+
+
+def _is_integer(value: object) -> TypeGuard[int]:
+    # bool is an int in Python.
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return _is_integer(value) or (isinstance(value, float) and math.isfinite(value))

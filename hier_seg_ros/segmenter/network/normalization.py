@@ -15,7 +15,7 @@ import torch
 from timm.layers import EvoNorm2dS0, convert_sync_batchnorm
 from torch import Tensor, nn
 
-from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.errors import HierSegError, shown
 
 NORMALIZATIONS = ('batch', 'instance', 'group', 'evo')
 
@@ -74,7 +74,7 @@ def replace_batch_norm(network: nn.Module, normalization: str, example: Tensor) 
     """
     if normalization not in NORMALIZATIONS:
         raise HierSegError(
-            f'normalization {normalization!r}: is not known; choose among '
+            f'normalization {shown(normalization)}: is not known; choose among '
             f'{", ".join(NORMALIZATIONS)}'
         )
     if normalization == 'batch':
