@@ -18,8 +18,8 @@ from hier_seg_trainer.datasets.formats.camvid import CamVid
 from hier_seg_trainer.datasets.formats.gtsdb import Gtsdb
 from hier_seg_trainer.datasets.formats.gtsrb import Gtsrb
 from hier_seg_trainer.datasets.opening import FORMATS, open_dataset
-from hier_seg_trainer.datasets.samples import open_image, open_instances, open_labels
 from hier_seg_trainer.datasets.shapes import draw_outline
+from hier_seg_trainer.datasets.stored_pixels import open_image, open_instances, open_labels
 
 MakeData = Callable[..., Path]
 
@@ -261,13 +261,17 @@ def test_a_folder_without_the_data_is_refused_in_one_line(
     (tmp_path / 'empty').mkdir()
     mapping = tmp_path / 'mine.yaml'
     mapping.write_text('format: 1\nclasses: [{value: 0, name: a, node: Sky}]\n', encoding='utf-8')
-    needed = mapping if format_name in ('folder', 'polygons', 'boxes_csv', 'boxes_coco') else None
+    needed = (
+        mapping
+        if format_name in ('folder', 'polygons', 'boxes_csv', 'boxes_coco', 'masks_coco')
+        else None
+    )
     with pytest.raises(HierSegError, match=rf'{tmp_path / root}[^ ]*:? ') as raised:
         open_dataset(format_name, tmp_path / root, 'train', tree, needed)
     assert '\n' not in str(raised.value)
 
 
-@pytest.mark.parametrize('format_name', ['folder', 'boxes_csv', 'boxes_coco'])
+@pytest.mark.parametrize('format_name', ['folder', 'boxes_csv', 'boxes_coco', 'masks_coco'])
 def test_a_format_for_own_data_needs_a_mapping(
     tmp_path: Path, tree: Hierarchy, format_name: str
 ) -> None:
@@ -303,7 +307,7 @@ def test_gtsrb_gives_the_region_of_the_sign(
     for _ in range(10):
         picture, crop = signs.random_crop(rng)
         assert picture.size == (14, 16)
-        value = int(crop.path.parent.name)
+        value = int(crop.image.parent.name)
         assert (np.asarray(picture) == colors[value]).all(), 'the border belongs to no sign'
         assert crop.node_id == 65 + value
         assert crop.shape == ('circle' if value == 1 else 'inverted triangle')
@@ -430,7 +434,7 @@ def test_a_missing_image_is_refused(tmp_path: Path) -> None:
 def test_grey_images_become_rgb_and_colour_is_no_label(tmp_path: Path) -> None:
     Image.new('L', (4, 3), 9).save(tmp_path / 'grey.png')
     assert np.asarray(open_image(tmp_path / 'grey.png')).tolist() == [[[9, 9, 9]] * 4] * 3
-    Image.new('RGB', (4, 3)).save(tmp_path / 'color.png')
+    Image.new('RGB', (4, 3), (7, 7, 8)).save(tmp_path / 'color.png')
     with pytest.raises(HierSegError, match=r'color\.png: is no label image.*RGB.*8-bit.*palette'):
         open_labels(tmp_path / 'color.png')
     with pytest.raises(HierSegError, match=r'color\.png: is no instance image.*RGB.*16-bit'):

@@ -19,6 +19,7 @@ from hier_seg_trainer.datasets.formats import gtsdb
 from hier_seg_trainer.datasets.formats.gtsdb import SPLITS, GtsdbCoarse
 from hier_seg_trainer.datasets.formats.polygons import PolygonFolder, read_polygons
 from hier_seg_trainer.datasets.mapping import LabelMapping, bundled_mapping
+from hier_seg_trainer.datasets.readers.regions import Polygon
 
 WIDTH, HEIGHT = 24, 16
 MAPPING = """
@@ -135,7 +136,7 @@ def test_a_folder_is_read_in_each_layout(
 @pytest.mark.parametrize(
     ('content', 'message'),
     [
-        ('{', 'cannot be read'),
+        ('{', 'is not valid JSON'),
         ('[]', 'holds no polygons; write polygons as Cityscapes or LabelMe do'),
         ({'imgWidth': 4, 'objects': []}, 'its imgHeight is None'),
         ({'imageWidth': 0, 'imageHeight': 4, 'shapes': []}, 'its imageWidth is 0'),
@@ -150,7 +151,7 @@ def test_a_folder_is_read_in_each_layout(
         (cityscapes(('car', [[1, 2], [3, 1e30], [4, 5]])), r'its corners are no list of \[x, y\]'),
         (cityscapes(('car', CAR[:2])), 'has 2 corners; it needs three or more'),
         (labelme(('car', 'circle', CAR[:2])), 'is a circle; draw a polygon or a rectangle'),
-        (labelme(('car', 'rectangle', CAR)), 'is a rectangle of 4 corners; it has two'),
+        (labelme(('car', 'rectangle', CAR[:3])), 'is a rectangle of 3 corners; it has two'),
         (cityscapes(('carr', CAR)), "has the class 'carr', .* did you mean 'car'"),
         (cityscapes(imgWidth=25), 'is 25x16, its image 24x16; the sizes must agree'),
     ],
@@ -184,8 +185,9 @@ def test_the_bundled_polygons_are_sound(tree: Hierarchy) -> None:
         assert int(path.stem) in SPLITS[path.parent.name]
         file = read_polygons(path)
         assert (file.width, file.height) == (1360, 800)
-        assert not mapping.unknown(polygon.label for polygon in file.polygons), path
-        for polygon in file.polygons:
+        assert not mapping.unknown(region.label for region in file.regions), path
+        for polygon in file.regions:
+            assert isinstance(polygon, Polygon)
             x, y = np.array(polygon.corners).T
             assert x.min() >= 0, path
             assert y.min() >= 0, path

@@ -136,10 +136,20 @@ def write_coco(root: Path) -> None:
         photograph(root / 'images' / 'train' / f'{name}.jpg')
     numbers = range(1, IMAGES + 1)
     content = {
-        'images': [{'id': i, 'file_name': f'{"abc"[i - 1]}.jpg'} for i in numbers],
+        'images': [
+            {'id': i, 'file_name': f'{"abc"[i - 1]}.jpg', 'width': SIZE[0], 'height': SIZE[1]}
+            for i in numbers
+        ],
         'categories': [{'id': 5, 'name': 'car'}],
         'annotations': [
-            {'id': i, 'image_id': i, 'category_id': 5, 'bbox': [10, 10, 30, 30]} for i in numbers
+            {
+                'id': i,
+                'image_id': i,
+                'category_id': 5,
+                'bbox': [10, 10, 30, 30],
+                'segmentation': [[10, 10, 40, 10, 40, 40, 10, 40]],
+            }
+            for i in numbers
         ],
     }
     (root / 'train.json').write_text(json.dumps(content), 'utf-8')
@@ -160,6 +170,7 @@ WRITERS: dict[str, Callable[[Path], None]] = {
     'polygons': write_polygon_folder,
     'boxes_csv': write_table,
     'boxes_coco': write_coco,
+    'masks_coco': write_coco,
 }
 
 
@@ -360,7 +371,7 @@ def mapping(tmp_path: Path) -> Path:
 
 
 def own(format_name: str, mapping: Path) -> Path | None:
-    own_formats = ('folder', 'polygons', 'boxes_csv', 'boxes_coco')
+    own_formats = ('folder', 'polygons', 'boxes_csv', 'boxes_coco', 'masks_coco')
     return mapping if format_name in own_formats else None
 
 

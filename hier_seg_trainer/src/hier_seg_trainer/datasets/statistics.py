@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from hier_seg_trainer.datasets.formats.labelled_images import LabelledImages
+from hier_seg_trainer.datasets.readers.labelled_images import LabelledImages
 from hier_seg_trainer.datasets.samples import StreetDataset
 
 
