@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -43,6 +43,24 @@ class Box:
     def long_edge(self) -> float:
         """The longer of width and height, in pixels."""
         return max(self.right - self.left, self.bottom - self.top)
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        """The (x, y) of its centre, in pixels."""
+        return (self.left + self.right) / 2, (self.top + self.bottom) / 2
+
+    def at(self, left: float, top: float, right: float, bottom: float) -> Box:
+        """Return the box with other edges."""
+        return replace(self, left=left, top=top, right=right, bottom=bottom)
+
+    def seen_from(self, left: float, top: float, scale: float = 1.0) -> Box:
+        """Return the box in a piece of the image, which begins at (left, top) and is resized."""
+        return self.at(
+            (self.left - left) * scale,
+            (self.top - top) * scale,
+            (self.right - left) * scale,
+            (self.bottom - top) * scale,
+        )
 
 
 @dataclass(frozen=True)
