@@ -93,7 +93,8 @@ def _box(row: dict[str, str], classes: Classes) -> Box | None:
     try:
         left, top, right, bottom = map(float, numbers)
     except ValueError as error:
-        raise EntryError('bad_row', f'{error}; left, top, right, bottom are numbers') from error
+        reason = f'{str(error)[:200]}; left, top, right, bottom are numbers'
+        raise EntryError('bad_row', reason) from error
     if not name:
         raise EntryError('bad_row', 'has no class; name one, or leave all but the image empty')
     edges, entry = checked_edges('the box', (left, top, right, bottom)), classes[name]

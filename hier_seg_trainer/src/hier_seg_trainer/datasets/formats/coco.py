@@ -56,6 +56,8 @@ from hier_seg_trainer.datasets.readers.run_lengths import decode_runs
 from hier_seg_trainer.datasets.readers.tables import checked_edges
 from hier_seg_trainer.datasets.samples import Box
 
+_NEEDED = 'needs an id, a file_name, whole width and height; correct it'
+
 
 @dataclass(frozen=True)
 class CocoAnnotation:
@@ -233,29 +235,35 @@ def _images(
     entries: list[Mapping[str, Any]], path: Path, root: Path, split: str, faults: list[Fault]
 ) -> dict[object, CocoImage]:
     """Return the images by their ids."""
-    names = [entry['file_name'] for entry in entries if isinstance(entry.get('file_name'), str)]
+    names = [n for entry in entries if isinstance(n := entry.get('file_name'), str)]
     folder = _folder(root, split, names, path)
     images: dict[object, CocoImage] = {}
     used: set[str] = set()
     for number, entry in enumerate(entries):
         image_id, name = _key(entry.get('id')), entry.get('file_name')
-        sizes = [entry.get(key) for key in ('width', 'height')]
-        whole = [size for size in map(whole_number, sizes) if size is not None]
-        if image_id is None or not isinstance(name, str) or (None not in sizes and len(whole) < 2):
-            where = f'image {number if image_id is None else image_id}:'
-            reason = f'{where} needs an id, a file_name, whole width and height; correct it'
-            faults.append(Fault('bad_row', path, reason))
-        elif image_id in images or name in used:
-            reason = f'lists an image or its id twice: {image_id}, {name}; remove one'
-            faults.append(Fault('repeated', path, reason))
-        elif not is_file(folder / name):
-            reason = f'is missing; {path.name} lists it, so restore it'
-            faults.append(Fault('missing_image', folder / name, reason))
-        else:
-            size = (whole[0], whole[1]) if len(whole) == 2 else None
-            images[image_id] = CocoImage(folder / name, size)
-            used.add(name)
+        with noted(faults, path, f'image {shown(number if image_id is None else image_id)}'):
+            if image_id is None or not isinstance(name, str) or not name.isprintable():
+                raise EntryError('bad_row', _NEEDED)
+            image = CocoImage(folder / name, _size(entry))
+            if image_id in images or name in used:
+                raise EntryError('repeated', 'lists an image or its id twice; remove one')
+            if is_file(image.path):
+                images[image_id] = image
+                used.add(name)
+            else:
+                reason = f'is missing; {path.name} lists it, so restore it'
+                faults.append(Fault('missing_image', image.path, reason))
     return images
+
+
+def _size(entry: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Return an image's (width, height), if they are given."""
+    if None in (entry.get('width'), entry.get('height')):
+        return None
+    width, height = (whole_number(entry[key]) for key in ('width', 'height'))
+    if width is None or height is None:
+        raise EntryError('bad_row', _NEEDED)
+    return width, height
 
 
 def _folder(root: Path, split: str, names: list[str], path: Path) -> Path:

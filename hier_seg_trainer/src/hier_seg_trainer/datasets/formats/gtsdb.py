@@ -34,6 +34,7 @@ from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import UNLABELLED
 from hier_seg_trainer.datasets.faults import EntryError, Fault, noted
 from hier_seg_trainer.datasets.formats.polygons import PolygonImages
+from hier_seg_trainer.datasets.readers.annotations import shown
 from hier_seg_trainer.datasets.readers.boxed_images import BoxedFile, BoxedImages
 from hier_seg_trainer.datasets.readers.image_pairs import require_folders
 from hier_seg_trainer.datasets.readers.labelled_images import LabelledFile
@@ -146,7 +147,7 @@ def _read_rows(path: Path, faults: list[Fault]) -> Iterator[tuple[str, _Row]]:
     for number, line in enumerate(read_text(path, 'GTSDB has it').splitlines(), start=1):
         if not line.strip():
             continue
-        where = f'line {number} ({line!r})'
+        where = f'line {number} ({shown(line)})'
         with noted(faults, path, where):
             try:
                 name, *fields = line.split(';')

@@ -38,6 +38,7 @@ from PIL import Image
 from hier_seg_ros.errors import HierSegError
 from hier_seg_trainer.datasets.faults import EntryError, Fault, noted
 from hier_seg_trainer.datasets.mapping import LabelMapping
+from hier_seg_trainer.datasets.readers.annotations import shown
 from hier_seg_trainer.datasets.readers.image_pairs import is_file
 from hier_seg_trainer.datasets.readers.reader import Reader
 from hier_seg_trainer.datasets.readers.tables import checked_edges, read_table
@@ -159,15 +160,19 @@ def _read_list(path: Path, mapping: LabelMapping, faults: list[Fault]) -> Iterat
             try:
                 value = int(row['ClassId'])
                 x1, y1, x2, y2 = (int(row[f'Roi.{edge}']) for edge in ('X1', 'Y1', 'X2', 'Y2'))
-                image = path.parent / row['Filename']
+                name = row['Filename'] or ''
+                if not name.isprintable():
+                    raise ValueError('no name of a file')
             except (KeyError, ValueError, TypeError) as error:
-                reason = f'the row {row} cannot be used ({error!r}); correct it'
+                reason = f'the row {shown(row)} cannot be used ({error!r}); correct it'
                 raise EntryError('bad_row', reason) from error
             if value not in classes:
                 reason = f'{mapping.path.name} has no class {value}; correct one of them'
                 raise EntryError('unknown_class', reason)
             region = checked_edges('the region', (x1, y1, x2, y2), inclusive=True)
-            yield SignCrop(image, region, classes[value].node.id, classes[value].outline)
+            yield SignCrop(
+                path.parent / name, region, classes[value].node.id, classes[value].outline
+            )
 
 
 def _of_split(crops: Iterable[SignCrop], split: str) -> list[SignCrop]:

@@ -17,7 +17,7 @@ Corners = tuple[tuple[float, float], ...]
 # A list may have thousands of entries, or thousands of levels.
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 120
-_SHORT.maxlist = _SHORT.maxtuple = 8
+_SHORT.maxlist = _SHORT.maxdict = 8
 
 
 def shown(value: object) -> str:
@@ -34,9 +34,10 @@ def mappings(content: object, key: str) -> list[Mapping[str, Any]] | None:
 
 
 def whole_number(value: object, least: int = 1) -> int | None:
-    """Return a whole number from `least` on; None if `value` is something else."""
-    whole = isinstance(value, int) and not isinstance(value, bool) and value >= least
-    return int(value) if whole else None  # type: ignore[call-overload]
+    """Return a whole number of pixels from `least` on; None if `value` is something else."""
+    if isinstance(value, int) and not isinstance(value, bool) and least <= value < 2**31:
+        return value
+    return None
 
 
 def corners(points: object) -> Corners | None:
