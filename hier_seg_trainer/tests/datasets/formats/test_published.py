@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,7 +17,7 @@ from hier_seg_trainer.datasets.formats.gtsdb import Gtsdb
 from hier_seg_trainer.datasets.formats.gtsrb import Gtsrb
 from hier_seg_trainer.datasets.opening import FORMATS, open_dataset
 from hier_seg_trainer.datasets.shapes import draw_outline
-from hier_seg_trainer.datasets.stored_pixels import open_image, open_instances, open_labels
+from hier_seg_trainer.datasets.stored_pixels import open_image
 
 MakeData = Callable[..., Path]
 
@@ -399,84 +397,6 @@ def test_gtsrb_test_split_has_its_own_list(tmp_path: Path, tree: Hierarchy) -> N
     table.write_text(f'{header}\n00000.ppm;20;24;3;4;16;19\n', encoding='utf-8')
     with pytest.raises(HierSegError, match=r'GT-final_test\.csv: line 2: the row.*ClassId'):
         Gtsrb(tmp_path, 'test', tree)
-
-
-# Files
-
-
-@pytest.mark.parametrize('content', [b'', b'no image', b'P6\n20 20\n255\nshort'])
-def test_a_broken_image_is_refused(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / 'broken.ppm'
-    path.write_bytes(content)
-    with pytest.raises(
-        HierSegError, match=r'broken\.ppm: cannot be read as an image.*restore'
-    ) as e:
-        open_image(path)
-    assert '\n' not in str(e.value)
-
-
-def test_a_cut_off_image_is_refused(tmp_path: Path) -> None:
-    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype(np.uint8)
-    for name in ('a.png', 'a.jpg'):
-        path = tmp_path / name
-        Image.fromarray(noise).save(path)
-        data = path.read_bytes()
-        path.write_bytes(data[: len(data) // 2])
-        with pytest.raises(HierSegError, match=rf'{name}: cannot be read'):
-            open_image(path)
-
-
-def test_a_missing_image_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(HierSegError, match=r'gone\.png: cannot be read'):
-        open_labels(tmp_path / 'gone.png')
-
-
-def test_grey_images_become_rgb_and_colour_is_no_label(tmp_path: Path) -> None:
-    Image.new('L', (4, 3), 9).save(tmp_path / 'grey.png')
-    assert np.asarray(open_image(tmp_path / 'grey.png')).tolist() == [[[9, 9, 9]] * 4] * 3
-    Image.new('RGB', (4, 3), (7, 7, 8)).save(tmp_path / 'color.png')
-    with pytest.raises(HierSegError, match=r'color\.png: is no label image.*RGB.*8-bit.*palette'):
-        open_labels(tmp_path / 'color.png')
-    with pytest.raises(HierSegError, match=r'color\.png: is no instance image.*RGB.*16-bit'):
-        open_instances(tmp_path / 'color.png')
-
-
-@pytest.mark.parametrize('kind', ['grey', 'palette'])
-@pytest.mark.parametrize('bits', [1, 2, 4, 8])
-def test_labels_of_few_bits_keep_their_values(tmp_path: Path, kind: str, bits: int) -> None:
-    """Programs that shrink PNG write such files; Pillow writes only those with a palette."""
-    count = 2**bits
-    values = (np.arange(count * 3) % count).reshape(3, count).astype(np.uint8)
-    path = tmp_path / 'labels.png'
-    if kind == 'palette':
-        image = Image.fromarray(values, 'P')
-        image.putpalette([200, 90, 20] * count)
-        image.save(path, bits=bits)
-    else:
-        path.write_bytes(grey_png(values, bits))
-    header = path.read_bytes()[:26]
-    assert (header[24], header[25]) == (bits, {'grey': 0, 'palette': 3}[kind])
-    assert open_labels(path).dtype == np.uint8
-    assert open_labels(path).tolist() == values.tolist()
-
-
-def grey_png(values: np.ndarray, bits: int) -> bytes:
-    """Return a grey PNG file: no filter, each row in whole bytes, the first value highest."""
-    planes = (values[..., None] >> np.arange(bits - 1, -1, -1)) & 1
-    rows = np.packbits(planes.reshape(len(values), -1).astype(bool), axis=1)
-    data = b''.join(b'\0' + row.tobytes() for row in rows)
-    header = struct.pack('>IIBBBBB', values.shape[1], values.shape[0], bits, 0, 0, 0, 0)
-    chunks = ((b'IHDR', header), (b'IDAT', zlib.compress(data)), (b'IEND', b''))
-    return b'\x89PNG\r\n\x1a\n' + b''.join(
-        struct.pack('>I', len(body)) + name + body + struct.pack('>I', zlib.crc32(name + body))
-        for name, body in chunks
-    )
-
-
-def test_instance_images_keep_16_bits(tmp_path: Path) -> None:
-    values = np.array([[0, 26001, 65535]], np.uint16)
-    Image.fromarray(values).save(tmp_path / 'instances.png')
-    assert open_instances(tmp_path / 'instances.png').tolist() == values.tolist()
 
 
 # The real data
