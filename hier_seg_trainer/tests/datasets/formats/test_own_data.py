@@ -17,7 +17,8 @@ from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
 from hier_seg_trainer.datasets.formats.box_table import BoxTable
 from hier_seg_trainer.datasets.formats.coco import CocoBoxes, CocoMasks
 from hier_seg_trainer.datasets.formats.label_folder import LabelFolder
-from hier_seg_trainer.datasets.readers.run_lengths import decode_runs
+from hier_seg_trainer.datasets.readers.regions import Runs
+from hier_seg_trainer.datasets.readers.run_lengths import read_runs
 
 SIZE = (24, 16)
 
@@ -650,12 +651,13 @@ NOISE = [
 
 def test_run_lengths_are_those_of_cocos_own_program() -> None:
     def decoded(text: str, height: int, width: int) -> Any:
-        mask = decode_runs(text, height, width)
-        assert mask is not None
-        assert mask.shape == (height, width)
-        return mask
+        lengths = read_runs(text, height * width)
+        assert lengths is not None
+        canvas = Image.new('L', (width, height))
+        Runs('a', lengths).draw(canvas, 1)
+        return np.asarray(canvas)
 
-    assert decoded('2220O03OM1122MM0000', 5, 7).astype(int).tolist() == NOISE
+    assert decoded('2220O03OM1122MM0000', 5, 7).tolist() == NOISE
     assert decoded('0T1', 9, 4).all()
     assert not decoded('<', 4, 3).any()
     text = 'i`07n06K4L4M2N2N2N2O0O2O0O2O000O2O000000000001N10001N101N101N2N2N2N3L4L5Jb>'

@@ -51,8 +51,8 @@ from hier_seg_trainer.datasets.readers.annotations import corners, mappings, sho
 from hier_seg_trainer.datasets.readers.boxed_images import BoxedFile, BoxedImages
 from hier_seg_trainer.datasets.readers.image_pairs import is_file
 from hier_seg_trainer.datasets.readers.labelled_images import LabelledFile, LabelledImages
-from hier_seg_trainer.datasets.readers.regions import MAXIMUM_PIXELS, Drawing, Mask, Polygon
-from hier_seg_trainer.datasets.readers.run_lengths import decode_runs
+from hier_seg_trainer.datasets.readers.regions import MAXIMUM_PIXELS, Drawing, Polygon, Region, Runs
+from hier_seg_trainer.datasets.readers.run_lengths import read_runs
 from hier_seg_trainer.datasets.readers.tables import checked_edges
 from hier_seg_trainer.datasets.samples import Box
 
@@ -126,7 +126,7 @@ class CocoMasks(LabelledImages):
                 reason = f'{source.name} must give its width and height, which its masks have'
                 faults.append(Fault('bad_row', image.path, reason))
                 continue
-            regions: list[Polygon | Mask] = []
+            regions: list[Region] = []
             for annotation in image.annotations:
                 with noted(faults, source, annotation.where):
                     segmentation = annotation.content.get('segmentation')
@@ -290,23 +290,23 @@ def _folder(root: Path, split: str, names: list[str], path: Path) -> Path:
 def _edges(extent: object) -> tuple[float, float, float, float]:
     """Return left, top, right and bottom of a ``bbox``."""
     found = corners(extent)
-    if found is None or len(found) != 2 or min(found[1]) < 0:
+    if found is None or len(found) != 2 or found[1].min() < 0:
         reason = f'the box {shown(extent)} is not left, top, width, height; correct it'
         raise EntryError('bad_row', reason)
-    (left, top), (width, height) = found
+    (left, top), (width, height) = found.tolist()
     return left, top, left + width, top + height
 
 
-def _regions(label: str, segmentation: object, size: tuple[int, int]) -> list[Polygon | Mask]:
+def _regions(label: str, segmentation: object, size: tuple[int, int]) -> list[Region]:
     """Return what a ``segmentation`` outlines in an image of `size` (width, height)."""
     if isinstance(segmentation, Mapping):
-        pixels = decode_runs(segmentation.get('counts'), size[1], size[0])
-        if pixels is not None and segmentation.get('size') == [size[1], size[0]]:
-            return [Mask(label, (0, 0), pixels)]
+        lengths = read_runs(segmentation.get('counts'), size[0] * size[1])
+        if lengths is not None and segmentation.get('size') == [size[1], size[0]]:
+            return [Runs(label, lengths)]
     elif isinstance(segmentation, list):
-        outlines = [corners(points) for points in segmentation]
-        if all(outline is not None and len(outline) >= 3 for outline in outlines):
-            return [Polygon(label, outline) for outline in outlines if outline]
+        outlines = [found for found in map(corners, segmentation) if found is not None]
+        if len(outlines) == len(segmentation) and all(len(outline) >= 3 for outline in outlines):
+            return [Polygon(label, outline) for outline in outlines]
     raise EntryError(
         'bad_row', 'its segmentation is neither polygons nor run lengths of its image; correct it'
     )

@@ -34,10 +34,10 @@ from numpy.typing import NDArray
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.files.reading import read_json
 from hier_seg_trainer.datasets.faults import Fault
-from hier_seg_trainer.datasets.readers.annotations import Corners, corners, shown, whole_number
+from hier_seg_trainer.datasets.readers.annotations import corners, shown, whole_number
 from hier_seg_trainer.datasets.readers.image_pairs import folder_of_split, images_of_split
 from hier_seg_trainer.datasets.readers.labelled_images import LabelledFile, LabelledImages
-from hier_seg_trainer.datasets.readers.regions import MAXIMUM_PIXELS, Drawing, Mask, Polygon
+from hier_seg_trainer.datasets.readers.regions import MAXIMUM_PIXELS, Drawing, Mask, Polygon, Region
 from hier_seg_trainer.datasets.stored_pixels import decode_mask
 
 ADVICE = 'write polygons as Cityscapes or LabelMe do'
@@ -108,7 +108,7 @@ def _size(path: Path, content: Mapping[str, Any], key: str) -> int:
     return value
 
 
-def _region(where: str, entry: Mapping[str, Any], points: object) -> Polygon | Mask:
+def _region(where: str, entry: Mapping[str, Any], points: object) -> Region:
     found = corners(points)
     if found is None:
         raise HierSegError(f'{where}: its corners are no list of [x, y] in pixels; correct it')
@@ -125,7 +125,7 @@ def _region(where: str, entry: Mapping[str, Any], points: object) -> Polygon | M
     return Polygon(label, found)
 
 
-def _rectangle(where: str, found: Corners) -> Corners:
+def _rectangle(where: str, found: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the four corners of a rectangle that is given by them or by two opposite ones."""
     if len(found) == 4:
         return found
@@ -134,12 +134,12 @@ def _rectangle(where: str, found: Corners) -> Corners:
             f'{where}: is a rectangle of {len(found)} corners; it has two opposite ones, or four'
         )
     (left, top), (right, bottom) = found
-    return ((left, top), (right, top), (right, bottom), (left, bottom))
+    return np.array([(left, top), (right, top), (right, bottom), (left, bottom)])
 
 
-def _mask(where: str, label: str, found: Corners, text: object) -> Mask:
+def _mask(where: str, label: str, found: NDArray[np.float64], text: object) -> Mask:
     """Return a mask of LabelMe, whose first and last pixel are given."""
-    pixels = [(round(x), round(y)) for x, y in found]
+    pixels = found.round().astype(int).tolist()
     if len(pixels) != 2 or not isinstance(text, str):
         raise HierSegError(
             f'{where}: is a mask without its first and last pixel or without its PNG; draw it again'

@@ -9,10 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hier_seg_trainer.datasets.readers.tables import MAXIMUM_COORDINATE
-
-Corners = tuple[tuple[float, float], ...]
 
 # A list may have thousands of entries, or thousands of levels.
 _SHORT = reprlib.Repr()
@@ -40,8 +39,8 @@ def whole_number(value: object, least: int = 1) -> int | None:
     return None
 
 
-def corners(points: object) -> Corners | None:
-    """Return the corners (x, y) of an outline in pixels.
+def corners(points: object) -> NDArray[np.float64] | None:
+    """Return the corners of an outline.
 
     Parameters
     ----------
@@ -50,17 +49,16 @@ def corners(points: object) -> Corners | None:
 
     Returns
     -------
-    Corners | None
-        None if it is no such list, or reaches where no image does.
+    NDArray[np.float64] | None
+        (N, 2), x and y in pixels; None if it is no such list, or reaches where no image does.
 
     """
     try:
-        values = np.asarray(points, np.float64)
+        found = np.asarray(points, np.float64)
     except (OverflowError, TypeError, ValueError):
         return None
-    if values.ndim == 1 and len(values) % 2 == 0:
-        values = values.reshape(-1, 2)
+    if found.ndim == 1 and len(found) % 2 == 0:
+        found = found.reshape(-1, 2)
     # NaN is not below it.
-    if values.ndim != 2 or values.shape[1] != 2 or not (np.abs(values) < MAXIMUM_COORDINATE).all():
-        return None
-    return tuple((float(x), float(y)) for x, y in values)
+    near = (np.abs(found) < MAXIMUM_COORDINATE).all()
+    return found if found.ndim == 2 and found.shape[1] == 2 and near else None

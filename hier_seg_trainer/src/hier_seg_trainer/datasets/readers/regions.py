@@ -14,7 +14,6 @@ from PIL import Image, ImageDraw
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import UNLABELLED
 from hier_seg_trainer.datasets.mapping import LabelMapping
-from hier_seg_trainer.datasets.readers.annotations import Corners
 
 # Cityscapes marks a region that covers several objects so: "cargroup" are cars.
 GROUP = 'group'
@@ -31,16 +30,16 @@ class Polygon:
     label
         Its class in the file's words.
     corners
-        The corners (x, y) in pixels.
+        (N, 2), x and y in pixels.
 
     """
 
     label: str
-    corners: Corners
+    corners: NDArray[np.float64]
 
     def draw(self, canvas: Image.Image, node_id: int) -> None:
         """Fill it with `node_id`."""
-        ImageDraw.Draw(canvas).polygon(self.corners, fill=node_id)
+        ImageDraw.Draw(canvas).polygon(self.corners.ravel().tolist(), fill=node_id)
 
 
 @dataclass(frozen=True)
@@ -68,6 +67,33 @@ class Mask:
 
 
 @dataclass(frozen=True)
+class Runs:
+    """The pixels of something in a whole image, in short.
+
+    Attributes
+    ----------
+    label
+        Its class in the file's words.
+    lengths
+        (N,) numbers of pixels outside and inside in turns, beginning outside, down the columns
+        from left to right.
+
+    """
+
+    label: str
+    lengths: NDArray[np.int64]
+
+    def draw(self, canvas: Image.Image, node_id: int) -> None:
+        """Fill it with `node_id`."""
+        inside = np.repeat(np.arange(len(self.lengths)) % 2 == 1, self.lengths)
+        pixels = inside.reshape(canvas.width, canvas.height).T
+        Mask(self.label, (0, 0), pixels).draw(canvas, node_id)
+
+
+Region = Polygon | Mask | Runs
+
+
+@dataclass(frozen=True)
 class Drawing:
     """The regions of an image, in the order of drawing.
 
@@ -82,7 +108,7 @@ class Drawing:
 
     width: int
     height: int
-    regions: tuple[Polygon | Mask, ...]
+    regions: tuple[Region, ...]
 
     def node_ids(self, mapping: LabelMapping, source: Path) -> NDArray[np.uint8]:
         """Draw the regions.

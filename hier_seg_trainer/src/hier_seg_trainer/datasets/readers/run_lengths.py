@@ -16,30 +16,27 @@ _MORE_FOLLOWS, _NEGATIVE = 0x20, 0x10
 _MOST_CHARACTERS = 7
 
 
-def decode_runs(counts: object, height: int, width: int) -> NDArray[np.bool_] | None:
-    """Return the mask that run lengths stand for.
+def read_runs(counts: object, pixels: int) -> NDArray[np.int64] | None:
+    """Return run lengths.
 
     Parameters
     ----------
     counts
-        A list of lengths, or their text in COCO's compressed form: numbers of pixels outside and
-        inside the mask in turns, beginning outside, down the columns from left to right.
-    height, width
-        The size of the image in pixels.
+        What a file has: a list of numbers of pixels outside and inside a mask in turns, beginning
+        outside, down the columns from left to right; or their text in COCO's compressed form.
+    pixels
+        How many the image has.
 
     Returns
     -------
-    NDArray[np.bool_] | None
-        (height, width), true inside; None if they are no run lengths of such an image.
+    NDArray[np.int64] | None
+        (N,) numbers of pixels; None if they are no run lengths of such an image.
 
     """
     lengths = _decompressed(counts) if isinstance(counts, str) else counts
     if not isinstance(lengths, list) or any(whole_number(n, least=0) is None for n in lengths):
         return None
-    if sum(lengths) != height * width:
-        return None
-    inside = np.arange(len(lengths)) % 2 == 1
-    return np.repeat(inside, lengths).reshape(width, height).T
+    return np.array(lengths) if sum(lengths) == pixels else None
 
 
 def _decompressed(text: str) -> list[int] | None:
