@@ -9,7 +9,7 @@ In the root or in its folder ``FullIJCNN2013``::
 
 A line is one sign, its edges inclusive. An image without a line has no sign of the 43 classes. What
 is around the signs has no labels there; some of the images have polygons that come with the
-trainer, drawn by this project.
+trainer (the README beside them says who drew them).
 
 >>> dataset = Gtsdb(data, 'train', tree)
 >>> len(dataset), dataset[0].image.size
