@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import ast
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +10,6 @@ import pytest
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
-from hier_seg_trainer.datasets import mapping as mapping_module
 from hier_seg_trainer.datasets.mapping import FOLDER, LabelMapping, bundled_mapping
 
 CAMVID = {
@@ -230,20 +227,6 @@ def test_streets_may_be_mirrored(tree: Hierarchy, name: str) -> None:
     assert mapping.mirror_of_id[ids].tolist() == ids
     assert mapping.mirror_of_id[UNLABELLED] == UNLABELLED
     assert not mapping.complete_boxes
-
-
-def test_mappings_can_be_read_without_the_trainer() -> None:
-    """Evaluation on a robot will."""
-    tree = ast.parse(Path(mapping_module.__file__).read_text('utf-8'))
-    imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    imported |= {
-        a.name for node in ast.walk(tree) if isinstance(node, ast.Import) for a in node.names
-    }
-    other = {
-        name for name in imported if str(name).partition('.')[0] not in sys.stdlib_module_names
-    }
-    rooms = ('hier_seg_ros.errors', 'hier_seg_ros.files', 'hier_seg_ros.hierarchy', 'numpy')
-    assert not [name for name in other if not str(name).startswith(rooms)]
 
 
 def test_every_bundled_file_fits_the_default_tree(tree: Hierarchy) -> None:

@@ -56,6 +56,13 @@ from hier_seg_trainer.datasets.readers.run_lengths import read_runs
 from hier_seg_trainer.datasets.readers.tables import checked_edges
 from hier_seg_trainer.datasets.samples import Box
 
+_FILES = (
+    'annotations/{}.json',
+    'annotations/instances_{}.json',
+    '{}.json',
+    '{}/_annotations.coco.json',
+)
+_IMAGE_FOLDERS = ('images/{}/', '{}/images/', 'images/', '{}/', './')
 _NEEDED = 'needs an id, a file_name, whole width and height; correct it'
 
 
@@ -164,13 +171,8 @@ def read_coco(
         The file cannot be read, is none of COCO's, or has no image that is there.
 
     """
-    places = (
-        f'annotations/{split}.json',
-        f'annotations/instances_{split}.json',
-        f'{split}.json',
-        f'{split}/_annotations.coco.json',
-    )
-    path = root / next((place for place in places if (root / place).is_file()), places[0])
+    places = [root / place.format(split) for place in _FILES]
+    path = next((place for place in places if place.is_file()), places[0])
     content = read_json(path, 'it holds the annotations')
     sections = [mappings(content, key) for key in ('categories', 'images', 'annotations')]
     if any(section is None for section in sections):
@@ -188,18 +190,14 @@ def read_coco(
     known = set(mapping.names)
     for number, annotation in enumerate(annotations):
         where = f'annotation {shown(annotation.get("id", number))}'
-        image_id, category = annotation.get('image_id'), annotation.get('category_id')
+        image_id, category = (_key(annotation.get(key)) for key in ('image_id', 'category_id'))
         with noted(faults, path, where):
-            if _key(image_id) not in listed or _key(category) not in names:
-                raise EntryError(
-                    'bad_row',
-                    f'there is no image {shown(image_id)} or no category {shown(category)}; '
-                    f'correct it',
-                )
-            label = names[_key(category)]
-            if _key(image_id) in images and label in known:
-                found = CocoAnnotation(where, label, annotation)
-                images[_key(image_id)].annotations.append(found)
+            if image_id not in listed or category not in names:
+                wanted = f'no image {shown(image_id)} or no category {shown(category)}'
+                raise EntryError('bad_row', f'there is {wanted}; correct it')
+            if image_id in images and names[category] in known:
+                found = CocoAnnotation(where, names[category], annotation)
+                images[image_id].annotations.append(found)
     return path, list(images.values())
 
 
@@ -268,22 +266,15 @@ def _size(entry: Mapping[str, Any]) -> tuple[int, int] | None:
 
 def _folder(root: Path, split: str, names: list[str], path: Path) -> Path:
     """Return the folder that the images are in: the first one that has any of them."""
-    candidates = [
-        root / 'images' / split,
-        root / split / 'images',
-        root / 'images',
-        root / split,
-        root,
-    ]
-    for folder in candidates:
-        if folder.is_dir() and any(is_file(folder / name) for name in names):
-            return folder
+    folders = [place.format(split) for place in _IMAGE_FOLDERS]
+    for folder in folders:
+        if (root / folder).is_dir() and any(is_file(root / folder / name) for name in names):
+            return root / folder
     if not names:
         return root
     raise HierSegError(
-        f'{candidates[0] / names[0]}: is missing, and no image of {path.name} is there or in '
-        f'{", ".join(str(folder.relative_to(root)) + "/" for folder in candidates[1:])} of {root}; '
-        f'put them into one of these'
+        f'{root / folders[0] / names[0]}: is missing, and no image of {path.name} is there or in '
+        f'{", ".join(folders[1:])} of {root}; put them into one of these'
     )
 
 
