@@ -22,7 +22,8 @@ from hier_seg_ros.errors import HierSegError, shown
 
 # The largest that comes with the packages has 20 kB.
 MOST_YAML_BYTES = 256 * 1024
-MOST_JSON_BYTES = 256 * 1024 * 1024
+# COCO's own annotations of boxes and masks have 450 MB.
+MOST_JSON_BYTES = 1024 * 1024 * 1024
 # A tree of classes needs 4, an experiment 5.
 MOST_LEVELS = 32
 # Values that a file may mean once its aliases are written out: ten times as many as the largest

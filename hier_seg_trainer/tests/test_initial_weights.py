@@ -30,7 +30,7 @@ from hier_seg_ros.segmenter.network import (
     NetworkOptions,
     build_network,
 )
-from hier_seg_trainer.datasets.samples import open_image
+from hier_seg_trainer.datasets.stored_pixels import open_image
 from hier_seg_trainer.runs.initial_weights import (
     PACKAGES,
     average_with_models,

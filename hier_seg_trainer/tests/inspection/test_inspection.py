@@ -22,7 +22,8 @@ from PIL import Image
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_trainer.commands import inspect as command
-from hier_seg_trainer.datasets.samples import Box, StreetSample, open_image
+from hier_seg_trainer.datasets.samples import Box, StreetSample
+from hier_seg_trainer.datasets.stored_pixels import open_image
 from hier_seg_trainer.inspection import survey as survey_module
 from hier_seg_trainer.inspection.checks.box_checks import box_problems
 from hier_seg_trainer.inspection.checks.file_checks import diagnose

@@ -141,8 +141,8 @@ def test_crops_show_the_sign_that_their_list_names(data: Path, tree: Hierarchy) 
         return float(np.corrcoef(shown, picture[..., :3][inside].ravel())[0, 1])
 
     ranks = []
-    for crop in crops._crops:
-        with Image.open(crop.path) as image:
+    for crop in crops._files:
+        with Image.open(crop.image) as image:
             region = image.crop(crop.region)
         if min(region.size) < 20:
             continue

@@ -43,7 +43,7 @@ _AUTO_AUGMENT_MAGNITUDE = 9
 def random_colors(
     image: Image.Image, options: AugmentationOptions, rng: np.random.Generator
 ) -> Image.Image:
-    """Change the colours of an RGB image and blur it; its size and its labels stay."""
+    """Change the colours of an RGB image and blur it, as `options` say; no pixel moves."""
     image = _linear(image, options, rng)
     if options.hue > 0:
         image = _turn_hue(image, rng.uniform(-options.hue, options.hue))
@@ -57,11 +57,24 @@ def random_colors(
 
 
 def pca_shift(deviation: float, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Return a random shift (3,) of RGB in 0–255 along the principal components of colour.
+    """Return a random shift of colours along their principal components.
 
-    Each component is shifted by its eigenvalue times a normal number of standard deviation
-    `deviation` (0.1 in the source). Krizhevsky et al., "ImageNet classification with deep
-    convolutional neural networks", NeurIPS 2012, section 4.1.
+    Krizhevsky et al., "ImageNet classification with deep convolutional neural networks", NeurIPS
+    2012, section 4.1.
+
+    Parameters
+    ----------
+    deviation
+        Each component is shifted by its eigenvalue times a normal number of this standard
+        deviation; 0.1 in the source.
+    rng
+        Where the randomness comes from.
+
+    Returns
+    -------
+    NDArray[np.float64]
+        (3,) RGB, in the unit of 0–255.
+
     """
     return 255 * _EIGENVECTORS @ (_EIGENVALUES * rng.normal(0.0, deviation, 3))
 
@@ -84,10 +97,22 @@ def auto_augment(image: Image.Image, rng: np.random.Generator) -> Image.Image:
 def rand_augment(
     image: Image.Image, count: int, magnitude: int, rng: np.random.Generator
 ) -> Image.Image:
-    """Apply `count` random operations of strength `magnitude` (0–30), of those that move no pixel.
+    """Apply random operations of those that move no pixel.
 
     Cubuk et al., "RandAugment: practical automated data augmentation with a reduced search
     space", CVPR Workshops 2020.
+
+    Parameters
+    ----------
+    image
+        RGB.
+    count
+        How many.
+    magnitude
+        Their strength, 0–30.
+    rng
+        Where the randomness comes from.
+
     """
     for _ in range(count):
         name = _RAND_AUGMENT[rng.integers(len(_RAND_AUGMENT))]
@@ -97,9 +122,21 @@ def rand_augment(
 
 
 def photometric(image: Image.Image, name: str, strength: float, sign: int) -> Image.Image:
-    """Apply an operation of AutoAugment by its name there; `strength` in 0–1, `sign` ±1.
+    """Apply an operation of AutoAugment.
 
     The largest strengths are the papers': factors of 1 ± 0.9, 4 bits left, all solarised.
+
+    Parameters
+    ----------
+    image
+        RGB.
+    name
+        The operation's name there.
+    strength
+        0–1.
+    sign
+        1 or -1: whether a factor is above 1 or below.
+
     """
     if name in _ENHANCERS:
         return _ENHANCERS[name](image).enhance(1 + sign * 0.9 * strength)

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -33,6 +33,11 @@ class Region(NamedTuple):
         """Rows and columns."""
         return slice(self.top, self.bottom), slice(self.left, self.right)
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) in pixels."""
+        return self.bottom - self.top, self.right - self.left
+
 
 @dataclass(frozen=True)
 class Crop:
@@ -40,14 +45,21 @@ class Crop:
 
     Attributes
     ----------
-    image : RGB
-    blank : (H, W) bool, the pixel shows nothing of the image: padding, or erased
-    labels : (H, W) uint8 node ids, 255 where nothing is known; None without pixel labels
-    boxes : the boxes whose centre it shows; None for an image that is not labelled by boxes
-    cut_boxes : boxes near by whose centre it does not show. What is left of their objects is
-        neither a fair example of the class nor of its absence.
-    pictures : rectangles that are filled by one image each, with the node that it shows; None for
-        an image that does not come from a data set with image labels
+    image
+        RGB.
+    blank
+        (H, W) bool, the pixel shows nothing of the image: padding, or erased.
+    labels
+        (H, W) uint8 node ids, 255 where nothing is known; None without pixel labels.
+    boxes
+        The boxes whose centre it shows; None for an image that is not labelled by boxes.
+    cut_boxes
+        Boxes near by whose centre it does not show. What is left of their objects is neither a
+        fair example of the class nor of its absence.
+    pictures
+        Rectangles that are filled by one image each, with the node that it shows; None for an
+        image that does not come from a data set with image labels.
+
     """
 
     image: Image.Image
@@ -65,10 +77,21 @@ class Crop:
 
 @dataclass(frozen=True)
 class Example:
-    """What a batch holds of one crop of H×W pixels; see ``batches.Batch`` for the meaning.
+    """What a batch holds of one crop of H×W pixels; see ``Batch`` for the meaning.
 
-    ``image`` is (H, W, 3) uint8 with its own colours; ``mix`` () float32; ``has_boxes`` () bool;
-    the others are (H, W): ``box_shapes`` and ``far_from_boxes`` bool, labels uint8.
+    Attributes
+    ----------
+    image
+        (H, W, 3) uint8 RGB, in its own colours.
+    labels, second_labels, box_labels, image_labels
+        (H, W) uint8 node ids, 255 where there is none.
+    mix
+        () float32, 0-1.
+    box_shapes, far_from_boxes
+        (H, W) bool.
+    has_boxes
+        () bool.
+
     """
 
     image: NDArray[np.uint8]
@@ -85,8 +108,14 @@ class Example:
 def draw(crop: Crop, complete_boxes: bool) -> Example:
     """Draw what is known of a crop into maps.
 
-    `complete_boxes` says that every object of the boxes' classes has its box. Only then are
-    pixels far from all boxes known to show none of them. Blank pixels are known to show nothing.
+    Parameters
+    ----------
+    crop
+        Its blank pixels are known to show nothing.
+    complete_boxes
+        Whether every object of the boxes' classes has its box. Only then are pixels far from all
+        boxes known to show none of them.
+
     """
     height, width = crop.size
     box_labels, box_shapes, far = draw_boxes(crop.boxes or (), height, width, crop.cut_boxes)
@@ -95,11 +124,8 @@ def draw(crop: Crop, complete_boxes: bool) -> Example:
         image_labels[_slices(picture, 0.0)] = picture.node_id
     if crop.boxes is None or not complete_boxes:
         far[:] = False
-    if crop.blank.any():
-        box_labels[crop.blank] = UNLABELLED
-        image_labels[crop.blank] = UNLABELLED
-        box_shapes &= ~crop.blank
-        far &= ~crop.blank
+    for labels in (box_labels, image_labels):
+        labels[crop.blank] = UNLABELLED
     unknown = np.full((height, width), UNLABELLED, np.uint8)
     return Example(
         image=np.array(crop.image),
@@ -107,8 +133,8 @@ def draw(crop: Crop, complete_boxes: bool) -> Example:
         second_labels=unknown,
         mix=np.array(1.0, np.float32),
         box_labels=box_labels,
-        box_shapes=box_shapes,
-        far_from_boxes=far,
+        box_shapes=box_shapes & ~crop.blank,
+        far_from_boxes=far & ~crop.blank,
         has_boxes=np.array(crop.boxes is not None),
         image_labels=image_labels,
     )
@@ -117,11 +143,27 @@ def draw(crop: Crop, complete_boxes: bool) -> Example:
 def draw_boxes(
     boxes: tuple[Box, ...], height: int, width: int, cut_boxes: tuple[Box, ...] = ()
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_], NDArray[np.bool_]]:
-    """Draw boxes into maps (height, width).
+    """Draw boxes into maps.
 
-    Returns the boxes' node ids (255 outside; a later box wins), whether a pixel lies inside the
-    outline of the box that it got its id from, and whether it lies far from all boxes, those in
-    `cut_boxes` too: outside each of them grown by half of its long edge on every side.
+    Parameters
+    ----------
+    boxes
+        A later one wins.
+    height, width
+        The size of the maps in pixels.
+    cut_boxes
+        What lies near them is not far from all boxes, either.
+
+    Returns
+    -------
+    labels
+        (height, width) uint8, the boxes' node ids, 255 outside.
+    shapes
+        (height, width) bool, inside the outline of the box that the pixel got its id from.
+    far
+        (height, width) bool, outside each of the boxes, grown by half of its long edge on every
+        side.
+
     """
     labels = np.full((height, width), UNLABELLED, np.uint8)
     shapes = np.zeros((height, width), bool)
@@ -139,18 +181,18 @@ def draw_boxes(
 
 def part(crop: Crop, region: Region) -> Crop:
     """Return the part of a crop inside `region`; boxes whose centre lies outside are cut."""
-    rows, columns = region.slices
-    kept, lost = split_boxes(
-        shift_boxes(crop.boxes or (), -region.left, -region.top),
-        region.bottom - region.top,
-        region.right - region.left,
+    boxes, cut_boxes = moved_boxes(
+        crop.boxes,
+        crop.cut_boxes,
+        lambda box: box.seen_from(region.left, region.top),
+        region.size,
     )
     return Crop(
         image=crop.image.crop(region),
-        blank=crop.blank[rows, columns],
-        labels=None if crop.labels is None else crop.labels[rows, columns],
-        boxes=None if crop.boxes is None else kept,
-        cut_boxes=lost + shift_boxes(crop.cut_boxes, -region.left, -region.top),
+        blank=crop.blank[region.slices],
+        labels=None if crop.labels is None else crop.labels[region.slices],
+        boxes=boxes,
+        cut_boxes=cut_boxes,
     )
 
 
@@ -168,38 +210,45 @@ def hide(crop: Crop, region: Region) -> Crop:
     return replace(crop, boxes=boxes, cut_boxes=lost, pictures=pictures)
 
 
-def split_boxes(
-    boxes: Iterable[Box], height: int, width: int
-) -> tuple[tuple[Box, ...], tuple[Box, ...]]:
-    """Return the boxes whose centre lies inside an image, and the others that reach near it."""
-    region = Region(0, 0, width, height)
-    boxes = tuple(boxes)
-    near = []
-    for box in boxes:
-        margin = box.long_edge / 2
-        reaches_in = box.right > -margin and box.bottom > -margin
-        if reaches_in and box.left < width + margin and box.top < height + margin:
-            near.append(box)
+def moved_boxes(
+    boxes: Iterable[Box] | None,
+    cut_boxes: Iterable[Box],
+    move: Callable[[Box], Box],
+    size: tuple[int, int],
+) -> tuple[tuple[Box, ...] | None, tuple[Box, ...]]:
+    """Return what becomes of an image's boxes in a piece of it.
+
+    Parameters
+    ----------
+    boxes, cut_boxes
+        As those of `Crop`.
+    move
+        Gives a box as the piece has it.
+    size
+        (height, width) of the piece in pixels.
+
+    Returns
+    -------
+    boxes, cut_boxes
+        Those of the piece: a box whose centre it does not show is cut if it reaches near it.
+
+    """
+    region = Region(0, 0, size[1], size[0])
+    near = [box for box in map(move, boxes or ()) if _reaches(region, box)]
     kept = tuple(box for box in near if _holds_centre(region, box))
-    return kept, tuple(box for box in near if not _holds_centre(region, box))
+    lost = tuple(box for box in near if not _holds_centre(region, box))
+    return None if boxes is None else kept, (*lost, *map(move, cut_boxes))
 
 
-def shift_boxes(boxes: Iterable[Box], right: float, down: float) -> tuple[Box, ...]:
-    """Return boxes moved by so many pixels."""
-    return tuple(
-        replace(
-            box,
-            left=box.left + right,
-            top=box.top + down,
-            right=box.right + right,
-            bottom=box.bottom + down,
-        )
-        for box in boxes
-    )
+def _reaches(region: Region, box: Box) -> bool:
+    """Return whether a box, grown by half of its long edge, reaches into a region at (0, 0)."""
+    margin = box.long_edge / 2
+    reaches_in = box.right > -margin and box.bottom > -margin
+    return reaches_in and box.left < region.right + margin and box.top < region.bottom + margin
 
 
 def _holds_centre(region: Region, box: Box) -> bool:
-    x, y = (box.left + box.right) / 2, (box.top + box.bottom) / 2
+    x, y = box.centre
     return region.left <= x < region.right and region.top <= y < region.bottom
 
 

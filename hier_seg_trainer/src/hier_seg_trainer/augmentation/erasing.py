@@ -26,10 +26,22 @@ _ASPECT = (0.3, 1 / 0.3)
 
 
 def cutout(crop: Crop, probability: float, size: float, rng: np.random.Generator) -> Crop:
-    """Erase, with `probability`, a grey square whose edge is `size` of the crop's shorter edge.
+    """Turn a square grey.
 
     Its centre may be any pixel, so part of it may lie outside. DeVries & Taylor, "Improved
     regularization of convolutional neural networks with Cutout", arXiv 1708.04552, 2017.
+
+    Parameters
+    ----------
+    crop
+        What is changed.
+    probability
+        How often that happens, 0-1.
+    size
+        The edge of the square as a share of the crop's shorter edge, 0-1.
+    rng
+        Where the randomness comes from.
+
     """
     if rng.random() >= probability:
         return crop
@@ -42,9 +54,19 @@ def cutout(crop: Crop, probability: float, size: float, rng: np.random.Generator
 
 
 def random_erasing(crop: Crop, probability: float, rng: np.random.Generator) -> Crop:
-    """Turn, with `probability`, a rectangle into noise: 2–40 % of the crop.
+    """Turn a rectangle into noise: 2–40 % of the crop.
 
     Zhong et al., "Random erasing data augmentation", AAAI 2020.
+
+    Parameters
+    ----------
+    crop
+        What is changed.
+    probability
+        How often that happens, 0-1.
+    rng
+        Where the randomness comes from.
+
     """
     if rng.random() >= probability:
         return crop
@@ -61,7 +83,18 @@ def random_erasing(crop: Crop, probability: float, rng: np.random.Generator) -> 
 
 
 def erase(crop: Crop, region: Region, fill: NDArray[np.uint8]) -> Crop:
-    """Return a crop with `fill` (RGB, one colour or one a pixel) in `region`; see above."""
+    """Return a crop of which a region shows nothing any more.
+
+    Parameters
+    ----------
+    crop
+        What is erased in.
+    region
+        Where.
+    fill
+        What is there instead: (3,) RGB, or (h, w, 3).
+
+    """
     pixels = np.array(crop.image)
     pixels[region.slices] = fill
     blank = crop.blank.copy()

@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 
 from hier_seg_ros.hierarchy import UNLABELLED
 from hier_seg_trainer.augmentation.augmentation_options import CropOptions
-from hier_seg_trainer.augmentation.crops import PADDING_COLOR, Crop, split_boxes
+from hier_seg_trainer.augmentation.crops import PADDING_COLOR, Crop, moved_boxes
 from hier_seg_trainer.datasets.samples import Box, StreetSample
 from hier_seg_trainer.datasets.shapes import OUTLINES
 
@@ -27,10 +27,26 @@ def random_crop(
 ) -> Crop:
     """Resize, rotate and cut image, labels and boxes together.
 
-    `rotation` is the largest angle in degrees; a window is cut that is large enough to fill the
-    crop when it is turned. `box_weights` (one a box) say how likely each box is to be the focus.
-    The crop keeps the boxes whose centre it shows. Labels are resized to the nearest; where the
-    image does not reach they are 255 and the crop is blank.
+    Parameters
+    ----------
+    sample
+        What is cut.
+    options
+        The size of the crop, the range of scales, and how often a box is the focus.
+    rotation
+        The largest angle either way, in degrees. A window is cut that is large enough to fill the
+        crop when it is turned.
+    box_weights
+        (number of boxes,) how likely each box is to be the focus; None: all alike.
+    rng
+        Where the randomness comes from.
+
+    Returns
+    -------
+    Crop
+        It has the boxes whose centre it shows. Labels are those of the nearest pixel; where the
+        image does not reach they are 255 and the crop is blank.
+
     """
     options = replace(options, scale=scale_range(sample.image, options), scale_to_crop=False)
     if rotation == 0:
@@ -42,9 +58,8 @@ def random_crop(
         math.ceil(height * cosine + width * sine),
         math.ceil(width * cosine + height * sine),
     )
-    return rotate(
-        _cut(sample, replace(options, size=larger), box_weights, rng), angle, (height, width)
-    )
+    window = _cut(sample, replace(options, size=larger), box_weights, rng)
+    return rotate(window, angle, (height, width))
 
 
 def scale_range(image: Image.Image, options: CropOptions) -> tuple[float, float]:
@@ -57,15 +72,24 @@ def scale_range(image: Image.Image, options: CropOptions) -> tuple[float, float]
 
 
 def rotate(crop: Crop, angle: float, size: tuple[int, int]) -> Crop:
-    """Turn a crop by `angle` degrees, counterclockwise, and cut (height, width) from its middle.
+    """Turn a crop and cut a smaller one from its middle.
 
     Labels become those of the nearest pixel; corners that the crop does not fill are blank. A box
     becomes the box around its turned outline, not around its turned corners: a disc's stays as
     large as it was. Small angles are meant: what an object is called does not turn with it.
+
+    Parameters
+    ----------
+    crop
+        What is turned.
+    angle
+        In degrees, counterclockwise.
+    size
+        (height, width) of what is cut, in pixels.
+
     """
     height, width = size
-    radians = math.radians(angle)
-    cosine, sine = math.cos(radians), math.sin(radians)
+    cosine, sine = math.cos(math.radians(angle)), math.sin(math.radians(angle))
     centre = (crop.image.width / 2, crop.image.height / 2)
     matrix = (
         cosine,
@@ -76,28 +100,26 @@ def rotate(crop: Crop, angle: float, size: tuple[int, int]) -> Crop:
         centre[1] - (sine * width + cosine * height) / 2,
     )
 
-    def turn(image: Image.Image, resampling: Image.Resampling, fill: int | tuple) -> Image.Image:
+    def turn(image: Image.Image, fill: int | tuple) -> Image.Image:
+        nearest, bilinear = Image.Resampling.NEAREST, Image.Resampling.BILINEAR
+        resampling = bilinear if image.mode == 'RGB' else nearest
         return image.transform(
             (width, height), Image.Transform.AFFINE, matrix, resampling, fillcolor=fill
         )
 
-    nearest = Image.Resampling.NEAREST
-    image = turn(crop.image, Image.Resampling.BILINEAR, PADDING_COLOR)
-    blank = np.asarray(turn(Image.fromarray(crop.blank.astype(np.uint8)), nearest, 1)).astype(bool)
-    labels = crop.labels
-    if labels is not None:
-        labels = np.array(turn(Image.fromarray(labels), nearest, UNLABELLED))
-
     def turned(box: Box) -> Box:
         return _rotated_box(box, cosine, sine, centre, (width / 2, height / 2))
 
-    kept, lost = split_boxes(map(turned, crop.boxes or ()), height, width)
+    boxes, cut_boxes = moved_boxes(crop.boxes, crop.cut_boxes, turned, size)
+    blank = turn(Image.fromarray(crop.blank.astype(np.uint8)), 1)
     return Crop(
-        image=image,
-        blank=blank,
-        labels=labels,
-        boxes=None if crop.boxes is None else kept,
-        cut_boxes=lost + tuple(map(turned, crop.cut_boxes)),
+        image=turn(crop.image, PADDING_COLOR),
+        blank=np.asarray(blank).astype(bool),
+        labels=None
+        if crop.labels is None
+        else np.array(turn(Image.fromarray(crop.labels), UNLABELLED)),
+        boxes=boxes,
+        cut_boxes=cut_boxes,
         pictures=None if crop.pictures is None else tuple(map(turned, crop.pictures)),
     )
 
@@ -105,9 +127,17 @@ def rotate(crop: Crop, angle: float, size: tuple[int, int]) -> Crop:
 def random_flip(crop: Crop, mirror_of_id: NDArray[np.int16], rng: np.random.Generator) -> Crop:
     """Mirror half of the crops, left to right.
 
-    `mirror_of_id` (256,) gives for each node id the one that it becomes: "bend left" becomes
-    "bend right". A crop that shows a node with -1 there is left as it is: a mirrored speed limit
-    is none.
+    Parameters
+    ----------
+    crop
+        It is left as it is if it shows a node that has no mirror image: a mirrored speed limit is
+        none.
+    mirror_of_id
+        (256,) by node id: the node that it becomes, -1 if it has no mirror image. "bend left"
+        becomes "bend right".
+    rng
+        Where the randomness comes from.
+
     """
     if rng.random() >= 0.5:
         return crop
@@ -121,24 +151,19 @@ def random_flip(crop: Crop, mirror_of_id: NDArray[np.int16], rng: np.random.Gene
     def mirrored(boxes: tuple[Box, ...]) -> tuple[Box, ...]:
         return tuple(
             replace(
-                box,
-                left=width - box.right,
-                right=width - box.left,
+                box.at(width - box.right, box.top, width - box.left, box.bottom),
                 node_id=int(mirror_of_id[box.node_id]),
             )
             for box in boxes
         )
 
-    labels = crop.labels
-    if labels is not None:
-        # An entry of -1 is not looked up: no pixel has that label.
-        table = mirror_of_id.astype(np.uint8)
-        table[UNLABELLED] = UNLABELLED
-        labels = table[labels[:, ::-1]]
+    # An entry of -1 is not looked up: no pixel has that label.
+    table = mirror_of_id.astype(np.uint8)
+    table[UNLABELLED] = UNLABELLED
     return Crop(
         image=ImageOps.mirror(crop.image),
         blank=crop.blank[:, ::-1],
-        labels=labels,
+        labels=None if crop.labels is None else table[crop.labels[:, ::-1]],
         boxes=None if crop.boxes is None else mirrored(crop.boxes),
         cut_boxes=mirrored(crop.cut_boxes),
         pictures=None if crop.pictures is None else mirrored(crop.pictures),
@@ -151,61 +176,66 @@ def _cut(
     box_weights: NDArray[np.float64] | None,
     rng: np.random.Generator,
 ) -> Crop:
+    """Cut a random window of the sample and resize it to the size of the crop."""
     height, width = options.size
     low, high = np.log(options.scale)
     scale = float(np.exp(rng.uniform(low, high)))
     window = (width / scale, height / scale)
-    image_size = (sample.image.width, sample.image.height)
-    centre: tuple[float, float] | tuple[None, None] = (None, None)
-    if sample.boxes and rng.random() < options.focus_on_boxes:
-        weights = np.ones(len(sample.boxes)) if box_weights is None else box_weights
-        focus = sample.boxes[rng.choice(len(sample.boxes), p=weights / weights.sum())]
-        centre = ((focus.left + focus.right) / 2, (focus.top + focus.bottom) / 2)
-    left = _random_start(image_size[0], window[0], centre[0], rng)
-    top = _random_start(image_size[1], window[1], centre[1], rng)
+    image_width, image_height = sample.image.size
+    x, y = _focus(sample, options, box_weights, rng)
+    left = _random_start(image_width, window[0], x, rng)
+    top = _random_start(image_height, window[1], y, rng)
     # The part of the window that the image covers; the rest is padding.
     source = (
         max(left, 0.0),
         max(top, 0.0),
-        min(left + window[0], image_size[0]),
-        min(top + window[1], image_size[1]),
+        min(left + window[0], image_width),
+        min(top + window[1], image_height),
     )
-    target_size = (
+    covered = (
         min(width, max(1, round((source[2] - source[0]) * scale))),
         min(height, max(1, round((source[3] - source[1]) * scale))),
     )
     corner = (
-        min(round((source[0] - left) * scale), width - target_size[0]),
-        min(round((source[1] - top) * scale), height - target_size[1]),
+        min(round((source[0] - left) * scale), width - covered[0]),
+        min(round((source[1] - top) * scale), height - covered[1]),
     )
-    covered = (
-        slice(corner[1], corner[1] + target_size[1]),
-        slice(corner[0], corner[0] + target_size[0]),
+
+    def fill(image: Image.Image, resampling: Image.Resampling, padding: object) -> Image.Image:
+        resized = image.resize(covered, resampling, box=source)
+        whole = Image.new(image.mode, (width, height), padding)  # type: ignore[arg-type]
+        whole.paste(resized, corner)
+        return whole
+
+    boxes, cut_boxes = moved_boxes(
+        sample.boxes, (), lambda box: box.seen_from(left, top, scale), (height, width)
     )
-    image = sample.image.resize(target_size, Image.Resampling.BILINEAR, box=source)
-    blank = np.zeros((height, width), bool)
-    if target_size != (width, height):
-        whole = Image.new('RGB', (width, height), PADDING_COLOR)
-        whole.paste(image, corner)
-        image = whole
-        blank[:] = True
-        blank[covered] = False
     labels = None
     if sample.labels is not None:
         nearest = Image.Resampling.NEAREST
-        scaled = Image.fromarray(sample.labels).resize(target_size, nearest, box=source)
-        labels = np.full((height, width), UNLABELLED, np.uint8)
-        labels[covered] = np.asarray(scaled)
-    kept, lost = split_boxes(
-        (_move(box, left, top, scale) for box in sample.boxes or ()), height, width
-    )
+        labels = np.array(fill(Image.fromarray(sample.labels), nearest, UNLABELLED))
+    blank = np.ones((height, width), bool)
+    blank[corner[1] : corner[1] + covered[1], corner[0] : corner[0] + covered[0]] = False
     return Crop(
-        image=image,
+        image=fill(sample.image, Image.Resampling.BILINEAR, PADDING_COLOR),
         blank=blank,
         labels=labels,
-        boxes=None if sample.boxes is None else kept,
-        cut_boxes=lost,
+        boxes=boxes,
+        cut_boxes=cut_boxes,
     )
+
+
+def _focus(
+    sample: StreetSample,
+    options: CropOptions,
+    box_weights: NDArray[np.float64] | None,
+    rng: np.random.Generator,
+) -> tuple[float, float] | tuple[None, None]:
+    """Return the centre (x, y) of the box that the crop is to show, or that it may show any."""
+    if not sample.boxes or rng.random() >= options.focus_on_boxes:
+        return None, None
+    weights = np.ones(len(sample.boxes)) if box_weights is None else box_weights
+    return sample.boxes[rng.choice(len(sample.boxes), p=weights / weights.sum())].centre
 
 
 def _random_start(
@@ -219,16 +249,6 @@ def _random_start(
     # The focus may lie anywhere in the middle 80 % of the crop.
     start = centre - window * rng.uniform(0.1, 0.9)
     return float(np.clip(start, 0.0, size - window))
-
-
-def _move(box: Box, left: float, top: float, scale: float) -> Box:
-    return replace(
-        box,
-        left=(box.left - left) * scale,
-        top=(box.top - top) * scale,
-        right=(box.right - left) * scale,
-        bottom=(box.bottom - top) * scale,
-    )
 
 
 def _rotated_box(
@@ -250,7 +270,7 @@ def _rotated_box(
         x, y = turned(box.left + width / 2, box.top + height / 2)
         across = math.hypot(width * cosine, height * sine) / 2
         down = math.hypot(width * sine, height * cosine) / 2
-        return replace(box, left=x - across, top=y - down, right=x + across, bottom=y + down)
+        return box.at(x - across, y - down, x + across, y + down)
     points = [turned(box.left + x * width, box.top + y * height) for x, y in corners]
     xs, ys = zip(*points, strict=True)
-    return replace(box, left=min(xs), top=min(ys), right=max(xs), bottom=max(ys))
+    return box.at(min(xs), min(ys), max(xs), max(ys))

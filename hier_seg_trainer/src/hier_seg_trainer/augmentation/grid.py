@@ -24,7 +24,7 @@ _SHORTEST = 8
 
 
 def cells(size: tuple[int, int]) -> tuple[Region, ...]:
-    """Return the cells of a crop of (height, width) pixels: about 96 pixels high and wide."""
+    """Return the cells of a crop of `size` (height, width): about 96 pixels high and wide."""
     height, width = size
     rows, columns = max(1, round(height / _CELL)), max(1, round(width / _CELL))
     tops = np.linspace(0, height, rows + 1).round().astype(int).tolist()
@@ -43,11 +43,29 @@ def image_grid(
     mirror_of_id: NDArray[np.int16],
     rng: np.random.Generator,
 ) -> Crop:
-    """Put one image on each of the cells of a crop: as many samples as ``cells(options.size)``.
+    """Put one image on each of the cells of a crop.
 
-    Each image is resized by a factor from ``options.scale``, or as far as its cell has room, and
-    placed at random in its cell; it is mirrored and rotated for itself. Around the images the
-    crop is blank. Their rectangles become ``pictures``.
+    Each image is resized as far as its cell has room and placed at random in its cell; it is
+    mirrored and rotated for itself. Around the images the crop is blank.
+
+    Parameters
+    ----------
+    samples
+        As many images with a label as there are cells.
+    options
+        The size of the crop, the range of scales, and whether to mirror.
+    rotation
+        The largest angle either way, in degrees.
+    mirror_of_id
+        As for ``random_flip``.
+    rng
+        Where the randomness comes from.
+
+    Returns
+    -------
+    Crop
+        The rectangles of the images are its ``pictures``.
+
     """
     height, width = options.size
     image = Image.new('RGB', (width, height), PADDING_COLOR)
@@ -55,30 +73,27 @@ def image_grid(
     pictures: list[Box] = []
     low, high = np.log(options.scale)
     for sample, cell in zip(samples, cells(options.size), strict=True):
-        room = (cell.right - cell.left, cell.bottom - cell.top)
-        single = _whole(sample, float(np.exp(rng.uniform(low, high))), room)
+        single = _whole(sample, float(np.exp(rng.uniform(low, high))), cell.size)
         if options.flip:
             single = random_flip(single, mirror_of_id, rng)
         if rotation > 0:
             single = rotate(single, float(rng.uniform(-rotation, rotation)), single.size)
         rows, columns = single.size
-        left = cell.left + int(rng.integers(room[0] - columns + 1))
-        top = cell.top + int(rng.integers(room[1] - rows + 1))
+        left = cell.left + int(rng.integers(cell.size[1] - columns + 1))
+        top = cell.top + int(rng.integers(cell.size[0] - rows + 1))
         image.paste(single.image, (left, top))
         blank[top : top + rows, left : left + columns] = single.blank
         (picture,) = single.pictures or ()
-        pictures.append(Box(left, top, left + columns, top + rows, picture.node_id, picture.shape))
+        pictures.append(picture.at(left, top, left + columns, top + rows))
     return Crop(image=image, blank=blank, pictures=tuple(pictures))
 
 
 def _whole(sample: StreetSample, factor: float, room: tuple[int, int]) -> Crop:
-    """Return a whole image, resized by `factor` or to fit into `room` (width, height)."""
+    """Return a whole image, resized by `factor` or to fit into `room` (height, width)."""
     assert sample.image_label is not None
-    factor = min(factor, room[0] / sample.image.width, room[1] / sample.image.height)
-    width, height = (
-        min(limit, max(_SHORTEST, round(edge * factor)))
-        for edge, limit in zip(sample.image.size, room, strict=True)
-    )
+    factor = min(factor, room[1] / sample.image.width, room[0] / sample.image.height)
+    height = min(room[0], max(_SHORTEST, round(sample.image.height * factor)))
+    width = min(room[1], max(_SHORTEST, round(sample.image.width * factor)))
     return Crop(
         image=sample.image.resize((width, height), Image.Resampling.BILINEAR),
         blank=np.zeros((height, width), bool),

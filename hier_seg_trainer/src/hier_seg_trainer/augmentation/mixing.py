@@ -23,11 +23,21 @@ _RICAP_BETA = 0.3
 
 
 def cut_mix(crop: Crop, other: Crop, complete_boxes: bool, rng: np.random.Generator) -> Example:
-    """Show a rectangle of `other`, where it lies there, in `crop` (of the same size).
+    """Show a rectangle of another crop, where it lies there.
 
     The rectangle has the crop's proportions and an area that is uniform in 0–1 of the crop's, less
     what lies outside. Yun et al., "CutMix: regularization strategy to train strong classifiers
     with localizable features", ICCV 2019. Pixel labels move along, so no loss needs mixing.
+
+    Parameters
+    ----------
+    crop, other
+        Of the same size.
+    complete_boxes
+        As for ``draw``.
+    rng
+        Where the randomness comes from.
+
     """
     height, width = crop.size
     edge = math.sqrt(rng.uniform())
@@ -42,10 +52,20 @@ def cut_mix(crop: Crop, other: Crop, complete_boxes: bool, rng: np.random.Genera
 
 
 def ricap(crops: Sequence[Crop], complete_boxes: bool, rng: np.random.Generator) -> Example:
-    """Put random parts of four crops (of the same size) into the four corners of one.
+    """Put random parts of four crops into the four corners of one.
 
     The point where they meet follows Beta(0.3, 0.3) in both directions. Takahashi et al., "Data
     augmentation using random image cropping and patching for deep CNNs", IEEE TCSVT 2020.
+
+    Parameters
+    ----------
+    crops
+        Four of the same size.
+    complete_boxes
+        As for ``draw``.
+    rng
+        Where the randomness comes from.
+
     """
     height, width = crops[0].size
     x = round(width * rng.beta(_RICAP_BETA, _RICAP_BETA))
@@ -58,7 +78,7 @@ def ricap(crops: Sequence[Crop], complete_boxes: bool, rng: np.random.Generator)
     )
     mixed = draw(crops[0], complete_boxes)
     for crop, corner in zip(crops, corners, strict=True):
-        columns, rows = corner.right - corner.left, corner.bottom - corner.top
+        rows, columns = corner.size
         left = int(rng.integers(width - columns + 1))
         top = int(rng.integers(height - rows + 1))
         if columns and rows:
@@ -70,9 +90,18 @@ def ricap(crops: Sequence[Crop], complete_boxes: bool, rng: np.random.Generator)
 def mix_up(first: Example, second: Example, alpha: float, rng: np.random.Generator) -> Example:
     """Blend two images with pixel labels and keep both labels.
 
-    The weight of the first, ``mix``, follows Beta(`alpha`, `alpha`): a pixel's loss is
-    mix × loss(labels) + (1 - mix) × loss(second_labels). Zhang et al., "mixup: beyond empirical
-    risk minimization", ICLR 2018.
+    A pixel's loss is mix × loss(labels) + (1 - mix) × loss(second_labels). Zhang et al., "mixup:
+    beyond empirical risk minimization", ICLR 2018.
+
+    Parameters
+    ----------
+    first, second
+        Of the same size.
+    alpha
+        ``mix``, the weight of the first, follows Beta(alpha, alpha); above 0.
+    rng
+        Where the randomness comes from.
+
     """
     weight = float(rng.beta(alpha, alpha))
     images = (Image.fromarray(second.image), Image.fromarray(first.image))
@@ -86,11 +115,5 @@ def mix_up(first: Example, second: Example, alpha: float, rng: np.random.Generat
 
 def _lay(mixed: Example, piece: Example, region: Region) -> None:
     """Write the maps of `piece` into `region` of `mixed`, which the caller has just drawn."""
-    for name in (
-        'image',
-        'labels',
-        'box_labels',
-        'box_shapes',
-        'far_from_boxes',
-    ):
+    for name in ('image', 'labels', 'box_labels', 'box_shapes', 'far_from_boxes'):
         getattr(mixed, name)[region.slices] = getattr(piece, name)

@@ -30,68 +30,69 @@ _LARGEST_BLOB = 0.5
 
 
 def paste_signs(crop: Crop, signs: Gtsrb, options: PasteOptions, rng: np.random.Generator) -> Crop:
-    """Paste up to ``options.count`` signs where they overlap no box and add their boxes."""
+    """Paste up to ``options.count`` signs where they overlap no box, and add their boxes."""
     canvas = _Canvas(crop)
     boxes = list(crop.boxes or ())
     low, high = np.log(options.size)
     for _ in range(rng.integers(options.count + 1)):
         picture, sign = signs.random_crop(rng)
-        edge = float(np.exp(rng.uniform(low, high)))
-        factor = edge / max(picture.size)
-        width = max(4, round(picture.width * factor))
-        height = max(4, round(picture.height * factor))
+        factor = float(np.exp(rng.uniform(low, high))) / max(picture.size)
+        width, height = (max(4, round(edge * factor)) for edge in picture.size)
         if width >= crop.image.width or height >= crop.image.height:
             continue
         left = int(rng.integers(crop.image.width - width))
         top = int(rng.integers(crop.image.height - height))
         box = Box(left, top, left + width, top + height, sign.node_id, sign.shape)
-        if any(_overlap(box, other) for other in (*boxes, *crop.cut_boxes)):
-            continue
-        picture = picture.resize((width, height), Image.Resampling.BILINEAR)
-        canvas.paste(picture, outline_mask(sign.shape, width, height), left, top)
-        boxes.append(box)
+        if not any(_overlap(box, other) for other in (*boxes, *crop.cut_boxes)):
+            canvas.paste(picture, outline_mask(sign.shape, width, height), left, top)
+            boxes.append(box)
     return canvas.crop(boxes=tuple(boxes))
 
 
 def replace_signs(
-    crop: Crop,
-    signs: Gtsrb,
-    share: float,
-    places: Collection[int],
-    rng: np.random.Generator,
+    crop: Crop, signs: Gtsrb, share: float, places: Collection[int], rng: np.random.Generator
 ) -> Crop:
-    """Paste other signs over a `share` of the signs of a crop, as large as they were.
+    """Paste other signs over some of the signs of a crop, as large as they were.
 
-    `places` are the node ids of signs (see ``sign_places``). In an image with boxes every box of
-    one is a place: it takes the new sign's node and outline. Where the old outline is another, the
-    new sign comes with the background in its own rectangle, so that nothing of the old one is
-    left. In an image with pixel labels every connected group of pixels with such a label is one:
-    pixels inside the new outline take the sign's node, what is left of the old sign keeps its
-    label.
+    In an image with boxes every box of a sign is a place: it takes the new sign's node and outline.
+    Where the old outline is another, the new sign comes with the background in its own rectangle,
+    so that nothing of the old one is left. In an image with pixel labels every connected group of
+    pixels with such a label is one: pixels inside the new outline take the sign's node, what is
+    left of the old sign keeps its label.
+
+    Parameters
+    ----------
+    crop
+        What they are pasted onto.
+    signs
+        Where they come from.
+    share
+        The probability of each place to get another sign, 0-1.
+    places
+        The node ids of signs; see `sign_places`.
+    rng
+        Where the randomness comes from.
+
     """
     canvas = _Canvas(crop)
     if crop.boxes is not None:
         boxes = []
         for box in crop.boxes:
-            left, top = round(box.left), round(box.top)
-            width, height = round(box.right) - left, round(box.bottom) - top
+            left, top, right, bottom = map(round, (box.left, box.top, box.right, box.bottom))
+            width, height = right - left, bottom - top
             readable = box.node_id in places and min(width, height) >= _SMALLEST_SIGN
             if readable and rng.random() < share:
                 picture, sign = signs.random_crop(rng)
-                mask = np.full((height, width), 255, np.uint8)
-                if sign.shape == box.shape:
-                    mask = outline_mask(sign.shape, width, height)
-                picture = picture.resize((width, height), Image.Resampling.BILINEAR)
-                canvas.paste(picture, mask, left, top)
-                box = Box(left, top, left + width, top + height, sign.node_id, sign.shape)
+                outline = sign.shape if sign.shape == box.shape else 'rectangle'
+                canvas.paste(picture, outline_mask(outline, width, height), left, top)
+                box = Box(left, top, right, bottom, sign.node_id, sign.shape)
             boxes.append(box)
         return canvas.crop(boxes=tuple(boxes))
     if crop.labels is not None and places:
         for rows, columns in _places(crop.labels, places):
-            width, height = columns.stop - columns.start, rows.stop - rows.start
             if rng.random() < share:
                 picture, sign = signs.random_crop(rng)
-                picture = picture.resize((width, height), Image.Resampling.BILINEAR)
+                width, height = columns.stop - columns.start, rows.stop - rows.start
                 mask = outline_mask(sign.shape, width, height)
                 canvas.paste(picture, mask, columns.start, rows.start, sign.node_id)
     return canvas.crop()
@@ -107,7 +108,11 @@ def sign_places(hierarchy: Hierarchy, node_names: Collection[str]) -> frozenset[
 def rare_nodes(pixel_counts: NDArray[np.int64]) -> tuple[int, ...]:
     """Return the ids of the nodes with fewer pixels than the median one, the rarest first.
 
-    `pixel_counts` (256,) by node id; what the data set never shows is left out, as is 255.
+    Parameters
+    ----------
+    pixel_counts
+        (256,) by node id. What the data set never shows is left out, as is 255.
+
     """
     counts = np.array(pixel_counts[:UNLABELLED])
     shown = np.flatnonzero(counts)
@@ -125,13 +130,28 @@ def copy_blobs(
     scale: tuple[float, float],
     rng: np.random.Generator,
 ) -> Crop:
-    """Copy up to `count` blobs of rare classes, with their labels, from another image.
+    """Copy blobs of rare classes, with their labels, from another image.
 
-    A blob is a connected group of pixels of one label. The nodes of `rare` that `source` shows
-    take turns, the rarest first (see ``rare_nodes``). A blob is resized by a factor from `scale`
-    and put where the label is the one that it stood on in its own image, or anywhere if there is
-    none. CopyBlob: H. Lee's tutorial on MiniCity, "Semantic segmentation tutorial using PyTorch"
-    (VIPriors challenge, 2020), which copies all pixels of a class onto a chosen other class.
+    A blob is a connected group of pixels of one label. It is put where the label is the one that it
+    stood on in its own image, or anywhere if there is none. CopyBlob: H. Lee's tutorial on
+    MiniCity, "Semantic segmentation tutorial using PyTorch" (VIPriors challenge, 2020), which
+    copies all pixels of a class onto a chosen other class.
+
+    Parameters
+    ----------
+    crop
+        What they are pasted onto.
+    source
+        The other image.
+    rare
+        Node ids, the rarest first (see `rare_nodes`); those that `source` shows take turns.
+    count
+        At most so many blobs.
+    scale
+        The range of factors by which a blob is resized.
+    rng
+        Where the randomness comes from.
+
     """
     if crop.labels is None or source.labels is None:
         return crop
@@ -179,25 +199,30 @@ class _Canvas:
         top: int,
         node_id: int | None = None,
     ) -> None:
-        """Paste `picture` through `mask` (both h×w, 255: opaque); part of it may lie outside.
+        """Paste a picture, resized to the size of its mask; part of it may lie outside.
 
-        Pixels that show more of the picture than of what was there are no longer blank, and get
-        the label `node_id` if one is given.
+        Parameters
+        ----------
+        picture
+            RGB.
+        mask
+            (h, w), how opaque the picture is, 255 being wholly. Pixels that show more of it than of
+            what was there are no longer blank.
+        left, top
+            Where the first pixel goes.
+        node_id
+            The label that those pixels get, if any.
+
         """
-        self._image.paste(picture, (left, top), Image.fromarray(mask))
-        height, width = self._blank.shape
-        first_row, first_column = max(0, top), max(0, left)
-        target = (
-            slice(first_row, max(first_row, min(height, top + mask.shape[0]))),
-            slice(first_column, max(first_column, min(width, left + mask.shape[1]))),
-        )
-        opaque = mask[
-            target[0].start - top : target[0].stop - top,
-            target[1].start - left : target[1].stop - left,
-        ]
-        self._blank[target] &= opaque < 128
+        opaque, corner = Image.fromarray(mask), (left, top)
+        picture = picture.resize(opaque.size, Image.Resampling.BILINEAR)
+        self._image.paste(picture, corner, opaque)
+        whole = Image.new('L', self._image.size, 0)
+        whole.paste(opaque, corner)
+        shown = np.asarray(whole) >= 128
+        self._blank[shown] = False
         if node_id is not None and self._labels is not None:
-            self._labels[target][opaque >= 128] = node_id
+            self._labels[shown] = node_id
 
     def crop(self, boxes: tuple[Box, ...] | None = None) -> Crop:
         """Return the crop with all that was pasted."""

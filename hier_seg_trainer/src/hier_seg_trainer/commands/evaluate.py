@@ -17,12 +17,13 @@ from hier_seg_ros.resources import find_model
 from hier_seg_ros.segmenter.segmenter import Segmenter
 from hier_seg_trainer.batches.training_data import load_hierarchy
 from hier_seg_trainer.commands.arguments import add_device
-from hier_seg_trainer.datasets.formats.unlabelled import (
+from hier_seg_trainer.datasets.opening import (
+    FORMATS,
     UNLABELLED,
     UnlabelledImages,
+    open_dataset,
     open_unlabelled,
 )
-from hier_seg_trainer.datasets.opening import FORMATS, open_dataset
 from hier_seg_trainer.evaluation import (
     EvaluationOptions,
     class_lines,

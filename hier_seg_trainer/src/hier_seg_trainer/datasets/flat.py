@@ -18,11 +18,26 @@ from hier_seg_ros.hierarchy import Hierarchy
 
 
 def flat_hierarchy(hierarchy: Hierarchy, node_names: Collection[str]) -> Hierarchy:
-    """Return a tree of one level over exactly the nodes `node_names`, in the order of `hierarchy`.
+    """Return a tree of one level over some nodes of another tree.
 
-    They keep their ids, names, colours and categories; a superclass that a data set names is a
-    class like any other. The tree is called ``<name>_flat``. Raises HierSegError for a name that
-    is not in `hierarchy`, or if there is none.
+    Parameters
+    ----------
+    hierarchy
+        The other tree.
+    node_names
+        The nodes; a superclass that a data set names is a class like any other.
+
+    Returns
+    -------
+    Hierarchy
+        It is called ``<name>_flat``. The nodes keep their order, ids, names, colours and
+        categories.
+
+    Raises
+    ------
+    HierSegError
+        There is no name, or one that is not in the tree.
+
     """
     if not node_names:
         raise HierSegError(

@@ -1,6 +1,6 @@
 # Copyright 2026 The hier_seg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""How the classes of a data set fall on the nodes of a tree: one YAML file a data set.
+"""How the classes of a data set fall on the nodes of a tree: one YAML file for each data set.
 
 ::
 
@@ -14,49 +14,80 @@
       - {value: 0, name: unlabeled}
 
 ``node`` is a node's name or readable name; several classes may share a node, and a coarse class
-may fall on a node with children. ``value`` (0-255) is the class's value in label images; it is
-left out where the data set itself gives values (Vistas) or names (CSV, COCO, polygons). ``shape``
-is the outline that fills a box (a key of ``shapes.OUTLINES``; a rectangle if left out). ``mirror``
-is the class that a mirrored image shows, which may be the class itself; a class that has none, in a
+may fall on a node with children. ``value`` (0-255) is the class's value in label images, or
+``color`` ([red, green, blue], 0-255 each) its colour in masks that tell classes by colour; both are
+left out where the data set itself gives them (Vistas, CVAT) or gives names (CSV, COCO, polygons).
+``shape`` is the outline that fills a box (one of `SHAPES`; a rectangle if left out). ``mirror`` is
+the class that a mirrored image shows, which may be the class itself; a class that has none, in a
 file that does not say ``mirror: all``, must not be mirrored. What the data set has and the tree has
 not is named under ``ignored``; a label image with any other value is refused.
 """
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.files.reading import read_yaml
+from hier_seg_ros.files.suggestions import check_keys, did_you_mean
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy, Node
-from hier_seg_trainer.datasets.shapes import OUTLINES
 
 FOLDER = Path(__file__).resolve().parent.parent / 'mappings'
 FORMAT = 1
+# The outlines that fill a box; how they are drawn stands in ``shapes``.
+SHAPES = ('rectangle', 'circle', 'triangle', 'inverted triangle', 'diamond', 'octagon')
+
+Color = tuple[int, int, int]
 
 _FILE_KEYS = ('format', 'mirror', 'complete_boxes', 'classes', 'ignored')
-_CLASS_KEYS = ('value', 'name', 'node', 'shape', 'mirror')
-_IGNORED_KEYS = ('value', 'name')
+_CLASS_KEYS = ('value', 'color', 'name', 'node', 'shape', 'mirror')
+_IGNORED_KEYS = ('value', 'color', 'name')
+# Of what is unknown a message lists so many.
+_LISTED = 8
 
 
 @dataclass(frozen=True)
-class MappedClass:
-    """A class of a data set.
+class LabelClass:
+    """A class of a data set; one that is no `MappedClass` falls on no node.
 
-    ``value`` is its value in the files (None where the data set gives none), ``shape`` its outline
-    and ``mirror`` the name of the class that a mirrored image shows, if any.
+    Attributes
+    ----------
+    value
+        Its value in label images, 0-255; None where the mapping file gives none.
+    name
+        The data set's name of it.
+    color
+        Its colour in masks that tell classes by colour; None where the mapping file gives none.
+
     """
 
     value: int | None
     name: str
+    color: Color | None
+
+
+@dataclass(frozen=True)
+class MappedClass(LabelClass):
+    """A class of a data set that falls on a node.
+
+    Attributes
+    ----------
+    node
+        The node.
+    shape
+        The outline that fills a box of it: one of `SHAPES`; None if the mapping file does not say.
+    mirror
+        The name of the class that a mirrored image shows; None if it must not be mirrored.
+
+    """
+
     node: Node
     shape: str | None
     mirror: str | None
@@ -64,52 +95,62 @@ class MappedClass:
     @property
     def outline(self) -> str:
         """The outline that fills a box of the class."""
-        return self.shape or 'rectangle'
+        return self.shape or SHAPES[0]
 
 
-@dataclass(frozen=True)
-class IgnoredClass:
-    """A class of a data set that falls on no node; ``value`` as for MappedClass."""
-
-    value: int | None
-    name: str
+Class = TypeVar('Class', bound=LabelClass)
 
 
 @dataclass(frozen=True)
 class LabelMapping:
-    """The classes of one data set and those that it ignores."""
+    """The classes of one data set and those that it ignores.
+
+    Attributes
+    ----------
+    path
+        The mapping file.
+    classes, ignored
+        What it lists, in its order.
+    complete_boxes
+        Whether what has no box is none of the classes.
+
+    """
 
     path: Path
     classes: tuple[MappedClass, ...]
-    ignored: tuple[IgnoredClass, ...]
+    ignored: tuple[LabelClass, ...]
     complete_boxes: bool
 
     @classmethod
     def load(cls, path: Path, hierarchy: Hierarchy) -> LabelMapping:
-        """Read and check a mapping file; HierSegError names the file, the class and the rule."""
+        """Read and check a mapping file.
+
+        Parameters
+        ----------
+        path
+            The file.
+        hierarchy
+            The tree whose nodes it names.
+
+        Raises
+        ------
+        HierSegError
+            It cannot be used; the line names the file, the class and the rule.
+
+        """
         content = _read(path)
-        mirror_all = content.get('mirror')
-        if mirror_all not in (None, 'all'):
-            raise HierSegError(
-                f'{path}: mirror is {mirror_all!r}; write mirror: all, or leave it out and give '
-                f'each class that may be mirrored its own'
-            )
-        complete_boxes = content.get('complete_boxes', False)
-        if not isinstance(complete_boxes, bool):
-            raise HierSegError(f'{path}: complete_boxes is {complete_boxes!r}; write true or false')
         entries = _entries(path, content, 'classes', _CLASS_KEYS)
         if not entries:
             raise HierSegError(f'{path}: has no classes; list at least one under classes:')
-        classes = tuple(
-            _mapped_class(path, entry, hierarchy, mirror_all == 'all') for entry in entries
-        )
+        mirror_all = content.get('mirror') == 'all'
+        classes = tuple(_mapped_class(path, entry, hierarchy, mirror_all) for entry in entries)
         ignored = tuple(
-            IgnoredClass(entry.get('value'), entry['name'])
+            LabelClass(**_identity(path, entry))
             for entry in _entries(path, content, 'ignored', _IGNORED_KEYS)
         )
-        _check_unique(path, [*classes, *ignored])
+        _check_unique(path, (*classes, *ignored))
         _check_mirrors(path, classes)
-        return cls(path, classes, ignored, complete_boxes)
+        return cls(path, classes, ignored, content.get('complete_boxes', False))
 
     @property
     def node_names(self) -> frozenset[str]:
@@ -120,6 +161,11 @@ class LabelMapping:
     def names(self) -> tuple[str, ...]:
         """Names of all that the file lists, the ignored included."""
         return tuple(entry.name for entry in self._all)
+
+    @property
+    def by_color(self) -> bool:
+        """Whether classes are told by colour rather than by value."""
+        return any(entry.color for entry in self._all)
 
     @cached_property
     def mirror_of_id(self) -> NDArray[np.int16]:
@@ -140,10 +186,21 @@ class LabelMapping:
         return table
 
     def with_order(self, names: Sequence[str], source: Path) -> LabelMapping:
-        """Return the mapping with values from the data set's own list of `names` in `source`.
+        """Return the mapping with values from a list that the data set itself has.
 
-        A class's value is its position in the list; classes that are not in it are left out.
-        HierSegError if the list has a name twice, or one that the mapping does not know.
+        Parameters
+        ----------
+        names
+            The names of the classes; a class's value is its position. Classes that the list does
+            not have are left out.
+        source
+            The file of the list, for errors.
+
+        Raises
+        ------
+        HierSegError
+            The list has a name twice, one that the mapping does not know, or more than 256.
+
         """
         if len(names) > 256:
             raise HierSegError(f'{source}: lists {len(names)} labels; 8-bit labels allow for 256')
@@ -151,29 +208,45 @@ class LabelMapping:
         if len(position) != len(names):
             twice = next(name for name in names if names.count(name) > 1)
             raise HierSegError(f'{source}: lists the label {twice!r} twice; correct it')
-        if reason := self.unknown(names):
-            raise HierSegError(f'{source}: {reason}')
-        return replace(
-            self,
-            classes=tuple(
-                replace(entry, value=position[entry.name])
-                for entry in self.classes
-                if entry.name in position
-            ),
-            ignored=tuple(
-                replace(entry, value=position[entry.name])
-                for entry in self.ignored
-                if entry.name in position
-            ),
-        )
+        return self._completed('value', position, source)
+
+    def with_colors(self, colors: Mapping[str, Color], source: Path) -> LabelMapping:
+        """Return the mapping with colours from a list that the data set itself has.
+
+        Parameters
+        ----------
+        colors
+            The colour of each class. Classes that the list does not have are left out.
+        source
+            The file of the list, for errors.
+
+        Raises
+        ------
+        HierSegError
+            The list has a colour twice, a class that the mapping does not know, or none that it
+            maps to a node.
+
+        """
+        mapping = self._completed('color', colors, source)
+        if not mapping.classes:
+            raise HierSegError(f'{source}: has no class that {self.path.name} puts on a node')
+        _check_unique(source, mapping._all)
+        return mapping
 
     def require_values(self) -> LabelMapping:
-        """Return the mapping; HierSegError if a class has no value for label images."""
+        """Return the mapping, which can read label images.
+
+        Raises
+        ------
+        HierSegError
+            A class has neither a value nor a colour.
+
+        """
         for entry in self._all:
-            if entry.value is None:
+            if entry.value is None and entry.color is None:
                 raise HierSegError(
                     f'{self.path}: class {entry.name!r}: has no value; label images need one '
-                    f'(0-255) for each class'
+                    f'(0-255) for each class, or a color'
                 )
         return self
 
@@ -183,10 +256,9 @@ class LabelMapping:
         unknown = [name for name in dict.fromkeys(names) if name not in known]
         if not unknown:
             return ''
-        listed = ', '.join(map(repr, unknown[:8]))
-        more = f' and {len(unknown) - 8} more' if len(unknown) > 8 else ''
-        hint = _suggestion(unknown[0], known, 'add it there under classes or ignored')
-        return f'has the class {listed}{more}, which {self.path.name} does not list; {hint}'
+        hint = did_you_mean(unknown[0], known, 'add it there under classes or ignored')
+        listed = _listed([repr(name) for name in unknown])
+        return f'has the class {listed}, which {self.path.name} does not list; {hint}'
 
     def by_value(self) -> dict[int, MappedClass]:
         """Return the classes that have one by their value in the files."""
@@ -197,36 +269,103 @@ class LabelMapping:
         return {entry.name: entry for entry in self.classes}
 
     def to_node_ids(self, labels: NDArray[np.uint8], source: Path) -> NDArray[np.uint8]:
-        """Return node ids (H, W) uint8 for the data set's values (H, W); 255 for ignored ones.
+        """Return the nodes that a label image's values stand for.
 
-        A value that the mapping does not know is an error that names `source`: it mostly means
-        that the files are of another kind (train ids in place of label ids, say).
+        A value that the mapping does not know mostly means that the files are of another kind
+        (train ids in place of label ids, say).
+
+        Parameters
+        ----------
+        labels
+            (H, W) values of the data set.
+        source
+            Their file, for errors.
+
+        Returns
+        -------
+        NDArray[np.uint8]
+            (H, W) node ids; 255 for what the mapping ignores.
+
+        Raises
+        ------
+        HierSegError
+            The mapping does not know a value.
+
         """
-        table, known = self._tables
+        table = np.full(256, UNLABELLED, np.uint8)
+        unknown = np.ones(256, bool)
+        for entry in self._all:
+            if entry.value is not None:
+                table[entry.value] = _node_id(entry)
+                unknown[entry.value] = False
         counts = np.bincount(labels.ravel(), minlength=256)
-        unknown = np.flatnonzero((counts > 0) & ~known)
-        if len(unknown):
-            listed = ', '.join(f'{value} ({counts[value]} pixels)' for value in unknown[:8])
-            more = f' and {len(unknown) - 8} more' if len(unknown) > 8 else ''
-            raise HierSegError(
-                f'{source}: holds the label values {listed}{more}, which {self.path.name} does '
-                f'not list; check that these are the right label files, or list the values there'
-            )
+        strange = np.flatnonzero((counts > 0) & unknown)
+        self._refuse('label values', [(str(value), counts[value]) for value in strange], source)
         return table[labels]
 
+    def colors_to_node_ids(self, pixels: NDArray[np.uint8], source: Path) -> NDArray[np.uint8]:
+        """Return the nodes that the colours of a mask stand for.
+
+        Parameters
+        ----------
+        pixels
+            (H, W, 3) RGB.
+        source
+            Their file, for errors.
+
+        Returns
+        -------
+        NDArray[np.uint8]
+            (H, W) node ids; 255 for what the mapping ignores.
+
+        Raises
+        ------
+        HierSegError
+            The mapping does not know a colour.
+
+        """
+        node_of = {_packed(entry.color): _node_id(entry) for entry in self._all if entry.color}
+        keys = np.array(sorted(node_of), np.uint32)
+        packed = _packed(np.moveaxis(pixels.astype(np.uint32), -1, 0))
+        positions = np.searchsorted(keys, packed).clip(max=len(keys) - 1)
+        strange, counts = np.unique(packed[keys[positions] != packed], return_counts=True)
+        order = np.argsort(-counts, kind='stable')
+        self._refuse(
+            'colours',
+            [
+                (f'[{color >> 16}, {color >> 8 & 255}, {color & 255}]', count)
+                for color, count in zip(strange[order], counts[order], strict=True)
+            ],
+            source,
+        )
+        return np.array([node_of[int(key)] for key in keys], np.uint8)[positions]
+
     @property
-    def _all(self) -> tuple[MappedClass | IgnoredClass, ...]:
+    def _all(self) -> tuple[LabelClass, ...]:
         return (*self.classes, *self.ignored)
 
-    @cached_property
-    def _tables(self) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        table = np.full(256, UNLABELLED, np.uint8)
-        known = np.zeros(256, bool)
-        for value, entry in self.by_value().items():
-            table[value] = entry.node.id
-            known[value] = True
-        known[[entry.value for entry in self.ignored if entry.value is not None]] = True
-        return table, known
+    def _completed(self, key: str, given: Mapping[str, object], source: Path) -> LabelMapping:
+        """Return the mapping with what the data set gives to its classes, and with those only."""
+        if reason := self.unknown(given):
+            raise HierSegError(f'{source}: {reason}')
+
+        def completed(entries: Iterable[Class]) -> tuple[Class, ...]:
+            return tuple(
+                replace(entry, **{key: given[entry.name]})  # type: ignore[arg-type]
+                for entry in entries
+                if entry.name in given
+            )
+
+        return replace(self, classes=completed(self.classes), ignored=completed(self.ignored))
+
+    def _refuse(self, what: str, unknown: Sequence[tuple[str, int]], source: Path) -> None:
+        """Raise HierSegError if a label image has unknown values, each with its pixels."""
+        if unknown:
+            listed = _listed([f'{value} ({count} pixels)' for value, count in unknown])
+            raise HierSegError(
+                f'{source}: holds the {what} {listed}, which {self.path.name} does not list; check '
+                f'that these are the right label files, or list the {what.split()[-1]} there'
+            )
 
 
 def bundled_mapping(name: str) -> Path:
@@ -234,33 +373,51 @@ def bundled_mapping(name: str) -> Path:
     return FOLDER / f'{name}.yaml'
 
 
+def _node_id(entry: LabelClass) -> int:
+    return entry.node.id if isinstance(entry, MappedClass) else UNLABELLED
+
+
+def _packed(color: Any) -> Any:
+    """Return one number for each colour, whose parts are numbers or arrays."""
+    red, green, blue = color
+    return red << 16 | green << 8 | blue
+
+
+def _listed(words: Sequence[str]) -> str:
+    more = f' and {len(words) - _LISTED} more' if len(words) > _LISTED else ''
+    return ', '.join(words[:_LISTED]) + more
+
+
 def _read(path: Path) -> Mapping[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text(encoding='utf-8'))
-    except (OSError, UnicodeDecodeError) as error:
-        raise HierSegError(f'{path}: cannot be read ({error}); give a mapping file') from error
-    except yaml.YAMLError as error:
-        reason = ' '.join(str(error).split())
-        raise HierSegError(f'{path}: is not valid YAML ({reason}); correct it') from error
+    """Return what a mapping file holds, all but its classes checked."""
+    content = read_yaml(path, 'give a mapping file')
     if not isinstance(content, Mapping):
         raise HierSegError(f'{path}: is no mapping file; write format: {FORMAT} and classes:')
-    _check_keys(str(path), content, _FILE_KEYS)
+    check_keys(str(path), content, _FILE_KEYS)
     if content.get('format') != FORMAT:
         raise HierSegError(
             f'{path}: format is {content.get("format")!r}; this version reads format: {FORMAT}'
         )
+    if content.get('mirror') not in (None, 'all'):
+        raise HierSegError(
+            f'{path}: mirror is {content["mirror"]!r}; write mirror: all, or leave it out and give '
+            f'each class that may be mirrored its own'
+        )
+    complete_boxes = content.get('complete_boxes', False)
+    if not isinstance(complete_boxes, bool):
+        raise HierSegError(f'{path}: complete_boxes is {complete_boxes!r}; write true or false')
     return content
 
 
 def _entries(
-    path: Path, content: Mapping[str, Any], section: str, keys: Sequence[str]
+    path: Path, content: Mapping[str, Any], section: str, keys: Collection[str]
 ) -> list[Mapping[str, Any]]:
-    """Return the entries of ``classes`` or ``ignored``, their keys, names and values checked."""
+    """Return the entries of ``classes`` or ``ignored``, their keys and names checked."""
     entries = content.get(section)
     if entries is None:
         return []
     if not isinstance(entries, list):
-        raise HierSegError(f'{path}: {section} is not a list; write one {{name: …}} a line')
+        raise HierSegError(f'{path}: {section} is not a list; write one {{name: …}} for each class')
     for number, entry in enumerate(entries, start=1):
         where = f'{path}: {section}: entry {number}'
         if not isinstance(entry, Mapping):
@@ -268,22 +425,37 @@ def _entries(
         name = entry.get('name')
         if not isinstance(name, str) or not name:
             raise HierSegError(f'{where}: its name is {name!r}; it must be a text (quote it)')
-        where = f'{path}: class {name!r}'
-        _check_keys(where, entry, keys)
-        value = entry.get('value')
-        if value is not None and (
-            not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 255
-        ):
-            raise HierSegError(f'{where}: value is {value!r}; it must be a whole number in 0-255')
+        check_keys(f'{path}: class {name!r}', entry, keys)
     return entries
+
+
+def _identity(path: Path, entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what tells a class of label images: its name and its value or its colour."""
+    name, value, color = entry['name'], entry.get('value'), entry.get('color')
+    where = f'{path}: class {name!r}'
+    if value is not None and not _is_byte(value):
+        raise HierSegError(f'{where}: value is {value!r}; it must be a whole number in 0-255')
+    if color is not None:
+        if not isinstance(color, list) or len(color) != 3 or not all(map(_is_byte, color)):
+            raise HierSegError(f'{where}: color is {color!r}; write three numbers in 0-255')
+        if value is not None:
+            raise HierSegError(
+                f'{where}: has a value and a color; label images tell classes by the one or the '
+                f'other'
+            )
+        color = tuple(color)
+    return {'value': value, 'name': name, 'color': color}
+
+
+def _is_byte(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 255
 
 
 def _mapped_class(
     path: Path, entry: Mapping[str, Any], hierarchy: Hierarchy, mirror_all: bool
 ) -> MappedClass:
-    name = entry['name']
+    name, node_name, shape = entry['name'], entry.get('node'), entry.get('shape')
     where = f'{path}: class {name!r}'
-    node_name = entry.get('node')
     if not isinstance(node_name, str):
         raise HierSegError(
             f'{where}: its node is {node_name!r}; name a node of the tree {hierarchy.name}, or '
@@ -293,34 +465,34 @@ def _mapped_class(
         node = hierarchy.node(node_name)
     except HierSegError as error:
         raise HierSegError(f'{where}: {error}') from error
-    shape = entry.get('shape')
-    if shape is not None and (not isinstance(shape, str) or shape not in OUTLINES):
+    if shape not in (None, *SHAPES):
         raise HierSegError(
-            f'{where}: the shape {shape!r} is not one of {", ".join(OUTLINES)}; choose one'
+            f'{where}: the shape {shape!r} is not one of {", ".join(SHAPES)}; choose one'
         )
     mirror = entry.get('mirror', name if mirror_all else None)
     if mirror is not None and not isinstance(mirror, str):
         raise HierSegError(f'{where}: its mirror is {mirror!r}; name a class of this file')
-    return MappedClass(entry.get('value'), name, node, shape, mirror)
+    return MappedClass(**_identity(path, entry), node=node, shape=shape, mirror=mirror)
 
 
-def _check_unique(path: Path, entries: Iterable[MappedClass | IgnoredClass]) -> None:
+def _check_unique(path: Path, entries: Collection[LabelClass]) -> None:
+    colored = any(entry.color for entry in entries)
     names: set[str] = set()
-    name_of_value: dict[int, str] = {}
+    name_of: dict[object, str] = {}
     for entry in entries:
+        where = f'{path}: class {entry.name!r}'
         if entry.name in names:
-            raise HierSegError(
-                f'{path}: class {entry.name!r}: is listed twice; each name must occur once'
-            )
+            raise HierSegError(f'{where}: is listed twice; each name must occur once')
         names.add(entry.name)
-        if entry.value is None:
-            continue
-        if entry.value in name_of_value:
-            raise HierSegError(
-                f'{path}: class {entry.name!r}: its value {entry.value} is also that of '
-                f'{name_of_value[entry.value]!r}; each value must occur once'
-            )
-        name_of_value[entry.value] = entry.name
+        if colored and entry.color is None:
+            raise HierSegError(f'{where}: has no color, as others have; give all of them one')
+        for kind, key in (('value', entry.value), ('color', entry.color)):
+            if key is not None and key in name_of:
+                raise HierSegError(
+                    f'{where}: its {kind} {key} is also that of {name_of[key]!r}; each {kind} must '
+                    f'occur once'
+                )
+            name_of[key] = entry.name
 
 
 def _check_mirrors(path: Path, classes: tuple[MappedClass, ...]) -> None:
@@ -330,22 +502,10 @@ def _check_mirrors(path: Path, classes: tuple[MappedClass, ...]) -> None:
             continue
         where = f'{path}: class {entry.name!r}: its mirror'
         if entry.mirror not in by_name:
-            hint = _suggestion(entry.mirror, by_name, 'name a class of this file, or itself')
+            hint = did_you_mean(entry.mirror, by_name, 'name a class of this file, or itself')
             raise HierSegError(f'{where} {entry.mirror!r} is no class here; {hint}')
         back = by_name[entry.mirror].mirror
         if back != entry.name:
             raise HierSegError(
                 f'{where} is {entry.mirror!r}, whose own is {back!r}; a mirror goes both ways'
             )
-
-
-def _check_keys(where: str, entry: Mapping[str, Any], known: Sequence[str]) -> None:
-    for key in entry:
-        if key not in known:
-            hint = _suggestion(key, known, f'choose among {", ".join(known)}')
-            raise HierSegError(f'{where}: unknown key {key!r}; {hint}')
-
-
-def _suggestion(word: object, known: Iterable[str], otherwise: str) -> str:
-    close = difflib.get_close_matches(str(word), list(known), n=1)
-    return f'did you mean {close[0]!r}?' if close else otherwise

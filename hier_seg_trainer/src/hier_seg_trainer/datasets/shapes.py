@@ -1,6 +1,6 @@
 # Copyright 2026 The hier_seg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Outlines that fill a box: what a sign's box holds besides background."""
+"""Outlines that fill a box: what a sign's box holds besides background, drawn."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from hier_seg_trainer.datasets.samples import Box
 
 _CORNER = 0.25
 
-# Corners as shares of the box; a circle has none. The octagon's cut of a quarter of the side gives
-# the 0.873 of its box that was measured on the masks of the paper's authors.
+# By the names that mapping files know (``mapping.SHAPES``): corners as shares of the box; a circle
+# has none. The octagon's cut of a quarter of the side gives the 0.873 of its box that was measured
+# on the masks of the paper's authors.
 OUTLINES: dict[str, tuple[tuple[float, float], ...] | None] = {
     'rectangle': ((0, 0), (1, 0), (1, 1), (0, 1)),
     'circle': None,
@@ -34,7 +35,18 @@ OUTLINES: dict[str, tuple[tuple[float, float], ...] | None] = {
 
 
 def draw_outline(mask: Image.Image, box: Box, value: int) -> None:
-    """Fill the outline of `box` in `mask` (one 8-bit channel) with `value`."""
+    """Fill the outline of a box.
+
+    Parameters
+    ----------
+    mask
+        Of one 8-bit channel; it is changed.
+    box
+        In pixels of the mask; it may reach beyond.
+    value
+        What to fill it with, 0-255.
+
+    """
     drawer = ImageDraw.Draw(mask)
     # PIL counts the last row and column in; a box that was scaled down may be smaller than a pixel.
     right, bottom = max(box.left, box.right - 1), max(box.top, box.bottom - 1)
@@ -48,7 +60,21 @@ def draw_outline(mask: Image.Image, box: Box, value: int) -> None:
 
 
 def outline_mask(shape: str, width: int, height: int) -> NDArray[np.uint8]:
-    """Return (height, width) uint8: the share of each pixel inside the outline, 255 being all."""
+    """Return an outline that fills its image, with soft edges.
+
+    Parameters
+    ----------
+    shape
+        A key of `OUTLINES`.
+    width, height
+        The size in pixels.
+
+    Returns
+    -------
+    NDArray[np.uint8]
+        (height, width), the share of each pixel inside the outline, 255 being all.
+
+    """
     # Drawn four times as large and reduced: an edge without steps.
     mask = Image.new('L', (width * 4, height * 4), 0)
     draw_outline(mask, Box(0, 0, width * 4, height * 4, 0, shape), 255)

@@ -8,27 +8,44 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from hier_seg_trainer.datasets.formats.labelled_images import LabelledImages
+from hier_seg_trainer.datasets.readers.labelled_images import LabelledImages
 from hier_seg_trainer.datasets.samples import StreetDataset
 
 
 def count_pixels(dataset: StreetDataset, progress: bool = False) -> NDArray[np.int64]:
-    """Return (256,) int64: the number of pixels by node id; [255] is that of the unlabelled ones.
+    """Count the labelled pixels of a data set.
 
-    A data set without labelled pixels has none: all zeros. The images themselves are not read
-    where the data set keeps its labels in files of their own. `progress` shows a bar. Raises
-    HierSegError for a file that cannot be used.
+    The images themselves are not read where the data set keeps its labels in files of their own.
+
+    Parameters
+    ----------
+    dataset
+        The data set.
+    progress
+        Show a bar.
+
+    Returns
+    -------
+    NDArray[np.int64]
+        (256,) pixels by node id, [255] those without a label; all zeros for a data set without
+        labelled pixels.
+
+    Raises
+    ------
+    HierSegError
+        A file cannot be used.
+
     """
     counts = np.zeros(256, np.int64)
     if dataset.supervision != 'pixels':
         return counts
     images = range(len(dataset))
     for index in tqdm(images, f'{dataset.name}: pixels', unit='image', disable=not progress):
+        labels: NDArray[np.uint8] | None
         if isinstance(dataset, LabelledImages):
             labels = dataset.labels(index)
         else:
-            sample_labels = dataset[index].labels
-            assert sample_labels is not None
-            labels = sample_labels
+            labels = dataset[index].labels
+        assert labels is not None
         counts += np.bincount(labels.ravel(), minlength=256)
     return counts

@@ -13,7 +13,8 @@ from torch.utils.data import Dataset
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
-from hier_seg_trainer.datasets.samples import Box, StreetDataset, StreetSample, open_image
+from hier_seg_trainer.datasets.samples import Box, StreetDataset, StreetSample
+from hier_seg_trainer.datasets.stored_pixels import open_image
 from hier_seg_trainer.inspection.checks.box_checks import box_problems
 from hier_seg_trainer.inspection.checks.duplicates import Fingerprint, fingerprint
 from hier_seg_trainer.inspection.checks.file_checks import attempt, diagnose, header_problems

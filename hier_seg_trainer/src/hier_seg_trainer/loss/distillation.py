@@ -25,7 +25,18 @@ class Distillation:
     def __init__(
         self, targets: tuple[Target, ...], teacher_targets: tuple[Target, ...], temperature: float
     ) -> None:
-        """Take the student's and the teacher's classifiers, and the softmax's temperature."""
+        """Find the classes that student and teacher share.
+
+        Parameters
+        ----------
+        targets
+            The student's classifiers.
+        teacher_targets
+            The teacher's, with the classes that it was trained on.
+        temperature
+            What logits are divided by before the softmax, above 0.
+
+        """
         self._teacher_targets = teacher_targets
         self._supervised = {target.name: target.logit_indices for target in teacher_targets}
         self._temperature = temperature
@@ -43,8 +54,13 @@ class Distillation:
     ) -> Iterator[tuple[Target, Tensor, Tensor]]:
         """Yield for each classifier the sum of the divergences and their number, both ().
 
-        `student_of(classifier)` and `teacher_of(classifier)` give logits (N, C, h, w) of the same
-        images; the teacher's may be of another resolution.
+        Parameters
+        ----------
+        student_of
+            Gives the logits of a classifier by name: (N, C, h, w).
+        teacher_of
+            The same for the same images, perhaps in another resolution.
+
         """
 
         @cache

@@ -9,7 +9,14 @@ from torch import Tensor
 
 
 class LabelMap:
-    """Node ids (N, H, W) uint8, 255 where nothing is known."""
+    """The node ids of the pixels of a batch.
+
+    Attributes
+    ----------
+    node_ids
+        (N, H, W) uint8, 255 where nothing is known.
+
+    """
 
     def __init__(self, node_ids: Tensor) -> None:
         """Count the ids of each image once, so that every classifier finds its images."""
@@ -19,7 +26,7 @@ class LabelMap:
         )
 
     def images_with(self, wanted: Tensor) -> list[int]:
-        """Return the images that hold one of the `wanted` (256,) bool ids."""
+        """Return the images that hold one of some ids: `wanted` is (256,) bool by node id."""
         return torch.nonzero((self._present & wanted).any(1)).flatten().tolist()
 
     def ids_of(self, image: int) -> Tensor:

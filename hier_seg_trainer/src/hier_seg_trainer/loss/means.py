@@ -19,10 +19,15 @@ class Mean:
 
     Attributes
     ----------
-    name : the loss that it is a part of
-    factor : what it is multiplied by
-    total : (), the sum of weight times value over this process's values
-    weight : (), the sum of the weights
+    name
+        The loss that it is a part of.
+    factor
+        What it is multiplied by.
+    total
+        (), the sum of weight times value over this process's values.
+    weight
+        (), the sum of the weights.
+
     """
 
     name: str
@@ -38,12 +43,23 @@ def no_mean(name: str, device: torch.device) -> Mean:
 
 
 def add_means(means: Sequence[Mean]) -> dict[str, Tensor]:
-    """Return the losses by name; a mean of nothing is exactly 0.
+    """Return the losses by name.
 
     With several processes the mean is over the values of all of them: each divides its own total
     by the average weight of a process. The mean of the processes' losses, and so of their
     gradients, is then the loss of one process on the whole batch. Every process must ask, with
-    the same names in the same order; what has no values gives `no_mean`.
+    the same names in the same order.
+
+    Parameters
+    ----------
+    means
+        At least one; what has no values gives `no_mean`. Those of one name are added.
+
+    Returns
+    -------
+    dict[str, Tensor]
+        Each (); a mean of nothing is exactly 0.
+
     """
     weights = torch.stack([mean.weight.detach() for mean in means]).float()
     if process_count() > 1:

@@ -26,8 +26,14 @@ _SMALLEST_ERROR = 0.005
 def cross_entropy(logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
     """Return -log p(label), 0 where the label is ignored.
 
-    `label_smoothing` (0 to below 1) is the share of the label that is spread evenly over the
-    classes (Szegedy et al., CVPR 2016); "unlabelled" is none of them.
+    Parameters
+    ----------
+    logits, labels
+        See the shapes above.
+    label_smoothing
+        The share of the label that is spread evenly over the classes, 0 to below 1 (Szegedy et al.,
+        CVPR 2016); "unlabelled" is none of them.
+
     """
     log_probabilities = logits.log_softmax(1)
     losses = functional.nll_loss(log_probabilities, labels, ignore_index=IGNORED, reduction='none')
@@ -41,8 +47,15 @@ def cross_entropy(logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) 
 def focal(logits: Tensor, labels: Tensor, gamma: float, label_smoothing: float = 0.0) -> Tensor:
     """Return (1 - p(label)) ** gamma times the cross-entropy (Lin et al., ICCV 2017).
 
-    `gamma` is at least 0; 0 gives the cross-entropy. The balance of classes, the alpha of the
-    article, is in the class weights.
+    The balance of classes, the alpha of the article, is in the class weights.
+
+    Parameters
+    ----------
+    logits, labels, label_smoothing
+        As for `cross_entropy`.
+    gamma
+        At least 0; 0 gives the cross-entropy.
+
     """
     losses = cross_entropy(logits, labels)
     # 1 - exp(-x) without the rounding of a probability near 1.
@@ -53,11 +66,25 @@ def focal(logits: Tensor, labels: Tensor, gamma: float, label_smoothing: float =
 
 
 def hardest(losses: Tensor, share: float, threshold: float) -> Tensor:
-    """Return which of `losses` (P,) are among the hardest: (P,) bool.
+    """Return which pixels are among the hardest.
 
-    Online hard example mining after Shrivastava et al. (CVPR 2016): the largest `share` (0-1) of
-    them, rounded up, and all above -log(`threshold`), which are for the cross-entropy the pixels
-    whose class has a softmax value below `threshold` (0-1; 0: none).
+    Online hard example mining after Shrivastava et al. (CVPR 2016).
+
+    Parameters
+    ----------
+    losses
+        (P,).
+    share
+        The share that is taken, the largest ones, rounded up; 0-1.
+    threshold
+        All above -log(threshold) are taken, too: for the cross-entropy the pixels whose class has a
+        softmax value below it. 0-1; 0: none.
+
+    Returns
+    -------
+    Tensor
+        (P,) bool.
+
     """
     kept = torch.zeros_like(losses, dtype=torch.bool)
     if threshold > 0:
@@ -69,10 +96,22 @@ def hardest(losses: Tensor, share: float, threshold: float) -> Tensor:
 
 
 def lovasz_softmax(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return what stands for 1 - IoU of each class that is among the labels: (K,), in 0-1.
+    """Return what stands for 1 - IoU of each class that is among the labels.
 
-    The Lovász extension of the Jaccard loss, on the softmax of `logits` (P, C) (Berman, Triki &
-    Blaschko, CVPR 2018). None of `labels` (P,) is ignored. No label gives an empty result.
+    The Lovász extension of the Jaccard loss, on the softmax (Berman, Triki & Blaschko, CVPR 2018).
+
+    Parameters
+    ----------
+    logits
+        (P, C).
+    labels
+        (P,), none of them ignored.
+
+    Returns
+    -------
+    Tensor
+        (K,) for K classes, in 0-1; empty for no label.
+
     """
     probabilities = logits.softmax(1)
     losses = []
@@ -94,9 +133,21 @@ def lovasz_softmax(logits: Tensor, labels: Tensor) -> Tensor:
 def distillation(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
     """Return the divergence of the student's probabilities from the teacher's.
 
-    KL(teacher || student) of the softmax of logits / `temperature` (above 0), times its square,
-    so that the gradients keep their size (Hinton, Vinyals & Dean 2015). Both are logits (P, C) or
-    (N, C, h, w); the result is (P,) or (N, h, w), at least 0.
+    KL(teacher || student) of the softmax of logits / temperature, times the square of the
+    temperature, so that the gradients keep their size (Hinton, Vinyals & Dean 2015).
+
+    Parameters
+    ----------
+    student, teacher
+        Logits (P, C) or (N, C, h, w).
+    temperature
+        Above 0.
+
+    Returns
+    -------
+    Tensor
+        (P,) or (N, h, w), at least 0.
+
     """
     divergence = functional.kl_div(
         (student / temperature).log_softmax(1),
@@ -108,9 +159,15 @@ def distillation(student: Tensor, teacher: Tensor, temperature: float) -> Tensor
 
 
 def none_of(logits: Tensor, excluded: Tensor) -> Tensor:
-    """Return -log(1 - p(any of the excluded)), at least 0, for every pixel of `logits`.
+    """Return -log(1 - p(any of some classes)) for every pixel, at least 0.
 
-    `excluded` (C,) bool leaves at least one logit.
+    Parameters
+    ----------
+    logits
+        See the shapes above.
+    excluded
+        (C,) bool, those classes; at least one logit is none of them.
+
     """
     # Without ever forming the probability, which may round to 1.
     return torch.logsumexp(logits, 1) - torch.logsumexp(logits[:, ~excluded], 1)

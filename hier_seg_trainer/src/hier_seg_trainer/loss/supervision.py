@@ -22,7 +22,20 @@ Path = Sequence[tuple[Target, int]]
 def labelled_pixels(
     logits: BatchLogits, target: Target, labels: LabelMap, shares: Tensor | None = None
 ) -> Iterator[Samples]:
-    """Yield the labelled pixels of each image, which count by the image's one of `shares` (N,)."""
+    """Yield the labelled pixels of each image.
+
+    Parameters
+    ----------
+    logits
+        Those of the batch.
+    target
+        The classifier that learns.
+    labels
+        The node ids of the pixels.
+    shares
+        (N,) how much the pixels of each image count, 0-1; None: wholly.
+
+    """
     for image in labels.images_with(target.known_ids()):
         positions = target.index_of_id[labels.ids_of(image)]
         share = 1.0 if shares is None else shares[image]
@@ -37,7 +50,22 @@ def box_pixels(
     batch: Batch,
     options: LossOptions,
 ) -> Iterator[Samples]:
-    """Yield the pixels of each image that get their label from `boxes`, as `options` say."""
+    """Yield the pixels of each image that get their label from boxes.
+
+    Parameters
+    ----------
+    logits, target
+        As for `labelled_pixels`.
+    path
+        The classifiers above.
+    boxes
+        The node ids of the boxes.
+    batch
+        Its outlines of boxes, and what lies far from all of them.
+    options
+        Which of the pixels train.
+
+    """
     known, own = target.known_ids(), target.own_ids()
     images = set(boxes.images_with(known))
     outside = options.unlabelled_outside_boxes and target.classifier.parent is None
@@ -66,7 +94,18 @@ def box_pixels(
 def image_label_samples(
     logits: BatchLogits, target: Target, path: Path, labels: LabelMap, options: LossOptions
 ) -> Iterator[Samples]:
-    """Yield what learns from image labels: pixels, or the logits' mean over a label's region."""
+    """Yield what learns from image labels: pixels, or the logits' mean over a label's region.
+
+    Parameters
+    ----------
+    logits, target, path
+        As for `box_pixels`.
+    labels
+        The node ids of the images.
+    options
+        Which of the two it is.
+
+    """
     known, own = target.known_ids(), target.own_ids()
     pooled = own if options.image_labels == 'pooled' else torch.zeros_like(own)
     if options.image_labels_teach_ancestors:
@@ -85,9 +124,26 @@ def image_label_samples(
 
 
 def parents_decided(logits: BatchLogits, path: Path, image: int, where: Tensor) -> Tensor:
-    """Return at which of the pixels `where` (H, W) bool all classifiers of `path` decide along it.
+    """Return at which pixels all classifiers of a path decide along it.
 
     One decides by the largest of its logits, "unlabelled" among them.
+
+    Parameters
+    ----------
+    logits
+        Those of the batch.
+    path
+        The classifiers, each with the position that it must decide for.
+    image
+        The image of the batch.
+    where
+        (H, W) bool, the pixels in question.
+
+    Returns
+    -------
+    Tensor
+        (H, W) bool.
+
     """
     pixels = torch.nonzero(where.flatten()).flatten()
     for above, position in path:

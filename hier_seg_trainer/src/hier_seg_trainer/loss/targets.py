@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -23,11 +23,16 @@ class Target:
 
     Attributes
     ----------
-    classifier : the classifier
-    logit_indices : (C,) int64, the supervised classes among its logits and, last, "unlabelled"
-    index_of_id : (256,) int64 by node id, the position of the right one among the C; -1 where the
-        classifier has nothing to say
-    class_weights : (C,) float, how much a pixel of each counts
+    classifier
+        The classifier.
+    logit_indices
+        (C,) int64, the supervised classes among its logits and, last, "unlabelled".
+    index_of_id
+        (256,) int64 by node id, the position of the right one among the C; -1 where the classifier
+        has nothing to say.
+    class_weights
+        (C,) float, how much a pixel of each counts, at least 0.
+
     """
 
     classifier: Classifier
@@ -57,18 +62,18 @@ class Target:
 
     def to(self, device: torch.device) -> Target:
         """Return it on another device."""
-        return Target(
-            self.classifier,
-            self.logit_indices.to(device),
-            self.index_of_id.to(device),
-            self.class_weights.to(device),
+        return replace(
+            self,
+            logit_indices=self.logit_indices.to(device),
+            index_of_id=self.index_of_id.to(device),
+            class_weights=self.class_weights.to(device),
         )
 
 
 def supervised_nodes(hierarchy: Hierarchy, named: Collection[str]) -> tuple[str, ...]:
     """Return the names of the nodes that labels of the nodes `named` supervise.
 
-    A label also supervises all nodes above it. In the order of the tree.
+    These are the nodes themselves and all above them, in the order of the tree.
     """
     names = {step.name for name in named for step in hierarchy.path(hierarchy.node(name))}
     return tuple(node.name for node in hierarchy.nodes if node.name in names)
@@ -79,8 +84,16 @@ def build_targets(
 ) -> tuple[Target, ...]:
     """Return the classifiers that have a supervised class, top-down.
 
-    `weight_of_id` (256,) float weighs the classes, as ``class_weights`` returns it: a class whose
-    entry is 0 has weight 1, as "unlabelled" has. None weighs all alike.
+    Parameters
+    ----------
+    hierarchy
+        The tree of the classifiers.
+    supervised
+        Names of the nodes that some data set teaches; see `supervised_nodes`.
+    weight_of_id
+        (256,) float by node id, the weights of the classes, as `class_weights` returns them: a
+        class whose entry is 0 has weight 1, as "unlabelled" has. None: all count alike.
+
     """
     targets = []
     for classifier in hierarchy.classifiers:
@@ -100,7 +113,7 @@ def build_targets(
 
 
 def path_to(targets: tuple[Target, ...], target: Target) -> list[tuple[Target, int]]:
-    """Return those of `targets` above `target`, top-down, with the position that leads to it."""
+    """Return the classifiers above one, top-down, each with the position that leads down to it."""
     parent = target.classifier.parent
     if parent is None:
         return []
@@ -113,12 +126,26 @@ def path_to(targets: tuple[Target, ...], target: Target) -> list[tuple[Target, i
 
 
 def class_weights(pixel_counts: NDArray[np.integer], power: float, hierarchy: Hierarchy) -> Tensor:
-    """Return the weights that balance the classes: (256,) float by node id, 0 if never seen.
+    """Return the weights that balance the classes of each classifier among themselves.
 
-    The classes of each classifier are balanced among themselves, by (median count / count) **
-    `power`: for the power 1 the median frequency balancing of Eigen & Fergus (ICCV 2015), with
-    frequencies over all images; no balancing for 0. `pixel_counts` (256,) are numbers of pixels by
-    node id; a class has those of all nodes below it, too. Pixels without a label do not count.
+    A weight is (median count / count) ** `power`: for the power 1 the median frequency balancing of
+    Eigen & Fergus (ICCV 2015), with frequencies over all images.
+
+    Parameters
+    ----------
+    pixel_counts
+        (256,) numbers of pixels by node id; a class has those of all nodes below it, too. Pixels
+        without a label do not count.
+    power
+        0: no balancing.
+    hierarchy
+        The tree of the classifiers.
+
+    Returns
+    -------
+    Tensor
+        (256,) float by node id; 0 for what was never seen.
+
     """
     weights = np.zeros(256)
     for classifier in hierarchy.classifiers:

@@ -2,28 +2,38 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cityscapes, fine and coarse, and MiniCity: street images of 2048x1024, every pixel labelled.
 
-All three have label ids (0-33). The train ids (0-18, 255) that many programs make of them know
-fewer classes, so such files are refused.
+::
+
+    leftImg8bit/train/ulm/ulm_000012_000019_leftImg8bit.png
+    gtFine/train/ulm/ulm_000012_000019_gtFine_labelIds.png          0-33
+    gtFine/train/ulm/ulm_000012_000019_gtFine_instanceIds.png       label id * 1000 + number
+    leftImg8bit/val/, gtFine/val/
+    leftImg8bit/train_extra/, gtCoarse/train/, gtCoarse/train_extra/, gtCoarse/val/
+
+MiniCity has no folders for cities. All have label ids; the train ids (0-18, 255) that many programs
+make of them know fewer classes, so such files are refused.
+
+>>> dataset = Cityscapes(data, 'train', tree)
+>>> len(dataset), dataset[0].image.size, dataset[0].labels.shape
+(3, (96, 64), (64, 96))
+>>> tree.node_by_id(dataset[0].labels[0, 0]).readable_name
+'Sky'
+
+Cordts et al., "The Cityscapes Dataset for Semantic Urban Scene Understanding", CVPR 2016.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hier_seg_ros.errors import HierSegError
-from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_trainer.datasets.faults import Fault
-from hier_seg_trainer.datasets.formats.labelled_images import (
-    LabelledFile,
-    LabelledImages,
-    require_folder,
-    require_split,
-)
-from hier_seg_trainer.datasets.mapping import LabelMapping, bundled_mapping
+from hier_seg_trainer.datasets.readers.image_pairs import add_once, require_folders
+from hier_seg_trainer.datasets.readers.labelled_images import LabelledFile, LabelledImages
 
 IMAGE_ENDING = '_leftImg8bit.png'
 # Train ids are 0-18 with 255 for void, or 19 in the challenge that made MiniCity. Label ids are
@@ -36,129 +46,117 @@ LAST_VOID_LABEL_ID = 6
 MANY_VALUES = 10
 # An instance is label id * 1000 + its number; a smaller value is a label id, of stuff or a group.
 INSTANCE_FACTOR = 1000
+_DUMMIES = (
+    'the labels of the test split are dummies (they know only the ego vehicle and the border); use '
+    'train or val, or have hier-seg evaluate --format cityscapes write --predictions for the '
+    'benchmark to score'
+)
 
 
-class _CityscapesImages(LabelledImages):
-    """Images with ``labelIds`` and, where they are there, ``instanceIds`` files."""
+class Cityscapes(LabelledImages):
+    """The fine annotation: 2975 images for training, 500 for validation."""
 
-    # A coarse annotation leaves much of an image at the void value 0, a fine one hardly anything.
-    coarse = False
+    name = bundled = 'cityscapes'
+    title = 'Cityscapes'
+    licence = 'Cityscapes terms of use (non-commercial); cite Cordts et al., CVPR 2016'
+    splits: tuple[str, ...] = ('train', 'val')
+    refused_splits: Mapping[str, str] = {
+        'test': _DUMMIES,
+        'train_extra': 'train_extra has coarse labels only; use the format cityscapes_coarse',
+    }
+    kind = 'gtFine'
+    # Below the folder of a split.
+    city = '<city>/'
+
+    def list_files(self, root: Path, split: str, faults: list[Fault]) -> Iterable[LabelledFile]:
+        """Return the images of a split with their labels, which lie in the same sub-folders."""
+        images, labels = root / 'leftImg8bit' / split, root / self.kind / split
+        require_folders(
+            [images, labels],
+            f'{self.title} has leftImg8bit/{split}/{self.city} and {self.kind}/{split}/{self.city}',
+        )
+        paths: dict[str, Path] = {}
+        for path in sorted(images.glob(f'{"*/" if self.city else ""}*{IMAGE_ENDING}')):
+            add_once(paths, path.name, path, faults)
+        if not paths:
+            raise HierSegError(f'{images}: holds no *{IMAGE_ENDING}; check the data folder')
+        for path in paths.values():
+            stem = path.name.removesuffix(IMAGE_ENDING)
+            start = labels / path.parent.relative_to(images) / f'{stem}_{self.kind}'
+            instances = Path(f'{start}_instanceIds.png')
+            yield LabelledFile(
+                path, Path(f'{start}_labelIds.png'), instances if instances.is_file() else None
+            )
+
+    def is_whole(self, file: LabelledFile, faults: list[Fault]) -> bool:
+        """Return whether the labels are there, and not only as train ids."""
+        train_ids = Path(str(file.labels).replace('_labelIds.png', '_labelTrainIds.png'))
+        if file.labels.is_file() or not train_ids.is_file():
+            return super().is_whole(file, faults)
+        reason = (
+            f'its labels {file.labels} are missing, only {train_ids.name} is there; train ids '
+            f'know fewer classes than the data set, so give the labelIds files'
+        )
+        faults.append(Fault('missing_label', file.image, reason))
+        return False
 
     def check_labels(self, values: NDArray[np.uint8], path: Path) -> None:
         """Raise HierSegError if the values (H, W) are train ids."""
-        check_label_ids(values, path, self.coarse)
+        check_label_ids(values, path, self.kind == 'gtCoarse')
 
     def decode_instances(self, values: NDArray[np.int32]) -> NDArray[np.int32]:
         """Return label id * 1000 + number where an object has one of its own, 0 elsewhere."""
         return np.where(values >= INSTANCE_FACTOR, values, 0)
 
 
-class Cityscapes(_CityscapesImages):
-    """The fine annotation.
-
-    ``<root>/leftImg8bit/<split>/<city>/*_leftImg8bit.png`` and
-    ``<root>/gtFine/<split>/<city>/*_gtFine_{labelIds,instanceIds}.png``, split train or val. Cordts
-    et al., "The Cityscapes Dataset for Semantic Urban Scene Understanding", CVPR 2016.
-    """
-
-    name = 'cityscapes'
-    title = 'Cityscapes'
-    licence = 'Cityscapes terms of use (non-commercial); cite Cordts et al., CVPR 2016'
-
-    def __init__(
-        self,
-        root: Path,
-        split: str,
-        hierarchy: Hierarchy,
-        mapping: Path | None = None,
-        strict: bool = True,
-    ) -> None:
-        """List the files; HierSegError if a folder or the labels of an image are missing."""
-        if split == 'test':
-            _refuse_test('cityscapes')
-        if split == 'train_extra':
-            raise HierSegError(
-                'cityscapes: train_extra has coarse labels only; use the format cityscapes_coarse'
-            )
-        require_split(self.name, split, ('train', 'val'))
-        faults: list[Fault] = []
-        files = _city_files(root, split, 'gtFine', faults)
-        label_mapping = LabelMapping.load(mapping or bundled_mapping('cityscapes'), hierarchy)
-        super().__init__(label_mapping, files, faults, strict)
-
-
-class CityscapesCoarse(_CityscapesImages):
-    """The coarse annotation, as ``Cityscapes`` but with gtCoarse for gtFine.
-
-    Its splits are train, val and train_extra.
-    """
+class CityscapesCoarse(Cityscapes):
+    """The coarse annotation: polygons of some of the pixels, and 19998 images more."""
 
     name = 'cityscapes_coarse'
     title = 'Cityscapes (coarse)'
-    licence = Cityscapes.licence
-    coarse = True
-
-    def __init__(
-        self,
-        root: Path,
-        split: str,
-        hierarchy: Hierarchy,
-        mapping: Path | None = None,
-        strict: bool = True,
-    ) -> None:
-        """List the files; HierSegError if a folder or the labels of an image are missing."""
-        if split == 'test':
-            _refuse_test('cityscapes_coarse')
-        require_split(self.name, split, ('train', 'train_extra', 'val'))
-        faults: list[Fault] = []
-        files = _city_files(root, split, 'gtCoarse', faults)
-        label_mapping = LabelMapping.load(mapping or bundled_mapping('cityscapes'), hierarchy)
-        super().__init__(label_mapping, files, faults, strict)
+    splits = ('train', 'train_extra', 'val')
+    refused_splits: Mapping[str, str] = {'test': _DUMMIES}
+    kind = 'gtCoarse'
 
 
-class MiniCity(_CityscapesImages):
-    """300 images of Cityscapes, without city folders: the VIPriors 2020 segmentation challenge.
+class MiniCity(Cityscapes):
+    """300 images of Cityscapes: the VIPriors 2020 segmentation challenge.
 
-    ``<root>/leftImg8bit/<split>/*_leftImg8bit.png`` and
-    ``<root>/gtFine/<split>/*_gtFine_{labelIds,instanceIds}.png``, split train (200) or val (100).
-    Its evaluation knows the 19 classes that have train ids; its mapping ignores the others.
+    Train has 200 and val 100. Its evaluation knows the 19 classes that have train ids; its mapping
+    ignores the others.
     """
 
-    name = 'minicity'
+    name = bundled = 'minicity'
     title = 'MiniCity'
-    licence = Cityscapes.licence
-
-    def __init__(
-        self,
-        root: Path,
-        split: str,
-        hierarchy: Hierarchy,
-        mapping: Path | None = None,
-        strict: bool = True,
-    ) -> None:
-        """List the files; HierSegError if a folder or the labels of an image are missing."""
-        if split == 'test':
-            raise HierSegError(
-                'minicity: the test split has no labels; use train or val, or have hier-seg '
-                'evaluate write --predictions for the challenge to score'
-            )
-        require_split(self.name, split, ('train', 'val'))
-        images, labels = root / 'leftImg8bit' / split, root / 'gtFine' / split
-        for folder in (images, labels):
-            require_folder(folder, f'MiniCity has leftImg8bit/{split}/ and gtFine/{split}/')
-        faults: list[Fault] = []
-        paths = sorted(images.glob(f'*{IMAGE_ENDING}'))
-        files = _label_files(paths, images, labels, 'gtFine', faults)
-        label_mapping = LabelMapping.load(mapping or bundled_mapping(self.name), hierarchy)
-        super().__init__(label_mapping, files, faults, strict)
+    refused_splits: Mapping[str, str] = {
+        'test': (
+            'the test split has no labels; use train or val, or have hier-seg evaluate write '
+            '--predictions for the challenge to score'
+        )
+    }
+    city = ''
 
 
 def check_label_ids(values: NDArray[np.uint8], path: Path, coarse: bool = False) -> None:
-    """Raise HierSegError if the values (H, W) of a label file are train ids, not label ids.
+    """Check that a label file holds label ids, not train ids.
 
     Only train ids have 255. Without it they give themselves away by having nothing above 19, and
-    yet most pixels in several of the values 0-6, or many different values. In a `coarse`
-    annotation 0 says nothing: there it is void more often than not.
+    yet most pixels in several of the values 0-6, or many different values.
+
+    Parameters
+    ----------
+    values
+        (H, W) values of the file.
+    path
+        The file, for errors.
+    coarse
+        The annotation is coarse: 0 says nothing, since there it is void more often than not.
+
+    Raises
+    ------
+    HierSegError
+        They are train ids.
+
     """
     counts = np.bincount(values.ravel(), minlength=256)
     advice = 'give the *_labelIds.png files, which know more classes'
@@ -179,52 +177,3 @@ def check_label_ids(values: NDArray[np.uint8], path: Path, coarse: bool = False)
             f'{path}: holds train ids, not label ids (no pixel is above {LAST_TRAIN_ID}, and '
             f'{void_pixels / values.size:.0%} have values that as label ids are void); {advice}'
         )
-
-
-def _refuse_test(name: str) -> None:
-    raise HierSegError(
-        f'{name}: the labels of the test split are dummies (they know only the ego vehicle and '
-        f'the border); use train or val, or have hier-seg evaluate --format cityscapes write '
-        f'--predictions for the benchmark to score'
-    )
-
-
-def _city_files(root: Path, split: str, kind: str, faults: list[Fault]) -> list[LabelledFile]:
-    """Return the files of a split; `kind` is gtFine or gtCoarse. What is wrong goes to `faults`."""
-    images, labels = root / 'leftImg8bit' / split, root / kind / split
-    for folder in (images, labels):
-        require_folder(
-            folder, f'Cityscapes has leftImg8bit/{split}/<city>/ and {kind}/{split}/<city>/'
-        )
-    first: dict[str, Path] = {}
-    for path in sorted(images.glob(f'*/*{IMAGE_ENDING}')):
-        if path.name in first:
-            reason = f'is there as {first[path.name]} too; each image must be there once'
-            faults.append(Fault('repeated', path, reason))
-        else:
-            first[path.name] = path
-    return _label_files(first.values(), images, labels, kind, faults)
-
-
-def _label_files(
-    paths: Iterable[Path], images: Path, labels: Path, kind: str, faults: list[Fault]
-) -> list[LabelledFile]:
-    """Return the images with their labels, which lie in the same sub-folders as they."""
-    files = []
-    for path in paths:
-        stem = path.name.removesuffix(IMAGE_ENDING)
-        folder = labels / path.parent.relative_to(images)
-        label_path = folder / f'{stem}_{kind}_labelIds.png'
-        train_ids = folder / f'{stem}_{kind}_labelTrainIds.png'
-        if not label_path.is_file() and train_ids.is_file():
-            reason = (
-                f'its labels {label_path} are missing, only {train_ids.name} is there; train ids '
-                f'know fewer classes than the data set, so give the labelIds files'
-            )
-            faults.append(Fault('missing_label', path, reason))
-            continue
-        instances = folder / f'{stem}_{kind}_instanceIds.png'
-        files.append(LabelledFile(path, label_path, instances if instances.is_file() else None))
-    if not files and not faults:
-        raise HierSegError(f'{images}: holds no *{IMAGE_ENDING}; check the data folder')
-    return files

@@ -2,25 +2,43 @@
 # SPDX-License-Identifier: Apache-2.0
 """German Traffic Sign Detection Benchmark: street images with a box around each sign.
 
-What is around the signs has no labels there. Some of the images have polygons that come with the
-trainer, drawn by this project.
+In the root or in its folder ``FullIJCNN2013``::
+
+    00000.ppm, …, 00899.ppm    images of 1360x800; .jpg will do
+    gt.txt                     00000.ppm;774;411;815;446;11: image;left;top;right;bottom;class
+
+A line is one sign, its edges inclusive. An image without a line has no sign of the 43 classes. What
+is around the signs has no labels there; some of the images have polygons that come with the
+trainer (the README beside them says who drew them).
+
+>>> dataset = Gtsdb(data, 'train', tree)
+>>> len(dataset), dataset[0].image.size
+(3, (96, 64))
+>>> box = dataset.boxes(0)[0]
+>>> tree.node_by_id(box.node_id).readable_name, box.left, box.right, box.shape
+('speed limit 30', 10, 30, 'circle')
+
+Houben et al., "Detection of Traffic Signs in Real-World Images", IJCNN 2013.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hier_seg_ros.errors import HierSegError
-from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
-from hier_seg_trainer.datasets.faults import Fault
-from hier_seg_trainer.datasets.formats.boxed_images import BoxedFile, BoxedImages
-from hier_seg_trainer.datasets.formats.labelled_images import LabelledFile, require_split
+from hier_seg_ros.hierarchy import UNLABELLED
+from hier_seg_trainer.datasets.faults import EntryError, Fault, noted
 from hier_seg_trainer.datasets.formats.polygons import PolygonImages
-from hier_seg_trainer.datasets.mapping import LabelMapping, bundled_mapping
+from hier_seg_trainer.datasets.readers.annotations import shown
+from hier_seg_trainer.datasets.readers.boxed_images import BoxedFile, BoxedImages
+from hier_seg_trainer.datasets.readers.image_pairs import require_folders
+from hier_seg_trainer.datasets.readers.labelled_images import LabelledFile
+from hier_seg_trainer.datasets.readers.tables import checked_edges, read_text
 from hier_seg_trainer.datasets.samples import Box
 
 # The benchmark keeps 600-899 for its evaluation; what it gives for training (trainval, on which
@@ -33,38 +51,35 @@ SPLITS = {
 }
 POLYGONS = Path(__file__).resolve().parents[2] / 'annotations' / 'gtsdb'
 
+# The stem of an image, the edges of a sign and its class.
+_Row = tuple[str, tuple[float, float, float, float], int]
+
 
 class Gtsdb(BoxedImages):
-    """``<root>/00000.{ppm,jpg} ...`` and ``<root>/gt.txt``, or those in ``<root>/FullIJCNN2013``.
+    """Images with boxes of 43 classes of signs, every one of which has its box."""
 
-    A line of gt.txt is ``image;left;top;right;bottom;class``, corners inclusive. An image without
-    a line has no sign of the 43 classes. Houben et al., "Detection of Traffic Signs in Real-World
-    Images", IJCNN 2013.
-    """
-
-    name = 'gtsdb'
+    name = bundled = 'gtsdb'
     title = 'GTSDB'
     licence = 'free for any purpose; cite Houben et al., IJCNN 2013'
+    splits = tuple(SPLITS)
 
-    def __init__(
-        self,
-        root: Path,
-        split: str,
-        hierarchy: Hierarchy,
-        mapping: Path | None = None,
-        strict: bool = True,
-    ) -> None:
-        """List the images and read the boxes; HierSegError if something is missing or wrong."""
-        require_split(self.name, split, tuple(SPLITS))
+    def list_files(self, root: Path, split: str, faults: list[Fault]) -> Iterable[BoxedFile]:
+        """Return the images of a split with their boxes."""
         root, images = _find_images(root, split)
-        label_mapping = LabelMapping.load(mapping or bundled_mapping(self.name), hierarchy)
-        boxes, faults = _read_boxes(root / 'gt.txt', label_mapping.require_values())
+        classes = self.mapping.by_value()
+        boxes: dict[str, list[Box]] = {}
+        for line, (stem, edges, value) in _read_rows(root / 'gt.txt', faults):
+            with noted(faults, root / 'gt.txt', line):
+                if value not in classes:
+                    reason = f'{self.mapping.path.name} has no class {value}; correct one of them'
+                    raise EntryError('unknown_class', reason)
+                entry = classes[value]
+                boxes.setdefault(stem, []).append(Box(*edges, entry.node.id, entry.outline))
         for stem in (f'{number:05d}' for number in SPLITS[split]):
             if stem in boxes and stem not in images:
                 reason = 'is missing (nor is there a .jpg), and gt.txt lists it; restore it'
                 faults.append(Fault('missing_image', root / f'{stem}.ppm', reason))
-        files = [BoxedFile(path, tuple(boxes.get(stem, ()))) for stem, path in images.items()]
-        super().__init__(label_mapping, files, faults, strict)
+        return [BoxedFile(path, tuple(boxes.get(stem, ()))) for stem, path in images.items()]
 
 
 class GtsdbCoarse(PolygonImages):
@@ -74,54 +89,44 @@ class GtsdbCoarse(PolygonImages):
     unlabelled, a margin around them too: the polygons do not follow the signs' outlines.
     """
 
-    name = 'gtsdb_coarse'
+    name = bundled = 'gtsdb_coarse'
     title = 'GTSDB (coarse polygons)'
     licence = f'polygons: as this project (Apache-2.0); images: {Gtsdb.licence}'
+    splits = ('train', 'val')
 
     # Pixels by which a box grows on each side.
     margin = 3
 
-    def __init__(
-        self,
-        root: Path,
-        split: str,
-        hierarchy: Hierarchy,
-        mapping: Path | None = None,
-        strict: bool = True,
-    ) -> None:
-        """List the files and read the boxes; HierSegError if something is missing or wrong."""
-        require_split(self.name, split, ('train', 'val'))
+    def list_files(self, root: Path, split: str, faults: list[Fault]) -> Iterable[LabelledFile]:
+        """Return the images of a split that have polygons, and read the boxes."""
         root, images = _find_images(root, split)
-        box_mapping = LabelMapping.load(bundled_mapping(Gtsdb.name), hierarchy)
-        self._boxes, faults = _read_boxes(root / 'gt.txt', box_mapping.require_values())
-        files = []
+        self._boxes: dict[str, list[tuple[float, float, float, float]]] = {}
+        for _, (stem, edges, _) in _read_rows(root / 'gt.txt', faults):
+            self._boxes.setdefault(stem, []).append(edges)
         for path in sorted((POLYGONS / split).glob('*.json')):
             if path.stem in images:
-                files.append(LabelledFile(images[path.stem], path))
+                yield LabelledFile(images[path.stem], path)
             else:
                 reason = 'is missing (nor is there a .jpg), and has polygons; restore it'
                 faults.append(Fault('missing_image', root / f'{path.stem}.ppm', reason))
-        label_mapping = LabelMapping.load(mapping or bundled_mapping(self.name), hierarchy)
-        super().__init__(label_mapping, files, faults, strict)
 
     def label_path(self, index: int) -> None:
         """Return None: the polygons come with the trainer and not with the data set."""
         return
 
     def labels(self, index: int) -> NDArray[np.uint8]:
-        """Return an image's labels (H, W) uint8, node ids and 255, without reading the image."""
+        """Return an image's labels, 255 at signs; see ``LabelledImages.labels``."""
         labels = super().labels(index)
-        for box in self._boxes.get(self.image_path(index).stem, ()):
-            top, left = (max(math.floor(edge) - self.margin, 0) for edge in (box.top, box.left))
-            bottom, right = (math.ceil(edge) + self.margin for edge in (box.bottom, box.right))
+        for edges in self._boxes.get(self.image_path(index).stem, ()):
+            left, top = (max(math.floor(edge) - self.margin, 0) for edge in edges[:2])
+            right, bottom = (max(math.ceil(edge) + self.margin, 0) for edge in edges[2:])
             labels[top:bottom, left:right] = UNLABELLED
         return labels
 
 
 def _find_images(root: Path, split: str) -> tuple[Path, dict[str, Path]]:
     """Return the folder of the images and those of a split, by stem; HierSegError without any."""
-    if not root.is_dir():
-        raise HierSegError(f'{root}: does not exist; give the folder of the GTSDB images')
+    require_folders([root], 'give the folder of the GTSDB images')
     if (root / 'FullIJCNN2013' / 'gt.txt').is_file():
         root = root / 'FullIJCNN2013'
     numbers = SPLITS[split]
@@ -137,33 +142,17 @@ def _find_images(root: Path, split: str) -> tuple[Path, dict[str, Path]]:
     return root, images
 
 
-def _read_boxes(path: Path, mapping: LabelMapping) -> tuple[dict[str, list[Box]], list[Fault]]:
-    """Return the boxes by the stem of their image, and the lines that cannot be used."""
-    classes = mapping.by_value()
-    boxes: dict[str, list[Box]] = {}
-    faults: list[Fault] = []
-    try:
-        lines = path.read_text(encoding='utf-8').splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise HierSegError(f'{path}: cannot be read ({error}); GTSDB has it') from error
-    for number, line in enumerate(lines, start=1):
+def _read_rows(path: Path, faults: list[Fault]) -> Iterator[tuple[str, _Row]]:
+    """Yield the signs that a list has, each with its line in words; others go to `faults`."""
+    for number, line in enumerate(read_text(path, 'GTSDB has it').splitlines(), start=1):
         if not line.strip():
             continue
-        try:
-            name, *fields = line.split(';')
-            left, top, right, bottom, value = (int(field) for field in fields)
-        except ValueError:
-            reason = f'line {number} is {line!r}; it must be image;left;top;right;bottom;class'
-            faults.append(Fault('bad_row', path, reason))
-            continue
-        if value not in classes:
-            reason = f'line {number} is {line!r}; {mapping.path.name} has no class {value}'
-            faults.append(Fault('unknown_class', path, reason))
-        elif right < left or bottom < top:
-            reason = f'line {number}: the box {line!r} is empty; correct it'
-            faults.append(Fault('empty_box', path, reason))
-        else:
-            entry = classes[value]
-            box = Box(left, top, right + 1, bottom + 1, entry.node.id, entry.outline)
-            boxes.setdefault(Path(name).stem, []).append(box)
-    return boxes, faults
+        where = f'line {number} ({shown(line)})'
+        with noted(faults, path, where):
+            try:
+                name, *fields = line.split(';')
+                left, top, right, bottom, value = map(int, fields)
+            except ValueError as error:
+                raise EntryError('bad_row', 'must be image;left;top;right;bottom;class') from error
+            edges = checked_edges('the box', (left, top, right, bottom), inclusive=True)
+            yield where, (Path(name).stem, edges, value)

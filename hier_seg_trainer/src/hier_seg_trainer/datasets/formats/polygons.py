@@ -1,199 +1,153 @@
 # Copyright 2026 The hier_seg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Images with outlines of what they show, as Cityscapes and LabelMe write them."""
+"""One's own images with outlines of what they show, as Cityscapes and LabelMe write them.
+
+Images lie as those of ``label_folder`` do; the JSON files have the same names and lie as label
+images would, or beside the images, where LabelMe puts them::
+
+    images/train/001.jpg
+    polygons/train/001.json
+
+Cityscapes writes ``imgWidth``, ``imgHeight`` and ``objects`` with a ``label`` and a ``polygon``
+each, some of which are ``deleted``. LabelMe writes ``imageWidth``, ``imageHeight`` and ``shapes``
+with ``label``, ``points`` and a ``shape_type``: polygons, rectangles (by two opposite corners or
+all four) and masks (the first and the last pixel, and ``mask``, a PNG in base64) are read; another
+shape is an error.
+
+>>> dataset = PolygonFolder(data, 'train', tree, mapping)
+>>> len(dataset), dataset[0].image.size, dataset[0].labels.shape
+(3, (96, 64), (64, 96))
+>>> tree.node_by_id(dataset[0].labels[5, 5]).readable_name
+'Sky'
+"""
 
 from __future__ import annotations
 
-import json
+import base64
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
 
 from hier_seg_ros.errors import HierSegError
-from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
+from hier_seg_ros.files.reading import read_json
 from hier_seg_trainer.datasets.faults import Fault
-from hier_seg_trainer.datasets.formats.labelled_images import LabelledFile, LabelledImages
-from hier_seg_trainer.datasets.image_pairs import images_of_split, require_mapping
-from hier_seg_trainer.datasets.mapping import LabelMapping
+from hier_seg_trainer.datasets.readers.annotations import corners, shown, whole_number
+from hier_seg_trainer.datasets.readers.image_pairs import folder_of_split, images_of_split
+from hier_seg_trainer.datasets.readers.labelled_images import LabelledFile, LabelledImages
+from hier_seg_trainer.datasets.readers.regions import MAXIMUM_PIXELS, Drawing, Mask, Polygon, Region
+from hier_seg_trainer.datasets.stored_pixels import decode_mask
 
-# Cityscapes marks a polygon that covers several objects so: "cargroup" are cars.
-GROUP = 'group'
 ADVICE = 'write polygons as Cityscapes or LabelMe do'
-# Pillow refuses to read images with more.
-MAXIMUM_PIXELS = 178_956_970
-# Corners may lie outside of the image, but Pillow cannot draw to any number.
-MAXIMUM_COORDINATE = 1e6
+_LABELME_KEYS = ('imageWidth', 'imageHeight', 'shapes', 'points')
+_CITYSCAPES_KEYS = ('imgWidth', 'imgHeight', 'objects', 'polygon')
 
 
-@dataclass(frozen=True)
-class Polygon:
-    """The outline of something: its class in the file's words, and corners (x, y) in pixels."""
+class PolygonImages(LabelledImages):
+    """Images with a JSON file of polygons each, which tell classes by name."""
 
-    label: str
-    corners: tuple[tuple[float, float], ...]
+    labelled_by_value = False
 
-
-@dataclass(frozen=True)
-class PolygonFile:
-    """The polygons of an image of ``width`` x ``height`` pixels, in the order of drawing."""
-
-    width: int
-    height: int
-    polygons: tuple[Polygon, ...]
+    def labels(self, index: int) -> NDArray[np.uint8]:
+        """Return an image's labels; see ``LabelledImages.labels``."""
+        path = self._files[index].labels
+        return read_polygons(path).node_ids(self.mapping, path)
 
 
-def read_polygons(path: Path) -> PolygonFile:
-    """Read a JSON file of polygons; HierSegError if it is missing, broken or of another kind.
+class PolygonFolder(PolygonImages):
+    """One's own images with polygons."""
 
-    Cityscapes writes ``imgWidth``, ``imgHeight`` and ``objects`` with a ``label`` and a ``polygon``
-    each, some of which are ``deleted``. LabelMe writes ``imageWidth``, ``imageHeight`` and
-    ``shapes`` with ``label``, ``points`` and a ``shape_type``, of which polygons and rectangles
-    outline a region; another shape is an error.
+    name = 'polygons'
+
+    def list_files(self, root: Path, split: str, faults: list[Fault]) -> Iterable[LabelledFile]:
+        """Return the images of a split with their files of polygons."""
+        images = images_of_split(root, split, faults)
+        folder = folder_of_split(root, 'polygons', split)
+        for key, path in images.items():
+            beside = path.with_suffix('.json')
+            yield LabelledFile(path, folder / f'{key}.json' if folder else beside)
+
+
+def read_polygons(path: Path) -> Drawing:
+    """Read a JSON file of polygons.
+
+    Raises
+    ------
+    HierSegError
+        It is missing, broken or of another kind.
+
     """
-    try:
-        content = json.loads(path.read_text(encoding='utf-8'))
-    except (OSError, ValueError) as error:
-        raise HierSegError(f'{path}: cannot be read ({error}); restore it') from error
+    content = read_json(path, 'restore it')
     if not isinstance(content, Mapping):
         raise HierSegError(f'{path}: holds no polygons; {ADVICE}')
-    from_labelme = 'shapes' in content
-    width, height = (
-        _whole_number(path, content, key)
-        for key in (('imageWidth', 'imageHeight') if from_labelme else ('imgWidth', 'imgHeight'))
+    width_key, height_key, list_key, corner_key = (
+        _LABELME_KEYS if 'shapes' in content else _CITYSCAPES_KEYS
     )
+    width, height = (_size(path, content, key) for key in (width_key, height_key))
     if width * height > MAXIMUM_PIXELS:
         raise HierSegError(f'{path}: is for an image of {width}x{height}; correct the size')
-    entries = content.get('shapes' if from_labelme else 'objects')
+    entries = content.get(list_key)
     if not isinstance(entries, list):
         raise HierSegError(f'{path}: has no list of objects or shapes; {ADVICE}')
-    polygons = []
+    regions = []
     for number, entry in enumerate(entries, start=1):
         where = f'{path}: polygon {number}'
         if not isinstance(entry, Mapping) or not isinstance(entry.get('label'), str):
             raise HierSegError(f'{where}: has no label; {ADVICE}')
-        if entry.get('deleted'):
-            continue
-        corners = _corners(where, entry.get('points' if from_labelme else 'polygon'))
-        if from_labelme and entry.get('shape_type', 'polygon') == 'rectangle':
-            corners = _rectangle(where, corners)
-        elif from_labelme and entry.get('shape_type', 'polygon') != 'polygon':
-            raise HierSegError(
-                f'{where}: is a {entry["shape_type"]}; draw a polygon or a rectangle instead'
-            )
-        if len(corners) < 3:
-            raise HierSegError(f'{where}: has {len(corners)} corners; it needs three or more')
-        polygons.append(Polygon(entry['label'], corners))
-    return PolygonFile(width, height, tuple(polygons))
+        if not entry.get('deleted'):
+            regions.append(_region(where, entry, entry.get(corner_key)))
+    return Drawing(width, height, tuple(regions))
 
 
-def draw_polygons(file: PolygonFile, mapping: LabelMapping, source: Path) -> NDArray[np.uint8]:
-    """Return node ids (H, W) uint8: later polygons cover earlier ones, 255 where there is none.
-
-    A class that the mapping ignores is drawn as 255, so that it cuts out what lies below it.
-    HierSegError, which names `source`, for a class that the mapping does not list.
-    """
-    listed = set(mapping.names)
-    labels = [_without_group(polygon.label, listed) for polygon in file.polygons]
-    if reason := mapping.unknown(labels):
-        raise HierSegError(f'{source}: {reason}')
-    classes = mapping.by_name()
-    canvas = Image.new('L', (file.width, file.height), UNLABELLED)
-    draw = ImageDraw.Draw(canvas)
-    for label, polygon in zip(labels, file.polygons, strict=True):
-        node_id = classes[label].node.id if label in classes else UNLABELLED
-        draw.polygon(polygon.corners, fill=node_id)
-    return np.array(canvas)
-
-
-class PolygonImages(LabelledImages):
-    """A list of images with a JSON file of polygons each, and the mapping of their classes."""
-
-    def __init__(
-        self,
-        mapping: LabelMapping,
-        files: Iterable[LabelledFile],
-        faults: Iterable[Fault] = (),
-        strict: bool = True,
-    ) -> None:
-        """Take the files as ``LabelledImages`` does; the mapping needs no values."""
-        # Each class then stands for itself in what other readers have values for.
-        numbered = mapping.with_order(mapping.names, mapping.path)
-        super().__init__(numbered, files, faults, strict)
-
-    def labels(self, index: int) -> NDArray[np.uint8]:
-        """Return an image's labels (H, W) uint8, node ids and 255, without reading the image."""
-        path = self._files[index].labels
-        return draw_polygons(read_polygons(path), self.mapping, path)
-
-
-class PolygonFolder(PolygonImages):
-    """One's own images with polygons: a JSON file of Cityscapes or LabelMe for each image.
-
-    Images lie as those of ``LabelFolder`` do. Their JSON files have the same names and lie in
-    ``<root>/polygons/<split>/``, ``<root>/<split>/polygons/``, ``<root>/polygons/`` or, where
-    LabelMe puts them, beside the images.
-    """
-
-    name = 'polygons'
-    licence = 'as its owner says'
-
-    def __init__(
-        self,
-        root: Path,
-        split: str,
-        hierarchy: Hierarchy,
-        mapping: Path | None = None,
-        strict: bool = True,
-    ) -> None:
-        """List the files; HierSegError if something is missing or the mapping file is wrong."""
-        self.title = root.resolve().name
-        mapping = require_mapping(self.name, mapping)
-        faults: list[Fault] = []
-        images = images_of_split(root, split, faults)
-        folders = (root / 'polygons' / split, root / split / 'polygons', root / 'polygons')
-        folder = next((folder for folder in folders if folder.is_dir()), None)
-        files = [
-            LabelledFile(path, folder / f'{key}.json' if folder else path.with_suffix('.json'))
-            for key, path in images.items()
-        ]
-        super().__init__(LabelMapping.load(mapping, hierarchy), files, faults, strict)
-
-
-def _without_group(label: str, listed: set[str]) -> str:
-    """Return the class of a label, which may be that of a group."""
-    single = label.removesuffix(GROUP)
-    return single if label not in listed and single in listed else label
-
-
-def _whole_number(path: Path, content: Mapping[str, Any], key: str) -> int:
-    value = content.get(key)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise HierSegError(f'{path}: its {key} is {value!r}; {ADVICE}')
+def _size(path: Path, content: Mapping[str, Any], key: str) -> int:
+    value = whole_number(content.get(key))
+    if value is None:
+        raise HierSegError(f'{path}: its {key} is {shown(content.get(key))}; {ADVICE}')
     return value
 
 
-def _corners(where: str, points: object) -> tuple[tuple[float, float], ...]:
-    """Return the corners of a polygon; HierSegError if they are no list of pixels."""
-    try:
-        corners = np.asarray(points, np.float64)
-    except (TypeError, ValueError):
-        corners = np.empty(0)
-    inside = np.abs(corners) < MAXIMUM_COORDINATE
-    if corners.ndim != 2 or corners.shape[1] != 2 or not inside.all():
+def _region(where: str, entry: Mapping[str, Any], points: object) -> Region:
+    found = corners(points)
+    if found is None:
         raise HierSegError(f'{where}: its corners are no list of [x, y] in pixels; correct it')
-    return tuple((float(x), float(y)) for x, y in corners)
+    label, kind = entry['label'], entry.get('shape_type', 'polygon')
+    if kind == 'mask':
+        return _mask(where, label, found, entry.get('mask'))
+    if kind == 'rectangle':
+        found = _rectangle(where, found)
+    elif kind != 'polygon':
+        what = shown(kind).strip("'")
+        raise HierSegError(f'{where}: is a {what}; draw a polygon or a rectangle instead')
+    if len(found) < 3:
+        raise HierSegError(f'{where}: has {len(found)} corners; it needs three or more')
+    return Polygon(label, found)
 
 
-def _rectangle(
-    where: str, corners: tuple[tuple[float, float], ...]
-) -> tuple[tuple[float, float], ...]:
-    """Return the four corners of a rectangle that is given by two opposite ones."""
-    if len(corners) != 2:
-        raise HierSegError(f'{where}: is a rectangle of {len(corners)} corners; it has two')
-    (left, top), (right, bottom) = corners
-    return ((left, top), (right, top), (right, bottom), (left, bottom))
+def _rectangle(where: str, found: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the four corners of a rectangle that is given by them or by two opposite ones."""
+    if len(found) == 4:
+        return found
+    if len(found) != 2:
+        raise HierSegError(
+            f'{where}: is a rectangle of {len(found)} corners; it has two opposite ones, or four'
+        )
+    (left, top), (right, bottom) = found
+    return np.array([(left, top), (right, top), (right, bottom), (left, bottom)])
+
+
+def _mask(where: str, label: str, found: NDArray[np.float64], text: object) -> Mask:
+    """Return a mask of LabelMe, whose first and last pixel are given."""
+    pixels = found.round().astype(int).tolist()
+    if len(pixels) != 2 or not isinstance(text, str):
+        raise HierSegError(
+            f'{where}: is a mask without its first and last pixel or without its PNG; draw it again'
+        )
+    (left, top), (right, bottom) = pixels
+    try:
+        data = base64.b64decode(text, validate=True)
+    except ValueError as error:
+        raise HierSegError(f'{where}: its mask is no base64 ({error}); draw it again') from error
+    size = (right - left + 1, bottom - top + 1)
+    return Mask(label, (left, top), decode_mask(data, f'{where}: its mask', size))

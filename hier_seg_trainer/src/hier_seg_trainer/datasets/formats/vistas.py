@@ -1,10 +1,30 @@
 # Copyright 2026 The hier_seg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Mapillary Vistas 1.2 and 2.0: street images of the whole world, every pixel labelled."""
+"""Mapillary Vistas 1.2 and 2.0: street images of the whole world, every pixel labelled.
+
+The zip of version 2.0 has both, that of 1.2 its own only, without the folders ``v1.2``::
+
+    config_v1.2.json                    or config.json: the labels in the order of their values
+    config_v2.0.json
+    training/images/KEY.jpg
+    training/v1.2/labels/KEY.png        or training/labels/KEY.png: palette images
+    training/v1.2/instances/KEY.png     or training/instances/KEY.png: label * 256 + number
+    training/v2.0/labels/KEY.png, …
+    validation/, …
+
+>>> dataset = Vistas12(data, 'train', tree)
+>>> len(dataset), dataset[0].image.size, dataset[0].labels.shape
+(3, (96, 64), (64, 96))
+>>> tree.node_by_id(dataset[0].labels[0, 0]).readable_name
+'Bird'
+
+Neuhold et al., "The Mapillary Vistas Dataset for Semantic Understanding of Street Scenes", ICCV
+2017.
+"""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,59 +32,43 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hier_seg_ros.errors import HierSegError
-from hier_seg_ros.hierarchy import Hierarchy
+from hier_seg_ros.files.reading import read_json
 from hier_seg_trainer.datasets.faults import Fault
-from hier_seg_trainer.datasets.formats.labelled_images import (
-    LabelledFile,
-    LabelledImages,
-    require_folder,
-    require_split,
-)
-from hier_seg_trainer.datasets.image_pairs import find_images
-from hier_seg_trainer.datasets.mapping import LabelMapping, bundled_mapping
+from hier_seg_trainer.datasets.readers.annotations import mappings
+from hier_seg_trainer.datasets.readers.image_pairs import find_images, require_folders
+from hier_seg_trainer.datasets.readers.labelled_images import LabelledFile, LabelledImages
 
-SPLITS = {'train': 'training', 'val': 'validation', 'test': 'testing'}
+FOLDERS = {'train': 'training', 'val': 'validation', 'test': 'testing'}
 # The high byte of an instance file's value is the label, the low byte the object's number.
 INSTANCE_FACTOR = 256
+_TESTING = 'the testing split has no labels; use training or val'
 
 
-class _Vistas(LabelledImages):
-    """Images with palette PNGs, whose indices follow the order of the labels in a config file."""
+class Vistas12(LabelledImages):
+    """Version 1.2: 65 classes and void, in the order of the config file."""
 
+    name = bundled = 'vistas_1.2'
     title = 'Mapillary Vistas'
     licence = 'Mapillary Vistas research licence (non-commercial); cite Neuhold et al., ICCV 2017'
+    splits = (*FOLDERS, *FOLDERS.values())
+    refused_splits: Mapping[str, str] = {'test': _TESTING, 'testing': _TESTING}
 
-    def __init__(
-        self,
-        root: Path,
-        split: str,
-        hierarchy: Hierarchy,
-        mapping: Path | None,
-        strict: bool,
-        version: str,
-    ) -> None:
-        folder_name = SPLITS.get(split, split)
-        require_split(self.name, split, (*SPLITS, *SPLITS.values()))
-        if folder_name == 'testing':
-            raise HierSegError(f'{self.name}: the testing split has no labels; use training or val')
-        split_folder = root / folder_name
-        images = split_folder / 'images'
-        require_folder(images, f'Vistas has {folder_name}/images/ in its root')
-        annotations, config = _annotations(root, split_folder, version)
-        entries = _read_config(config)
-        names = [entry['name'] for entry in entries]
-        faults: list[Fault] = []
-        files = [
-            LabelledFile(
+    def list_files(self, root: Path, split: str, faults: list[Fault]) -> Iterable[LabelledFile]:
+        """Return the images of a split with their labels, whose order the config file gives."""
+        split_name = FOLDERS.get(split, split)
+        folder, version = root / split_name, self.name.replace('vistas_', 'v')
+        require_folders([folder / 'images'], f'Vistas has {split_name}/images/ in its root')
+        annotations, config = _annotations(root, folder, version)
+        labels = _read_config(config)
+        self.mapping = self.mapping.with_order([label['name'] for label in labels], config)
+        self._has_instances = np.array([label.get('instances') is True for label in labels])
+        for key, path in find_images(folder / 'images', faults).items():
+            instances = annotations / 'instances' / f'{key}.png'
+            yield LabelledFile(
                 path,
                 annotations / 'labels' / f'{key}.png',
-                _if_there(annotations / 'instances' / f'{key}.png'),
+                instances if instances.is_file() else None,
             )
-            for key, path in find_images(images, faults).items()
-        ]
-        label_mapping = LabelMapping.load(mapping or bundled_mapping(self.name), hierarchy)
-        super().__init__(label_mapping.with_order(names, config), files, faults, strict)
-        self._has_instances = np.array([entry.get('instances') is True for entry in entries])
 
     def decode_instances(self, values: NDArray[np.int32]) -> NDArray[np.int32]:
         """Return 1 + label * 256 + number for objects, 0 elsewhere; a number may be 0 there."""
@@ -74,45 +78,11 @@ class _Vistas(LabelledImages):
         return np.where(known[labels], values + 1, 0)
 
 
-class Vistas12(_Vistas):
-    """Version 1.2, 65 classes and void.
+class Vistas20(Vistas12):
+    """Version 2.0: 124 labels, in the order of the config file."""
 
-    ``<root>/{training,validation}/images/*.jpg``, ``.../labels/*.png`` and ``.../instances/*.png``
-    with ``<root>/config.json``; or, as version 2.0 ships it, ``.../v1.2/labels/*.png`` with
-    ``<root>/config_v1.2.json``. Splits are training and validation, or train and val. Neuhold et
-    al., "The Mapillary Vistas Dataset for Semantic Understanding of Street Scenes", ICCV 2017.
-    """
-
-    name = 'vistas_1.2'
-
-    def __init__(
-        self,
-        root: Path,
-        split: str,
-        hierarchy: Hierarchy,
-        mapping: Path | None = None,
-        strict: bool = True,
-    ) -> None:
-        """List the files; HierSegError if something is missing or the labels are unknown."""
-        super().__init__(root, split, hierarchy, mapping, strict, 'v1.2')
-
-
-class Vistas20(_Vistas):
-    """Version 2.0, 124 labels: as ``Vistas12``, with ``v2.0/`` and ``config_v2.0.json``."""
-
-    name = 'vistas_2.0'
+    name = bundled = 'vistas_2.0'
     title = 'Mapillary Vistas 2.0'
-
-    def __init__(
-        self,
-        root: Path,
-        split: str,
-        hierarchy: Hierarchy,
-        mapping: Path | None = None,
-        strict: bool = True,
-    ) -> None:
-        """List the files; HierSegError if something is missing or the labels are unknown."""
-        super().__init__(root, split, hierarchy, mapping, strict, 'v2.0')
 
 
 def _annotations(root: Path, split_folder: Path, version: str) -> tuple[Path, Path]:
@@ -135,23 +105,9 @@ def _annotations(root: Path, split_folder: Path, version: str) -> tuple[Path, Pa
     )
 
 
-def _read_config(path: Path) -> list[dict[str, Any]]:
+def _read_config(path: Path) -> list[Mapping[str, Any]]:
     """Return the labels of a config file in their order."""
-    try:
-        content = json.loads(path.read_text(encoding='utf-8'))
-    except (OSError, ValueError) as error:
-        raise HierSegError(f'{path}: cannot be read ({error}); restore it') from error
-    labels = content.get('labels') if isinstance(content, dict) else None
-    if (
-        not isinstance(labels, list)
-        or not labels
-        or not all(
-            isinstance(label, dict) and isinstance(label.get('name'), str) for label in labels
-        )
-    ):
+    labels = mappings(read_json(path, 'restore it'), 'labels')
+    if not labels or not all(isinstance(label.get('name'), str) for label in labels):
         raise HierSegError(f'{path}: has no list of labels with a name each; restore it')
     return labels
-
-
-def _if_there(path: Path) -> Path | None:
-    return path if path.is_file() else None

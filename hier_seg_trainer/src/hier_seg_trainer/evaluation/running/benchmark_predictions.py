@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from hier_seg_trainer.datasets.formats.unlabelled import UnlabelledImages
-from hier_seg_trainer.datasets.samples import open_image
+from hier_seg_trainer.datasets.opening import UnlabelledImages
+from hier_seg_trainer.datasets.stored_pixels import open_image
 from hier_seg_trainer.evaluation.benchmarks.cityscapes_benchmark import load_labels
 from hier_seg_trainer.evaluation.deciding.decider import Decider
 from hier_seg_trainer.evaluation.running.dataset_evaluation import spread_evenly

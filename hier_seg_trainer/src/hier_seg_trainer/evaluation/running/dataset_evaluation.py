@@ -12,8 +12,9 @@ from tqdm import tqdm
 
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.segmenter.segmenter import Segmenter
-from hier_seg_trainer.datasets.formats.labelled_images import LabelledImages
-from hier_seg_trainer.datasets.samples import StreetDataset, open_labels
+from hier_seg_trainer.datasets.readers.labelled_images import LabelledImages
+from hier_seg_trainer.datasets.samples import StreetDataset
+from hier_seg_trainer.datasets.stored_pixels import open_labels
 from hier_seg_trainer.evaluation.benchmarks.cityscapes_benchmark import (
     CityscapesCounts,
     load_labels,

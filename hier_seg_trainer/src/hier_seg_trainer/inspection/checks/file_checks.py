@@ -11,7 +11,7 @@ from typing import TypeVar
 from PIL import Image
 
 from hier_seg_ros.errors import HierSegError
-from hier_seg_trainer.datasets.image_pairs import IMAGE_SUFFIXES
+from hier_seg_trainer.datasets.readers.image_pairs import IMAGE_SUFFIXES
 from hier_seg_trainer.datasets.samples import StreetDataset
 from hier_seg_trainer.inspection.checks.label_checks import label_problems
 from hier_seg_trainer.inspection.checks.problems import Problem

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from hier_seg_ros.errors import HierSegError
 from hier_seg_trainer.datasets.mapping import LabelMapping
-from hier_seg_trainer.datasets.samples import open_labels
+from hier_seg_trainer.datasets.stored_pixels import open_labels
 from hier_seg_trainer.inspection.checks.problems import Problem
 
 LISTED_VALUES = 8
@@ -34,10 +35,16 @@ def label_problems(
         The values that it may hold; None if its data set does not say.
 
     """
-    if image.mode in ('RGB', 'RGBA', 'LA', 'CMYK'):
+    # Of labels that are told by colour the reader says what is wrong.
+    if mapping is not None and mapping.by_color:
+        return
+    try:
+        values: NDArray[np.integer] = open_labels(path)
+    except HierSegError:
+        values = np.asarray(image)
+    if values.ndim > 2:
         yield Problem('wrong_pixel_format', path, f'its mode is {image.mode}{_color_hint(image)}')
     elif mapping is not None:
-        values = open_labels(path) if image.mode in ('1', 'L', 'P') else np.asarray(image)
         present, counts = np.unique(values, return_counts=True)
         known = {entry.value for entry in mapping.classes}
         known |= {entry.value for entry in mapping.ignored}

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from itertools import takewhile
 from pathlib import Path
 
-from hier_seg_trainer.datasets.image_pairs import IMAGE_SUFFIXES
+from hier_seg_trainer.datasets.readers.image_pairs import IMAGE_SUFFIXES
 from hier_seg_trainer.inspection.checks.file_checks import size_text
 from hier_seg_trainer.inspection.checks.problems import Problem
 

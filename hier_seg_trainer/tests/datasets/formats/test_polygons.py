@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +21,7 @@ from hier_seg_trainer.datasets.formats import gtsdb
 from hier_seg_trainer.datasets.formats.gtsdb import SPLITS, GtsdbCoarse
 from hier_seg_trainer.datasets.formats.polygons import PolygonFolder, read_polygons
 from hier_seg_trainer.datasets.mapping import LabelMapping, bundled_mapping
+from hier_seg_trainer.datasets.readers.regions import Polygon
 
 WIDTH, HEIGHT = 24, 16
 MAPPING = """
@@ -83,8 +86,13 @@ def open_one(tmp_path: Path, tree: Hierarchy, mapping: Path, content: object) ->
             ('car', 'rectangle', [[4, 6], [11, 11]]),
             ('void', 'polygon', [[6.0, 8.0], [8.0, 8.0], [8.0, 9.0], [6.0, 9.0]]),
         ),
+        labelme(
+            ('street', 'polygon', LOWER),
+            ('car', 'rectangle', CAR),
+            ('void', 'rectangle', [[6, 9], [8, 9], [8, 8], [6, 8]]),
+        ),
     ],
-    ids=['cityscapes', 'cityscapes with a group', 'labelme'],
+    ids=['cityscapes', 'cityscapes with a group', 'labelme', 'labelme with four corners'],
 )
 def test_polygons_cover_one_another_in_their_order(
     tmp_path: Path, tree: Hierarchy, mapping: Path, content: dict[str, Any]
@@ -103,6 +111,49 @@ def test_polygons_cover_one_another_in_their_order(
     assert dataset.instances(0) is None
     assert dataset.node_names == {'construction--driveable', 'object--vehicle--car'}
     assert dataset.mirror_of_id[car] == car
+
+
+def png_in_base64(pixels: np.ndarray) -> str:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, 'png')
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def test_a_mask_of_labelme_lies_where_its_first_pixel_is(
+    tmp_path: Path, tree: Hierarchy, mapping: Path
+) -> None:
+    pixels = np.array([[1, 0, 1], [0, 1, 1]], np.uint8)
+    content = labelme(('street', 'polygon', LOWER), ('car', 'mask', [[4, 7], [6, 8]]))
+    content['shapes'][1]['mask'] = png_in_base64(pixels)
+    content['shapes'].append({**content['shapes'][1], 'points': [[22, 15], [24, 16]]})
+    labels = open_one(tmp_path, tree, mapping, content).labels(0)
+    car = tree.node('Car').id
+    expected = np.full((HEIGHT, WIDTH), UNLABELLED, np.uint8)
+    expected[8:] = tree.node('Driveable').id
+    expected[7, [4, 6]] = expected[8, [5, 6]] = car
+    # Of the second only a corner lies in the image.
+    expected[15, 22] = car
+    np.testing.assert_array_equal(labels, expected)
+
+
+@pytest.mark.parametrize(
+    ('points', 'mask', 'reason'),
+    [
+        ([[4, 7], [6, 9]], None, 'is a mask without its first and last pixel or without its PNG'),
+        ([[4, 7]], 'AAAA', 'is a mask without its first and last pixel'),
+        ([[4, 7], [6, 9]], '*', 'its mask is no base64'),
+        ([[4, 7], [6, 9]], 'AAAA', r'its mask: cannot be read as an image \(it is no PNG\)'),
+        ([[4, 7], [6, 9]], png_in_base64(np.zeros((2, 3), np.uint8)), '.*it has 3x2 pixels'),
+        ([[6, 8], [4, 7]], png_in_base64(np.zeros((2, 3), np.uint8)), '.*it has 3x2 pixels'),
+    ],
+)
+def test_a_broken_mask_of_labelme_is_refused(
+    tmp_path: Path, tree: Hierarchy, mapping: Path, points: Any, mask: Any, reason: str
+) -> None:
+    content = labelme(('car', 'mask', points))
+    content['shapes'][0]['mask'] = mask
+    with pytest.raises(HierSegError, match=rf'a\.json: polygon 1: {reason}'):
+        open_one(tmp_path, tree, mapping, content)[0]
 
 
 def test_a_deleted_polygon_of_cityscapes_is_not_drawn(
@@ -135,7 +186,7 @@ def test_a_folder_is_read_in_each_layout(
 @pytest.mark.parametrize(
     ('content', 'message'),
     [
-        ('{', 'cannot be read'),
+        ('{', 'is not valid JSON'),
         ('[]', 'holds no polygons; write polygons as Cityscapes or LabelMe do'),
         ({'imgWidth': 4, 'objects': []}, 'its imgHeight is None'),
         ({'imageWidth': 0, 'imageHeight': 4, 'shapes': []}, 'its imageWidth is 0'),
@@ -150,7 +201,7 @@ def test_a_folder_is_read_in_each_layout(
         (cityscapes(('car', [[1, 2], [3, 1e30], [4, 5]])), r'its corners are no list of \[x, y\]'),
         (cityscapes(('car', CAR[:2])), 'has 2 corners; it needs three or more'),
         (labelme(('car', 'circle', CAR[:2])), 'is a circle; draw a polygon or a rectangle'),
-        (labelme(('car', 'rectangle', CAR)), 'is a rectangle of 4 corners; it has two'),
+        (labelme(('car', 'rectangle', CAR[:3])), 'is a rectangle of 3 corners; it has two'),
         (cityscapes(('carr', CAR)), "has the class 'carr', .* did you mean 'car'"),
         (cityscapes(imgWidth=25), 'is 25x16, its image 24x16; the sizes must agree'),
     ],
@@ -184,8 +235,9 @@ def test_the_bundled_polygons_are_sound(tree: Hierarchy) -> None:
         assert int(path.stem) in SPLITS[path.parent.name]
         file = read_polygons(path)
         assert (file.width, file.height) == (1360, 800)
-        assert not mapping.unknown(polygon.label for polygon in file.polygons), path
-        for polygon in file.polygons:
+        assert not mapping.unknown(region.label for region in file.regions), path
+        for polygon in file.regions:
+            assert isinstance(polygon, Polygon)
             x, y = np.array(polygon.corners).T
             assert x.min() >= 0, path
             assert y.min() >= 0, path

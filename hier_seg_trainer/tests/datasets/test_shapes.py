@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from hier_seg_trainer.datasets.mapping import SHAPES
 from hier_seg_trainer.datasets.samples import Box
 from hier_seg_trainer.datasets.shapes import OUTLINES, draw_outline, outline_mask
 
@@ -29,6 +30,10 @@ def drawn(box: Box, size: tuple[int, int] = (120, 120)) -> np.ndarray:
 
 def test_every_outline_has_a_measured_share() -> None:
     assert SHARES.keys() == OUTLINES.keys()
+
+
+def test_mapping_files_know_every_outline() -> None:
+    assert set(SHAPES) == OUTLINES.keys()
 
 
 @pytest.mark.parametrize('shape', OUTLINES)

@@ -284,6 +284,53 @@ def test_a_wrong_list_is_refused(tree: Hierarchy) -> None:
             mapping.with_order(names, Path('config.json'))
 
 
+# Colours
+
+COLORED = """
+format: 1
+classes:
+- {color: [128, 64, 128], name: road, node: Driveable}
+- {color: [0, 0, 142], name: car, node: Car}
+ignored:
+- {color: [0, 0, 0], name: void}
+"""
+
+
+def test_colors_become_node_ids(tree: Hierarchy, tmp_path: Path) -> None:
+    path = tmp_path / 'own.yaml'
+    path.write_text(COLORED, 'utf-8')
+    mapping = LabelMapping.load(path, tree)
+    assert mapping.by_color
+    assert not load('camvid', tree).by_color
+    assert mapping.require_values() is mapping
+    pixels = np.array([[[0, 0, 142], [128, 64, 128]], [[0, 0, 0], [0, 0, 142]]], np.uint8)
+    car, road = tree.node('Car').id, tree.node('Driveable').id
+    ids = mapping.colors_to_node_ids(pixels, Path('a.png'))
+    assert ids.dtype == np.uint8
+    assert ids.tolist() == [[car, road], [UNLABELLED, car]]
+    assert mapping.mirror_of_id[car] == -1
+
+
+def test_unknown_colors_are_refused_with_their_counts_the_most_first(
+    tree: Hierarchy, tmp_path: Path
+) -> None:
+    path = tmp_path / 'own.yaml'
+    path.write_text(COLORED, 'utf-8')
+    pixels = np.zeros((10, 10, 3), np.uint8)
+    pixels[0, :2] = (255, 255, 255)
+    pixels[1, :3] = (0, 0, 143)
+    with pytest.raises(
+        HierSegError,
+        match=r'a\.png: holds the colours \[0, 0, 143\] \(3 pixels\), '
+        r'\[255, 255, 255\] \(2 pixels\), which own\.yaml does not list; .*list the colours there',
+    ):
+        LabelMapping.load(path, tree).colors_to_node_ids(pixels, Path('a.png'))
+    many = np.zeros((1, 20, 3), np.uint8)
+    many[0, :, 1] = np.arange(1, 21)
+    with pytest.raises(HierSegError, match=r' and 12 more, which'):
+        LabelMapping.load(path, tree).colors_to_node_ids(many, Path('a.png'))
+
+
 # Mirrors
 
 
@@ -371,6 +418,22 @@ SKY = '{value: 0, name: sky, node: Sky}'
         ('format: 1\nclasses: [{value: 300, name: a, node: Sky}]\n', "'a': value is 300.*0-255"),
         ("format: 1\nclasses: [{value: '0', name: a, node: Sky}]\n", "'a': value is '0'.*0-255"),
         ('format: 1\nclasses: [{value: true, name: a, node: Sky}]\n', 'value is True'),
+        ('format: 1\nclasses: [{color: [1, 2], name: a, node: Sky}]\n', r'color is \[1, 2\]'),
+        ('format: 1\nclasses: [{color: [1, 2, 256], name: a, node: Sky}]\n', '0-255'),
+        ('format: 1\nclasses: [{color: red, name: a, node: Sky}]\n', "color is 'red'; write three"),
+        (
+            'format: 1\nclasses: [{value: 1, color: [1, 2, 3], name: a, node: Sky}]\n',
+            "'a': has a value and a color",
+        ),
+        (
+            'format: 1\nclasses: [{color: [1, 2, 3], name: a, node: Sky}]\nignored: [{name: b}]\n',
+            "'b': has no color, as others have",
+        ),
+        (
+            'format: 1\nclasses: [{color: [1, 2, 3], name: a, node: Sky}]\n'
+            'ignored: [{color: [1, 2, 3], name: b}]\n',
+            r"'b': its color \(1, 2, 3\) is also that of 'a'",
+        ),
         (
             'format: 1\nclasses: [{value: 0, name: a, node: Sky, shape: cirle}]\n',
             "'a'.*'cirle'.*circle",

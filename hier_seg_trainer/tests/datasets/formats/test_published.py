@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,8 +16,8 @@ from hier_seg_trainer.datasets.formats.camvid import CamVid
 from hier_seg_trainer.datasets.formats.gtsdb import Gtsdb
 from hier_seg_trainer.datasets.formats.gtsrb import Gtsrb
 from hier_seg_trainer.datasets.opening import FORMATS, open_dataset
-from hier_seg_trainer.datasets.samples import open_image, open_instances, open_labels
 from hier_seg_trainer.datasets.shapes import draw_outline
+from hier_seg_trainer.datasets.stored_pixels import open_image
 
 MakeData = Callable[..., Path]
 
@@ -261,13 +259,17 @@ def test_a_folder_without_the_data_is_refused_in_one_line(
     (tmp_path / 'empty').mkdir()
     mapping = tmp_path / 'mine.yaml'
     mapping.write_text('format: 1\nclasses: [{value: 0, name: a, node: Sky}]\n', encoding='utf-8')
-    needed = mapping if format_name in ('folder', 'polygons', 'boxes_csv', 'boxes_coco') else None
+    needed = (
+        mapping
+        if format_name in ('folder', 'polygons', 'boxes_csv', 'boxes_coco', 'masks_coco')
+        else None
+    )
     with pytest.raises(HierSegError, match=rf'{tmp_path / root}[^ ]*:? ') as raised:
         open_dataset(format_name, tmp_path / root, 'train', tree, needed)
     assert '\n' not in str(raised.value)
 
 
-@pytest.mark.parametrize('format_name', ['folder', 'boxes_csv', 'boxes_coco'])
+@pytest.mark.parametrize('format_name', ['folder', 'boxes_csv', 'boxes_coco', 'masks_coco'])
 def test_a_format_for_own_data_needs_a_mapping(
     tmp_path: Path, tree: Hierarchy, format_name: str
 ) -> None:
@@ -303,7 +305,7 @@ def test_gtsrb_gives_the_region_of_the_sign(
     for _ in range(10):
         picture, crop = signs.random_crop(rng)
         assert picture.size == (14, 16)
-        value = int(crop.path.parent.name)
+        value = int(crop.image.parent.name)
         assert (np.asarray(picture) == colors[value]).all(), 'the border belongs to no sign'
         assert crop.node_id == 65 + value
         assert crop.shape == ('circle' if value == 1 else 'inverted triangle')
@@ -395,84 +397,6 @@ def test_gtsrb_test_split_has_its_own_list(tmp_path: Path, tree: Hierarchy) -> N
     table.write_text(f'{header}\n00000.ppm;20;24;3;4;16;19\n', encoding='utf-8')
     with pytest.raises(HierSegError, match=r'GT-final_test\.csv: line 2: the row.*ClassId'):
         Gtsrb(tmp_path, 'test', tree)
-
-
-# Files
-
-
-@pytest.mark.parametrize('content', [b'', b'no image', b'P6\n20 20\n255\nshort'])
-def test_a_broken_image_is_refused(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / 'broken.ppm'
-    path.write_bytes(content)
-    with pytest.raises(
-        HierSegError, match=r'broken\.ppm: cannot be read as an image.*restore'
-    ) as e:
-        open_image(path)
-    assert '\n' not in str(e.value)
-
-
-def test_a_cut_off_image_is_refused(tmp_path: Path) -> None:
-    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype(np.uint8)
-    for name in ('a.png', 'a.jpg'):
-        path = tmp_path / name
-        Image.fromarray(noise).save(path)
-        data = path.read_bytes()
-        path.write_bytes(data[: len(data) // 2])
-        with pytest.raises(HierSegError, match=rf'{name}: cannot be read'):
-            open_image(path)
-
-
-def test_a_missing_image_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(HierSegError, match=r'gone\.png: cannot be read'):
-        open_labels(tmp_path / 'gone.png')
-
-
-def test_grey_images_become_rgb_and_colour_is_no_label(tmp_path: Path) -> None:
-    Image.new('L', (4, 3), 9).save(tmp_path / 'grey.png')
-    assert np.asarray(open_image(tmp_path / 'grey.png')).tolist() == [[[9, 9, 9]] * 4] * 3
-    Image.new('RGB', (4, 3)).save(tmp_path / 'color.png')
-    with pytest.raises(HierSegError, match=r'color\.png: is no label image.*RGB.*8-bit.*palette'):
-        open_labels(tmp_path / 'color.png')
-    with pytest.raises(HierSegError, match=r'color\.png: is no instance image.*RGB.*16-bit'):
-        open_instances(tmp_path / 'color.png')
-
-
-@pytest.mark.parametrize('kind', ['grey', 'palette'])
-@pytest.mark.parametrize('bits', [1, 2, 4, 8])
-def test_labels_of_few_bits_keep_their_values(tmp_path: Path, kind: str, bits: int) -> None:
-    """Programs that shrink PNG write such files; Pillow writes only those with a palette."""
-    count = 2**bits
-    values = (np.arange(count * 3) % count).reshape(3, count).astype(np.uint8)
-    path = tmp_path / 'labels.png'
-    if kind == 'palette':
-        image = Image.fromarray(values, 'P')
-        image.putpalette([200, 90, 20] * count)
-        image.save(path, bits=bits)
-    else:
-        path.write_bytes(grey_png(values, bits))
-    header = path.read_bytes()[:26]
-    assert (header[24], header[25]) == (bits, {'grey': 0, 'palette': 3}[kind])
-    assert open_labels(path).dtype == np.uint8
-    assert open_labels(path).tolist() == values.tolist()
-
-
-def grey_png(values: np.ndarray, bits: int) -> bytes:
-    """Return a grey PNG file: no filter, each row in whole bytes, the first value highest."""
-    planes = (values[..., None] >> np.arange(bits - 1, -1, -1)) & 1
-    rows = np.packbits(planes.reshape(len(values), -1).astype(bool), axis=1)
-    data = b''.join(b'\0' + row.tobytes() for row in rows)
-    header = struct.pack('>IIBBBBB', values.shape[1], values.shape[0], bits, 0, 0, 0, 0)
-    chunks = ((b'IHDR', header), (b'IDAT', zlib.compress(data)), (b'IEND', b''))
-    return b'\x89PNG\r\n\x1a\n' + b''.join(
-        struct.pack('>I', len(body)) + name + body + struct.pack('>I', zlib.crc32(name + body))
-        for name, body in chunks
-    )
-
-
-def test_instance_images_keep_16_bits(tmp_path: Path) -> None:
-    values = np.array([[0, 26001, 65535]], np.uint16)
-    Image.fromarray(values).save(tmp_path / 'instances.png')
-    assert open_instances(tmp_path / 'instances.png').tolist() == values.tolist()
 
 
 # The real data

@@ -14,8 +14,11 @@ from PIL import Image
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
-from hier_seg_trainer.datasets.formats.box_lists import BoxTable, CocoBoxes
+from hier_seg_trainer.datasets.formats.box_table import BoxTable
+from hier_seg_trainer.datasets.formats.coco import CocoBoxes, CocoMasks
 from hier_seg_trainer.datasets.formats.label_folder import LabelFolder
+from hier_seg_trainer.datasets.readers.regions import Runs
+from hier_seg_trainer.datasets.readers.run_lengths import read_runs
 
 SIZE = (24, 16)
 
@@ -143,7 +146,7 @@ def test_wrong_label_images_are_refused(tmp_path: Path, field: Hierarchy, mappin
     Image.new('L', (5, 5), 1).save(path)
     with pytest.raises(HierSegError, match=r'a\.png: is 5x5, its image 24x16'):
         dataset[0]
-    Image.fromarray(np.ones((SIZE[1], SIZE[0]), np.uint16)).save(path)
+    Image.fromarray(np.full((SIZE[1], SIZE[0]), 256, np.uint16)).save(path)
     with pytest.raises(HierSegError, match=r'a\.png: is no label image.*mode is I.*8-bit'):
         dataset[0]
 
@@ -157,6 +160,111 @@ def test_a_mapping_without_values_cannot_read_label_images(
     mapping.write_text('format: 1\nclasses: [{name: earth, node: soil}]\n', encoding='utf-8')
     with pytest.raises(HierSegError, match=r"names\.yaml: class 'earth': has no value"):
         LabelFolder(tmp_path, 'train', field, mapping)
+
+
+# Colours in place of values
+
+PINK, BLUE, BLACK = (200, 0, 90), (0, 0, 250), (0, 0, 0)
+
+
+def write_colors(path: Path, mode: str = 'RGB') -> None:
+    """Write a mask: a black corner, one blue row, and pink."""
+    image = Image.new('RGB', SIZE, PINK)
+    image.paste(BLUE, (0, 5, SIZE[0], 6))
+    image.putpixel((0, 0), BLACK)
+    if mode == 'P':
+        image = image.quantize(3)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path)
+
+
+@pytest.mark.parametrize('mode', ['RGB', 'P'])
+@pytest.mark.parametrize('from_label_map', [False, True])
+def test_a_mask_tells_classes_by_colour(
+    tmp_path: Path, field: Hierarchy, mapping: Path, mode: str, from_label_map: bool
+) -> None:
+    write_image(tmp_path / 'images' / 'train' / 'a.jpg')
+    write_colors(tmp_path / 'labels' / 'train' / 'a.png', mode)
+    colors = {'earth': PINK, 'maize': BLUE, 'nothing': BLACK}
+    texts = {name: '' if from_label_map else f'color: {[*rgb]}, ' for name, rgb in colors.items()}
+    mapping.write_text(
+        'format: 1\nclasses:\n'
+        f'- {{{texts["earth"]}name: earth, node: soil}}\n'
+        f'- {{{texts["maize"]}name: maize, node: plant--crop}}\n'
+        f'ignored: [{{{texts["nothing"]}name: nothing}}]\n',
+        'utf-8',
+    )
+    if from_label_map:
+        write_label_map(tmp_path, colors)
+    labels = LabelFolder(tmp_path, 'train', field, mapping)[0].labels
+    expected = np.full((SIZE[1], SIZE[0]), field.node('soil').id)
+    expected[5] = field.node('plant--crop').id
+    expected[0, 0] = UNLABELLED
+    np.testing.assert_array_equal(labels, expected)
+
+
+def write_label_map(root: Path, colors: dict[str, tuple[int, ...]]) -> Path:
+    """Write a ``labelmap.txt`` as CVAT does."""
+    lines = [f'{name}:{",".join(map(str, color))}::' for name, color in colors.items()]
+    text = '\n'.join(['# label:color_rgb:parts:actions', *lines]) + '\n'
+    (root / 'labelmap.txt').write_text(text, 'utf-8')
+    return root / 'labelmap.txt'
+
+
+def test_an_unknown_colour_is_named_with_its_pixels(
+    tmp_path: Path, field: Hierarchy, mapping: Path
+) -> None:
+    write_image(tmp_path / 'images' / 'train' / 'a.jpg')
+    write_colors(tmp_path / 'labels' / 'train' / 'a.png')
+    mapping.write_text(
+        'format: 1\nclasses: [{name: earth, node: soil, color: [0, 0, 0]}]\n', 'utf-8'
+    )
+    dataset = LabelFolder(tmp_path, 'train', field, mapping)
+    blue, pink = SIZE[0], SIZE[0] * (SIZE[1] - 1) - 1
+    with pytest.raises(
+        HierSegError,
+        match=rf'a\.png: holds the colours \[200, 0, 90\] \({pink} pixels\), '
+        rf'\[0, 0, 250\] \({blue} pixels\), which field\.yaml does not list',
+    ):
+        dataset[0]
+
+
+@pytest.mark.parametrize(
+    ('text', 'reason'),
+    [
+        ('earth:1,2,3\n', "line 1 is 'earth:1,2,3'; write each class once"),
+        ('# a\nearth:1,2,256::\n', 'line 2 is'),
+        ('earth:1,2,3::\nearth:4,5,6::\n', 'line 2 is'),
+        ('earth:1,2,3::\nmaize:1,2,3::\n', r"'maize': its color \(1, 2, 3\) is also .*'earth'"),
+        ('background:0,0,0::\n', r"has the class 'background', which field\.yaml does not list"),
+        ('nothing:0,0,0::\n', r'has no class that field\.yaml puts on a node'),
+        ('', r'has no class that field\.yaml puts on a node'),
+    ],
+)
+def test_a_wrong_label_map_is_refused(
+    tmp_path: Path, field: Hierarchy, mapping: Path, text: str, reason: str
+) -> None:
+    write_image(tmp_path / 'images' / 'train' / 'a.jpg')
+    write_colors(tmp_path / 'labels' / 'train' / 'a.png')
+    mapping.write_text(
+        'format: 1\nclasses: [{name: earth, node: soil}, {name: maize, node: plant--crop}]\n'
+        'ignored: [{name: nothing}]\n',
+        'utf-8',
+    )
+    (tmp_path / 'labelmap.txt').write_text(text, 'utf-8')
+    with pytest.raises(HierSegError, match=rf'labelmap\.txt: .*{reason}'):
+        LabelFolder(tmp_path, 'train', field, mapping)
+
+
+def test_a_mapping_with_values_needs_no_label_map(
+    tmp_path: Path, field: Hierarchy, mapping: Path
+) -> None:
+    write_image(tmp_path / 'images' / 'train' / 'a.jpg')
+    write_labels(tmp_path / 'labels' / 'train' / 'a.png')
+    (tmp_path / 'labelmap.txt').write_text('of another program', 'utf-8')
+    labels = LabelFolder(tmp_path, 'train', field, mapping)[0].labels
+    assert labels is not None
+    assert labels[1, 1] == field.node('soil').id
 
 
 # Boxes in CSV
@@ -313,6 +421,40 @@ def test_coco_boxes_are_read(
     assert dataset[0].image.size == SIZE
 
 
+def roboflow() -> dict[str, Any]:
+    """Return a file as Roboflow writes it: the first category heads the others."""
+    heads = {'id': 0, 'name': 'plants', 'supercategory': 'none'}
+    content = coco()
+    for entry in content['categories']:
+        entry['supercategory'] = 'plants'
+    return content | {'categories': [heads, *content['categories']]}
+
+
+def test_the_layout_of_roboflow_is_read(tmp_path: Path, field: Hierarchy, mapping: Path) -> None:
+    write_coco(tmp_path, roboflow(), 'train/_annotations.coco.json')
+    for name in ('a.jpg', 'sub/b.jpg', 'crowd.jpg'):
+        write_image(tmp_path / 'train' / name)
+    dataset = CocoBoxes(tmp_path, 'train', field, mapping)
+    assert [len(dataset.boxes(index)) for index in range(3)] == [2, 0, 1]
+
+
+def test_only_a_category_that_nothing_has_and_that_heads_others_may_be_unknown(
+    tmp_path: Path, field: Hierarchy, mapping: Path
+) -> None:
+    for name in ('a.jpg', 'sub/b.jpg', 'crowd.jpg'):
+        write_image(tmp_path / 'images' / name)
+    annotated, alone, itself = roboflow(), roboflow(), roboflow()
+    annotated['annotations'][0]['category_id'] = 0
+    for entry in alone['categories']:
+        entry['supercategory'] = 'none'
+    for entry in itself['categories']:
+        entry['supercategory'] = entry['name']
+    for content in (annotated, alone, itself):
+        write_coco(tmp_path, content)
+        with pytest.raises(HierSegError, match=r"has the class 'plants', which field\.yaml"):
+            CocoBoxes(tmp_path, 'train', field, mapping)
+
+
 def test_with_complete_boxes_an_image_with_a_crowd_is_left_out(
     tmp_path: Path, field: Hierarchy, mapping: Path
 ) -> None:
@@ -398,5 +540,127 @@ def test_a_file_that_is_no_coco_is_refused(
     tmp_path: Path, field: Hierarchy, mapping: Path, text: str
 ) -> None:
     (tmp_path / 'train.json').write_text(text, encoding='utf-8')
-    with pytest.raises(HierSegError, match=r'train\.json: (cannot be read|is no COCO file)'):
+    with pytest.raises(HierSegError, match=r'train\.json: (is not valid JSON|is no COCO file)'):
         CocoBoxes(tmp_path, 'train', field, mapping)
+
+
+# Masks in COCO's JSON
+
+
+def masks(**by_id: Any) -> dict[str, Any]:
+    """Return a file of one image with the given segmentations of maize (b: of green)."""
+    return {
+        'images': [{'id': 1, 'file_name': 'a.jpg', 'width': SIZE[0], 'height': SIZE[1]}],
+        'categories': [{'id': 90, 'name': 'maize'}, {'id': 1, 'name': 'green'}],
+        'annotations': [
+            {
+                'id': key,
+                'image_id': 1,
+                'category_id': 1 if key == 'b' else 90,
+                'segmentation': value,
+            }
+            for key, value in by_id.items()
+        ],
+    }
+
+
+def open_masks(root: Path, tree: Hierarchy, mapping: Path, content: Any) -> CocoMasks:
+    write_coco(root, content)
+    write_image(root / 'images' / 'a.jpg')
+    return CocoMasks(root, 'train', tree, mapping)
+
+
+def test_polygons_and_run_lengths_cover_one_another_in_their_order(
+    tmp_path: Path, field: Hierarchy, mapping: Path
+) -> None:
+    size = [SIZE[1], SIZE[0]]
+    content = masks(
+        a=[[0, 8, 24, 8, 24, 16, 0, 16], [20, 0, 23, 0, 23, 3, 20, 3]],
+        # Two columns of 16 pixels, then all but the last pixel of the image outside.
+        b={'size': size, 'counts': [32, 32, 319, 1]},
+        # 3-11, 5-19 without 6-7, 9-11, as COCO's own program writes it.
+        c={'size': size, 'counts': 'c297000000JK15OK15OK15500000000000000m1'},
+    )
+    dataset = open_masks(tmp_path, field, mapping, content)
+    assert dataset.supervision == 'pixels'
+    assert dataset.label_path(0) is None
+    assert dataset.instances(0) is None
+    assert not dataset.complete_boxes
+    expected = np.full((SIZE[1], SIZE[0]), UNLABELLED, np.uint8)
+    maize, green = field.node('plant--crop').id, field.node('plant').id
+    expected[8:] = maize
+    expected[:4, 20:24] = maize
+    expected[:, 2:4] = green
+    expected[15, 23] = green
+    blob = np.zeros(expected.shape, bool)
+    blob[3:12, 5:20] = True
+    blob[6:8, 9:12] = False
+    expected[blob] = maize
+    np.testing.assert_array_equal(dataset[0].labels, expected)
+
+
+@pytest.mark.parametrize(
+    'segmentation',
+    [
+        None,
+        [[1, 2, 3, 4]],
+        [[1, 2, 3, 4, 5]],
+        [1, 2, 3, 4, 5, 6],
+        {'size': [16, 24], 'counts': [384, 1]},
+        {'size': [16, 24], 'counts': [400, -16]},
+        {'size': [16, 24], 'counts': [384.0]},
+        {'size': [24, 16], 'counts': [384]},
+        {'counts': [384]},
+        {'size': [16, 24], 'counts': 'c29700000'},
+        {'size': [16, 24], 'counts': 'P' * 50},
+        {'size': [16, 24], 'counts': 'o' * 50},
+        {'size': [16, 24], 'counts': '\u00ff'},
+    ],
+    ids=str,
+)
+def test_a_wrong_segmentation_is_refused(
+    tmp_path: Path, field: Hierarchy, mapping: Path, segmentation: Any
+) -> None:
+    with pytest.raises(
+        HierSegError, match=r"train\.json: annotation 'a': its segmentation is neither polygons nor"
+    ):
+        open_masks(tmp_path, field, mapping, masks(a=segmentation))
+
+
+def test_masks_need_the_size_of_their_image(
+    tmp_path: Path, field: Hierarchy, mapping: Path
+) -> None:
+    content = masks(a=[[0, 8, 24, 8, 24, 16]])
+    del content['images'][0]['width']
+    with pytest.raises(HierSegError, match=r'a\.jpg: train\.json must give its width and height'):
+        open_masks(tmp_path, field, mapping, content)
+    content['images'][0]['width'] = SIZE[0] + 1
+    with pytest.raises(HierSegError, match=r'train\.json: is 25x16, its image 24x16; .*a\.jpg'):
+        open_masks(tmp_path, field, mapping, content)[0]
+
+
+# What COCO's own program makes of masks: (height, width), the text, rows of the mask.
+NOISE = [
+    [0, 0, 1, 1, 0, 0, 0],
+    [0, 1, 0, 0, 1, 0, 1],
+    [1, 1, 0, 1, 1, 0, 0],
+    [1, 0, 0, 1, 1, 0, 1],
+    [0, 1, 0, 0, 1, 1, 0],
+]
+
+
+def test_run_lengths_are_those_of_cocos_own_program() -> None:
+    def decoded(text: str, height: int, width: int) -> Any:
+        lengths = read_runs(text, height * width)
+        assert lengths is not None
+        canvas = Image.new('L', (width, height))
+        Runs('a', lengths).draw(canvas, 1)
+        return np.asarray(canvas)
+
+    assert decoded('2220O03OM1122MM0000', 5, 7).tolist() == NOISE
+    assert decoded('0T1', 9, 4).all()
+    assert not decoded('<', 4, 3).any()
+    text = 'i`07n06K4L4M2N2N2N2O0O2O0O2O000O2O000000000001N10001N101N101N2N2N2N3L4L5Jb>'
+    rows, columns = np.mgrid[:40, :60]
+    disc = (rows - 20) ** 2 + (columns - 30) ** 2 < 300
+    np.testing.assert_array_equal(decoded(text, 40, 60), disc)

@@ -1,0 +1,225 @@
+# Copyright 2026 The hier_seg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Pixels as the files of data sets hold them: photographs, labels by value or colour, instances.
+
+Nothing else in the trainer decodes a file of a data set. An EXIF orientation is not applied: labels
+lie on the pixels as they are stored.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from hier_seg_ros.errors import HierSegError
+
+Result = TypeVar('Result')
+
+# Pillow's other decoders are seldom used, and some of them start programs.
+_FORMATS = ('PNG', 'JPEG', 'PPM', 'BMP', 'TIFF', 'WEBP')
+# Their compression changes the values of pixels. (MPO is a JPEG with several pictures.)
+_LOSSY = ('JPEG', 'MPO', 'WEBP')
+
+
+def open_image(path: Path) -> Image.Image:
+    """Return a photograph as RGB; of 16-bit grey the upper 8 bits.
+
+    Parameters
+    ----------
+    path
+        A PNG, JPEG, PPM, BMP, TIFF or WebP file.
+
+    Raises
+    ------
+    HierSegError
+        It is missing, broken or no such image.
+
+    """
+    return _decoded(path, path, _as_rgb)
+
+
+def open_labels(path: Path) -> NDArray[np.uint8]:
+    """Return the values of a label image.
+
+    They are the grey values, or the indices of a palette, as they are stored: also of 1, 2 or 4
+    bits, of 16 bits where no value is above 255, and of three equal channels or of one beside an
+    opacity, as some programs write grey. A palette of nothing but different greys, which are not
+    each at its own index, is refused: a program that shrinks PNG writes one to save space, and then
+    the greys are the labels; another does so to show them, and then the indices are.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    NDArray[np.uint8]
+        (H, W) values.
+
+    Raises
+    ------
+    HierSegError
+        It is missing, broken, compressed with losses, or does not have one value for each pixel.
+
+    """
+    return _decoded(path, path, lambda image: _label_values(image, path))
+
+
+def open_colors(path: Path) -> NDArray[np.uint8]:
+    """Return the colours of a label image whose classes are told by colour: (H, W, 3) uint8 RGB.
+
+    Raises
+    ------
+    HierSegError
+        The file is missing, broken or compressed with losses.
+
+    """
+
+    def colors(image: Image.Image) -> NDArray[np.uint8]:
+        _check_lossless(image, path)
+        return np.array(_as_rgb(image))
+
+    return _decoded(path, path, colors)
+
+
+def open_instances(path: Path) -> NDArray[np.int32]:
+    """Return the values of an instance image, of up to 16 bits: (H, W) int32, as they are stored.
+
+    Raises
+    ------
+    HierSegError
+        The file is missing, broken or not of one channel of whole numbers.
+
+    """
+
+    def instances(image: Image.Image) -> NDArray[np.int32]:
+        if image.mode not in ('I', 'I;16', 'I;16B', 'L'):
+            raise HierSegError(
+                f'{path}: is no instance image (its mode is {image.mode}); it must have one '
+                f'16-bit channel'
+            )
+        return np.array(image).astype(np.int32)
+
+    return _decoded(path, path, instances)
+
+
+def decode_mask(data: bytes, name: str, size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Return the mask that a PNG in memory holds.
+
+    Parameters
+    ----------
+    data
+        The PNG.
+    name
+        What stands for it in errors.
+    size
+        The (width, height) in pixels that it must have.
+
+    Returns
+    -------
+    NDArray[np.bool_]
+        (height, width), true where a pixel is not 0.
+
+    Raises
+    ------
+    HierSegError
+        It is broken, no PNG or of another size.
+
+    """
+    return _decoded(
+        io.BytesIO(data), name, lambda image: np.asarray(image.convert('L')) > 0, ('PNG',), size
+    )
+
+
+def _decoded(
+    source: Path | io.BytesIO,
+    name: object,
+    convert: Callable[[Image.Image], Result],
+    formats: tuple[str, ...] = _FORMATS,
+    size: tuple[int, int] | None = None,
+) -> Result:
+    try:
+        with Image.open(source, formats=formats) as image:
+            if size not in (None, image.size):
+                raise ValueError(f'it has {image.width}x{image.height} pixels')
+            image.load()
+            return convert(image)
+    except (HierSegError, MemoryError):
+        raise
+    # Of damaged and hostile files Pillow's decoders raise nearly anything: AssertionError,
+    # AttributeError, IndexError, NotImplementedError, struct.error, SyntaxError, TypeError, …
+    except Exception as error:
+        reason = ' '.join(str(error).split()) or type(error).__name__
+        if isinstance(error, UnidentifiedImageError):
+            reason = f'it is no {", ".join(formats)}'
+        raise HierSegError(
+            f'{name}: cannot be read as an image ({reason}); restore it or remove it'
+        ) from error
+
+
+def _as_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith('I'):  # 16 bits, in a mode that depends on Pillow's version
+        image = Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8))
+    return image.convert('RGB')
+
+
+def _label_values(image: Image.Image, path: Path) -> NDArray[np.uint8]:
+    _check_lossless(image, path)
+    values, bits = np.array(image), _png_bits(path)
+    if image.mode == '1':
+        return values.astype(np.uint8)
+    if image.mode == 'P':
+        _check_palette(image, path)
+        return values
+    if image.mode == 'L':
+        # Programs that shrink PNG store few values in few bits, which Pillow stretches.
+        return values // (255 // (2**bits - 1))
+    if image.mode.startswith('I') and values.min() >= 0 and values.max() <= 255:
+        return values.astype(np.uint8)
+    # Of channels of 16 bits Pillow keeps the upper 8, which of small values are 0.
+    if image.mode in ('LA', 'RGB', 'RGBA') and bits == 8:
+        grey = values[..., : len(image.mode.removesuffix('A'))]
+        if (grey == grey[..., :1]).all():
+            return grey[..., 0]
+    # OpenCV's imread applies a palette; written again, the file has colours for indices.
+    raise HierSegError(
+        f'{path}: is no label image (its mode is {image.mode}); it must have one 8-bit channel of '
+        f'label values, so restore the original if a program has turned its palette into colours'
+    )
+
+
+def _check_lossless(image: Image.Image, path: Path) -> None:
+    if image.format in _LOSSY:
+        raise HierSegError(
+            f'{path}: is a {image.format}, whose compression changes label values, whatever its '
+            f'name; give the PNG from before'
+        )
+
+
+def _check_palette(image: Image.Image, path: Path) -> None:
+    """Raise HierSegError if the palette's greys may as well be the labels as its indices."""
+    colors = np.array(image.getpalette('RGB') or []).reshape(-1, 3)
+    greys = colors[:, 0]
+    if (colors == greys[:, None]).all() and len(np.unique(greys)) == len(greys):
+        other = np.flatnonzero(greys != np.arange(len(greys)))
+        if len(other):
+            raise HierSegError(
+                f'{path}: its palette has the grey {greys[other[0]]} at index {other[0]}, and '
+                f'either may be the label; write it as a grey PNG of the labels, without a palette'
+            )
+
+
+def _png_bits(path: Path) -> int:
+    """Return the bits of a channel of a PNG file; 8 for any other file."""
+    with path.open('rb') as file:
+        header = file.read(25)
+    # The header chunk, which comes first, holds the bit depth (W3C, "Portable Network Graphics",
+    # 11.2.1).
+    return header[24] if header[:8] == b'\x89PNG\r\n\x1a\n' else 8
