@@ -28,7 +28,9 @@ MOST_VALUES = 200_000
 MOST_DIGITS = 40
 
 
-def read_yaml(path: str | Path, advice: str = 'check the path') -> Any:
+def read_yaml(
+    path: str | Path, advice: str = 'check the path', most_bytes: int = MOST_YAML_BYTES
+) -> Any:
     """Return what a YAML file holds.
 
     Parameters
@@ -37,6 +39,8 @@ def read_yaml(path: str | Path, advice: str = 'check the path') -> Any:
         The file.
     advice
         What to do where it cannot be read: the end of the error's line.
+    most_bytes
+        The largest file that is read.
 
     Returns
     -------
@@ -49,7 +53,7 @@ def read_yaml(path: str | Path, advice: str = 'check the path') -> Any:
         It cannot be read, is no YAML, names a key twice, or exceeds the limits of this module.
 
     """
-    return parse_yaml(_read_text(Path(path), MOST_YAML_BYTES, advice), str(path))
+    return parse_yaml(_read_text(Path(path), most_bytes, advice), str(path))
 
 
 def parse_yaml(text: str, source: str) -> Any:
