@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from hier_seg_ros.bags.compression import ZSTD_MAGIC, unpack
 from hier_seg_ros.bags.damage import READ_ERRORS, Damage, DamagedBagError, reason
+from hier_seg_ros.bags.mcap_file import McapFile
 from hier_seg_ros.bags.messages import COMPRESSED_IMAGE, IMAGE
 from hier_seg_ros.bags.opening import METADATA, open_storage, storage_files
 from hier_seg_ros.bags.storage import BagMessage, BagTopic, in_order_of_time
@@ -159,7 +160,7 @@ class Bag:
     def _note(self, message: BagMessage, what: str) -> None:
         """Note a message that cannot be read."""
         place = message.topic, message.time
-        self._damage.add(place, len(message.data), f'a message of {message.topic}: {what}')
+        self._damage.add('', place, len(message.data), f'a message of {message.topic}: {what}')
 
     def _note_senseless(self, message: BagMessage, error: HierSegError) -> None:
         """Note a message that was delivered, but that nobody can make sense of."""
@@ -213,25 +214,28 @@ class Bag:
             storage.check()
         for name in set(topics) & {*self.topics, *self._described}:
             promised = self.topics[name].count if name in self.topics else 0
-            if not self._counted():
-                promised = max(promised, self._described[name])
+            if self._described and not self._counted():
+                promised = self._described[name]
             if promised != delivered[name]:
                 what = f'{name} has {delivered[name]} of {promised} messages'
-                self._damage.add(('count', name), 0, what)
+                self._damage.add('', ('count', name), 0, what)
             self._lost[name] = max(0, promised - delivered[name])
         if self._damage:
             raise self._error()
 
     def _counted(self) -> bool:
         """Return whether the storage files tell how many messages there were."""
-        return METADATA not in self._damage.places and all(
+        return not self._damage.is_in(METADATA) and all(
             storage.counted for storage in self._storages
         )
 
     def _error(self) -> DamagedBagError:
         exact = bool(self._described) or all(storage.counted for storage in self._storages)
         lost = self._lost.total() + len(self._senseless)
-        return self._damage.error(self.path, lost, exact)
+        advice = 'copy or record it again'
+        if any(isinstance(storage, McapFile) for storage in self._storages):
+            advice += ', or repair it with: mcap recover'
+        return self._damage.error(self.path, lost, exact, advice)
 
 
 def _named(texts: list[str]) -> str:

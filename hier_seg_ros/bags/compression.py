@@ -79,7 +79,7 @@ def unpack_file(source: Path, target: Path, damage: Damage) -> None:
             try:
                 block = reader.read(2**20)
             except (zstandard.ZstdError, MemoryError) as error:
-                damage.add((source.name, 'zstd'), 0, f'{source.name}: {reason(error)}')
+                damage.add(source.name, 'zstd', 0, reason(error))
                 return
             if not block:
                 return

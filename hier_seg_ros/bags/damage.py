@@ -7,7 +7,6 @@ from __future__ import annotations
 import sqlite3
 import struct
 from collections.abc import Hashable
-from dataclasses import dataclass, field
 
 import zstandard
 from mcap.exceptions import McapError
@@ -51,40 +50,39 @@ def reason(error: BaseException) -> str:
     return text[:200] or type(error).__name__
 
 
-@dataclass
 class Damage:
-    """The damaged places of a recording, each of which counts once however often it is met.
+    """The damaged places of a recording, each of which counts once however often it is met."""
 
-    Attributes
-    ----------
-    places
-        By what tells a place from others (file and offset): the bytes that cannot be read there,
-        and what is wrong.
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._places: dict[Hashable, tuple[str, int, str]] = {}
 
-    """
-
-    places: dict[Hashable, tuple[int, str]] = field(default_factory=dict)
-
-    def add(self, place: Hashable, size: int, what: str) -> None:
+    def add(self, file: str, place: Hashable, size: int, what: str) -> None:
         """Note a damaged place.
 
         Parameters
         ----------
+        file
+            The name of the file that it is in; '' where that is not known.
         place
-            What tells it from other places.
+            What tells it from other places in the file.
         size
             Bytes that cannot be read; 0 where that is not known, or none are missing.
         what
             What is wrong there.
 
         """
-        self.places.setdefault(place, (size, what))
+        self._places.setdefault((file, place), (file, size, what))
 
     def __bool__(self) -> bool:
         """Return whether there is any."""
-        return bool(self.places)
+        return bool(self._places)
 
-    def error(self, path: object, lost: int, exact: bool) -> DamagedBagError:
+    def is_in(self, file: str) -> bool:
+        """Return whether there is any in a file."""
+        return any(file == other for other, _, _ in self._places.values())
+
+    def error(self, path: object, lost: int, exact: bool, advice: str) -> DamagedBagError:
         """Return the error that names all of it in one line.
 
         Parameters
@@ -95,19 +93,26 @@ class Damage:
             Messages that are lost.
         exact
             Whether there cannot be more.
+        advice
+            What to do: the end of the line.
 
         """
-        reasons = list(dict.fromkeys(what for _, what in self.places.values()))
+        several = len({file for file, _, _ in self._places.values()} - {''}) > 1
+        reasons = list(
+            dict.fromkeys(
+                f'{file}: {what}' if several and file else what
+                for file, _, what in self._places.values()
+            )
+        )
         named = ', '.join(reasons[:REASONS_NAMED])
         if len(reasons) > REASONS_NAMED:
             named += f', and {len(reasons) - REASONS_NAMED} more'
-        size = sum(size for size, _ in self.places.values())
+        size = sum(size for _, size, _ in self._places.values())
         unreadable = f'{size} bytes cannot be read, ' if size else ''
         if exact:
             count = f'{lost or "no"} message{"s are" if lost > 1 else " is"} lost'
         else:
             count = f'at least {lost} messages are lost' if lost else 'messages may be lost'
         return DamagedBagError(
-            f'{path}: the bag is cut off or damaged ({named}): {unreadable}{count}; copy or record '
-            f'it again, or repair it with: mcap recover'
+            f'{path}: the bag is cut off or damaged ({named}): {unreadable}{count}; {advice}'
         )

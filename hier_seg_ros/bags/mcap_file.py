@@ -172,7 +172,7 @@ class McapFile:
         self._piece.cache_clear()
 
     def _note(self, place: object, size: int, what: str) -> None:
-        self._damage.add((self._path.name, place), size, f'{self._path.name}: {what}')
+        self._damage.add(self._path.name, place, size, what)
 
     # ------------------------------------------------------------------ the way through the file
 

@@ -75,7 +75,7 @@ def storage_files(
     try:
         named, counts = _metadata(path / METADATA)
     except HierSegError as error:
-        damage.add(METADATA, 0, _without_path(error, path))
+        damage.add(METADATA, 0, 0, _without_path(error, path))
         return present, Counter()
     return _compared(path, named, present, damage, warnings), counts
 
@@ -109,7 +109,7 @@ def _compared(
             )
         return files
     if len(others) < len(missing):
-        damage.add(METADATA, 0, f'{", ".join(missing[len(others) :])} is missing')
+        damage.add(METADATA, 0, 0, f'{", ".join(missing[len(others) :])} is missing')
     if others:
         warnings.append(
             f'{path}: {METADATA} names {", ".join(missing)}; {_listed(others)} is read in its place'

@@ -91,7 +91,7 @@ class Ros1File:
             self._reader.close()
 
     def _note(self, place: object, size: int, what: str) -> None:
-        self._damage.add((self._path.name, place), size, f'{self._path.name}: {what}')
+        self._damage.add(self._path.name, place, size, what)
 
     def _register_types(self) -> None:
         """Take the types from their definitions in the bag; those that ROS 2 has are its own."""

@@ -20,6 +20,7 @@ from hier_seg_ros.bags.sqlite_pages import WAL_HEADER_BYTES, Row, SqlitePages
 from hier_seg_ros.bags.storage import BagMessage, BagTopic, is_latched
 
 MAGIC = b'SQLite format 3\0'
+MESSAGE_COLUMNS = ('id', 'topic_id', 'timestamp', 'data')
 TOPIC_COLUMNS = ('id', 'name', 'type', 'serialization_format', 'offered_qos_profiles')
 
 
@@ -60,7 +61,7 @@ class SqliteFile:
             self.counted = False
             pages = SqlitePages(path)
             self._tables = _salvaged(pages)
-            self._note('pages', pages.missing_bytes, reason(error))
+            self._note('pages', pages.unreadable(), reason(error))
         numbers, topics, times = (np.array(column, np.int64) for column in self._tables.rows)
         order = np.lexsort((numbers, times))
         self._numbers, self._topics, self._times = numbers[order], topics[order], times[order]
@@ -98,6 +99,8 @@ class SqliteFile:
             finding = reason(error)
         self._tables.check = lambda: 'ok'
         if finding != 'ok':
+            # Rows may be missing where nothing else shows it.
+            self.counted = False
             self._note('check', 0, ' '.join(finding.split()))
 
     def close(self) -> None:
@@ -105,7 +108,7 @@ class SqliteFile:
         self._tables.close()
 
     def _note(self, place: object, size: int, what: str) -> None:
-        self._damage.add((self._path.name, place), size, f'{self._path.name}: {what}')
+        self._damage.add(self._path.name, place, size, what)
 
     def _describe(self, counts: Counter[int]) -> None:
         self.topics = []
@@ -118,7 +121,7 @@ class SqliteFile:
             else:
                 self.left_out[row['name']] = str(row['serialization_format'])
         for number in counts.keys() - self._tables.topics.keys():
-            self._note(('topic', number), 0, f'topic {number} is not described')
+            self._note(('topic', number), 0, f'topic {number} has no name')
 
 
 def _tables(path: Path) -> _Tables:
@@ -172,7 +175,7 @@ def _salvaged(pages: SqlitePages) -> _Tables:
     messages: dict[int, Row] = {}
     for row in pages.rows():
         match row.values:
-            case [None, int(), int(), *_]:
+            case [None, int(), int(), *_] if _is_whole(pages, row):
                 messages[row.number] = row
             case [None, bytes() as name, bytes(), *_] if name.startswith(b'/'):
                 topics.append(_topic_columns(pages, row))
@@ -182,6 +185,13 @@ def _salvaged(pages: SqlitePages) -> _Tables:
         return pages.values(messages[number])[-1]
 
     return _Tables(_described(topics), rows, data, lambda: 'ok', pages.close)
+
+
+def _is_whole(pages: SqlitePages, row: Row) -> bool:
+    try:
+        return len(pages.values(row)) == len(MESSAGE_COLUMNS)
+    except READ_ERRORS:
+        return False
 
 
 def _topic_columns(pages: SqlitePages, row: Row) -> dict[str, object]:

@@ -18,6 +18,7 @@ from hier_seg_ros.bags.damage import READ_ERRORS
 
 PAGE_SIZE = 4096  # where the file does not say a size that can be
 TABLE_LEAF = 13
+OTHER_PAGES = (2, 5, 10)  # of indexes, and what leads to the leaves of a table
 WAL_HEADER_BYTES = 32
 WAL_FRAME_BYTES = 24
 
@@ -72,7 +73,8 @@ class SqlitePages:
         # By number, where the newest form of a page lies in the log.
         self._logged: dict[int, int] = {}
         (claimed,) = struct.unpack_from('>I', header, 28)
-        self.missing_bytes = max(0, claimed * self._page_size - size) if sound else 0
+        self._missing = max(0, claimed - self._count) if sound else 0
+        self._understood: set[int] = set()
         log = path.with_name(f'{path.name}-wal')
         if log.is_file():
             self._log = log.open('rb')
@@ -102,10 +104,13 @@ class SqlitePages:
             try:
                 page = self._page(number)
                 head = 100 if number == 1 else 0
+                if page[head] in OTHER_PAGES:
+                    self._understood.add(number)
                 if page[head] != TABLE_LEAF:
                     continue
                 (cells,) = struct.unpack_from('>H', page, head + 3)
                 offsets = struct.unpack_from(f'>{cells}H', page, head + 8)
+                self._understood.add(number)
             except READ_ERRORS:
                 continue
             for offset in offsets:
@@ -126,16 +131,25 @@ class SqlitePages:
         page = self._page(row.page)
         payload, _, at, local = self._cell(page, row.offset)
         content = page[at : at + local]
+        pages: set[int] = set()
         if local < payload:
             (following,) = struct.unpack_from('>I', page, at + local)
             parts = [content]
             while payload > local:
-                page = self._page(following)
+                number = following
+                page = self._page(number)
                 (following,) = struct.unpack_from('>I', page)
                 parts.append(page[4 : self._usable])
+                pages.add(number)
                 local += self._usable - 4
             content = b''.join(parts)[:payload]
-        return _values(content, payload)
+        values = _values(content, payload)
+        self._understood |= pages
+        return values
+
+    def unreadable(self) -> int:
+        """Return the bytes of pages that are missing, or that no row that was read goes on in."""
+        return (self._count + self._missing - len(self._understood)) * self._page_size
 
     def _page(self, number: int) -> bytes:
         if not 1 <= number <= self._count:
