@@ -134,7 +134,7 @@ def write_ros1(path: Path, compression: str = '') -> Path:
         for number, (topic, type_name, time, data) in enumerate(CONTENT):
             if topic not in connections:
                 connections[topic] = writer.add_connection(topic, type_name, typestore=types)
-            raw = bytearray(types.cdr_to_ros1(data, type_name))
+            raw = bytearray(TYPES.cdr_to_ros1(data, type_name))
             if type_name == IMAGE:
                 raw[:4] = number.to_bytes(4, 'little')  # the header's `seq`
             writer.write(connections[topic], time, bytes(raw))

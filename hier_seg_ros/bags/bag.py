@@ -131,7 +131,7 @@ class Bag:
             # rosbag2 can compress each message; one that is not begins with a zero.
             if message.data.startswith(ZSTD_MAGIC):
                 try:
-                    message = replace(message, data=unpack(message.data, 'zstd'))
+                    message = replace(message, data=bytes(unpack(message.data, 'zstd')))
                 except READ_ERRORS as error:
                     self._note(message, reason(error))
                     continue

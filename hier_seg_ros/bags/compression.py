@@ -14,9 +14,12 @@ from hier_seg_ros.bags.damage import Damage, reason
 ZSTD_MAGIC = b'\x28\xb5\x2f\xfd'
 # A message or a chunk: more than any sensor sends.
 MOST_BYTES = 2**30
+WRONG_SIZE = 'compressed data has another size than it says'
 
 
-def unpack(data: bytes | memoryview, compression: str, size: int | None = None) -> bytes:
+def unpack(
+    data: bytes | memoryview, compression: str, size: int | None = None
+) -> bytes | bytearray:
     """Return what compressed data holds.
 
     Memory grows with what the data really unpacks to, not with what it claims.
@@ -39,6 +42,7 @@ def unpack(data: bytes | memoryview, compression: str, size: int | None = None) 
 
     """
     most = MOST_BYTES if size is None else min(size, MOST_BYTES)
+    content: bytes | bytearray
     if compression == '':
         content = bytes(data)
     elif compression == 'lz4':
@@ -48,20 +52,22 @@ def unpack(data: bytes | memoryview, compression: str, size: int | None = None) 
     else:
         raise ValueError(f'compression {compression!r} is unknown')
     if len(content) > most or (size is not None and len(content) != size):
-        raise ValueError('compressed data has another size than it says')
+        raise ValueError(WRONG_SIZE)
     return content
 
 
-def _unpack_zstd(data: bytes | memoryview, most: int) -> bytes:
-    content = bytearray()
-    for block in zstandard.ZstdDecompressor().read_to_iter(data):
-        content += block
-        if len(content) > most:
-            break
+def _unpack_zstd(data: bytes | memoryview, most: int) -> bytearray:
     # -1: the frame does not say.
-    if zstandard.frame_content_size(data) not in (-1, len(content)):
-        raise ValueError('compressed data is cut off')
-    return bytes(content)
+    claimed = zstandard.frame_content_size(data)
+    content = bytearray()
+    if claimed <= most:
+        for block in zstandard.ZstdDecompressor().read_to_iter(data):
+            content += block
+            if len(content) > most:
+                break
+    if claimed not in (-1, len(content)):
+        raise ValueError(WRONG_SIZE)
+    return content
 
 
 def unpack_file(source: Path, target: Path, damage: Damage) -> None:

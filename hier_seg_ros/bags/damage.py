@@ -4,10 +4,10 @@
 
 from __future__ import annotations
 
-import sqlite3
 import struct
 from collections.abc import Hashable
 
+import apsw
 import zstandard
 from mcap.exceptions import McapError
 from rosbags.rosbag1 import ReaderError
@@ -33,7 +33,7 @@ READ_ERRORS = (
     TypeError,
     TypesysError,
     ValueError,
-    sqlite3.Error,
+    apsw.Error,
     struct.error,
     zstandard.ZstdError,
 )

@@ -397,7 +397,7 @@ class McapFile:
             self._note(piece.start, 0, f'the times of the chunk at byte {piece.start} are wrong')
         return rows
 
-    def _rows(self, content: bytes) -> list[Row]:
+    def _rows(self, content: bytes | bytearray) -> list[Row]:
         """Return the messages in unpacked content, as they lie there; takes channels from it."""
         view = memoryview(content)
         rows = []

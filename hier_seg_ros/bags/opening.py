@@ -17,6 +17,7 @@ from hier_seg_ros.bags.damage import Damage
 from hier_seg_ros.bags.mcap_file import McapFile
 from hier_seg_ros.bags.ros1_file import Ros1File
 from hier_seg_ros.bags.sqlite_file import SqliteFile
+from hier_seg_ros.bags.sqlite_pages import log_of
 from hier_seg_ros.bags.storage import Storage
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.files.reading import read_yaml
@@ -142,6 +143,8 @@ def open_storage(path: Path, damage: Damage, stack: ExitStack) -> Storage:
         if head.startswith(ZSTD_MAGIC):
             path = _unpacked(path, damage, stack)
             head = _head(path)
+        if not head and log_of(path) is None:
+            damage.add(path.name, 'empty', 0, 'the file is empty')
         storage = _kind(path, head)(path, damage)
     except OSError as error:
         raise HierSegError(
@@ -157,8 +160,9 @@ def _kind(path: Path, head: bytes) -> type[McapFile] | type[SqliteFile] | type[R
         if head.startswith(magic):
             return kind
     # One that is named so may be damaged at its very beginning; a text is something else.
-    if path.suffix not in KINDS or (head and _is_text(head)):
-        what = 'a text file' if head and _is_text(head) else 'nothing that is known'
+    is_text = head != b'' and _is_text(head)
+    if path.suffix not in KINDS or is_text:
+        what = 'a text file' if is_text else 'nothing that is known'
         raise HierSegError(f'{path}: is no bag but {what}; {ADVICE}')
     return KINDS[path.suffix][1]
 

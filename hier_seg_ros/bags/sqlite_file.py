@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from array import array
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -13,10 +12,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import apsw
 import numpy as np
 
 from hier_seg_ros.bags.damage import READ_ERRORS, Damage, reason
-from hier_seg_ros.bags.sqlite_pages import WAL_HEADER_BYTES, Row, SqlitePages
+from hier_seg_ros.bags.sqlite_pages import Row, SqlitePages, log_frames, log_of
 from hier_seg_ros.bags.storage import BagMessage, BagTopic, is_latched
 
 MAGIC = b'SQLite format 3\0'
@@ -126,11 +126,22 @@ class SqliteFile:
 
 def _tables(path: Path) -> _Tables:
     """Return what SQLite says; READ_ERRORS where it cannot read all ids, topics and times."""
-    connection = _connect(path)
+    if path.stat().st_size == 0:
+        # SQLite would remove the log of an empty file.
+        raise ValueError('the file is empty')
+    log = log_of(path)
+    if log is not None:
+        with log.open('rb') as file:
+            # SQLite takes nothing from there on, as if it had never been written.
+            if any(frame.commits and not frame.sound for frame in log_frames(file)):
+                raise ValueError(f'{log.name} is damaged')
+    connection = _connect(path, log is not None)
     try:
-        cursor = connection.execute('SELECT * FROM topics')
-        columns = [column for column, *_ in cursor.description]
-        topics = [dict(zip(columns, row, strict=True)) for row in cursor]
+        columns = [column for _, column, *_ in connection.execute('PRAGMA table_info(topics)')]
+        topics = [
+            dict(zip(columns, row, strict=True))
+            for row in connection.execute('SELECT * FROM topics')
+        ]
         # Not by the index: where the two differ, the table holds the messages.
         rows = _columns(
             connection.execute('SELECT id, topic_id, timestamp FROM messages NOT INDEXED')
@@ -142,30 +153,28 @@ def _tables(path: Path) -> _Tables:
         raise
 
     def data(number: int) -> object:
-        row = connection.execute('SELECT data FROM messages WHERE id = ?', (number,)).fetchone()
-        return None if row is None else row[0]
+        return connection.execute('SELECT data FROM messages WHERE id = ?', (number,)).get
 
     def check() -> str:
-        return str(connection.execute('PRAGMA integrity_check(1)').fetchone()[0])
+        return str(connection.execute('PRAGMA integrity_check(1)').get)
 
     return _Tables(_described(topics), rows, data, check, connection.close)
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect(path: Path, logged: bool) -> apsw.Connection:
     """Open a database for reading, in a folder that is not to be written to or cannot be.
 
     With a write-ahead log beside it, SQLite would want to write an index of that log, unless it is
-    told that nobody else has the database open: then it keeps the index in memory. Without a log
-    it need not look for one.
+    told that nobody else has the database open: then it keeps the index in memory. In the end it
+    would move the log into the database, or remove it. Without a log it need not look for one.
     """
-    log = path.with_name(f'{path.name}-wal')
-    logged = log.is_file() and log.stat().st_size > WAL_HEADER_BYTES
     mode = 'mode=ro&vfs=unix-none' if logged else 'immutable=1'
-    connection = sqlite3.connect(f'{path.absolute().as_uri()}?{mode}', uri=True)
-    # Names that are no UTF-8 are damage to be named, and no error of every query.
-    connection.text_factory = lambda text: text.decode(errors='replace')
+    connection = apsw.Connection(
+        f'{path.absolute().as_uri()}?{mode}', apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+    )
+    connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
     if logged:
-        connection.execute('PRAGMA locking_mode = EXCLUSIVE')
+        connection.pragma('locking_mode', 'exclusive')
     return connection
 
 

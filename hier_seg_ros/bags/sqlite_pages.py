@@ -12,15 +12,15 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import BinaryIO, TypeAlias
 
 from hier_seg_ros.bags.damage import READ_ERRORS
 
 PAGE_SIZE = 4096  # where the file does not say a size that can be
 TABLE_LEAF = 13
 OTHER_PAGES = (2, 5, 10)  # of indexes, and what leads to the leaves of a table
-WAL_HEADER_BYTES = 32
-WAL_FRAME_BYTES = 24
+LOG_HEADER_BYTES = 32
+FRAME_HEADER_BYTES = 24
 
 Value: TypeAlias = int | bytes | None
 
@@ -45,6 +45,64 @@ class Row:
     page: int
     offset: int
     values: list[Value]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A page in a write-ahead log.
+
+    Attributes
+    ----------
+    number
+        The page's.
+    offset, size
+        Where in the log it lies.
+    commits
+        Whether a transaction ends with it.
+    sound
+        Whether its checksum is right, and that of all before it.
+
+    """
+
+    number: int
+    offset: int
+    size: int
+    commits: bool
+    sound: bool
+
+
+def log_of(path: Path) -> Path | None:
+    """Return the write-ahead log beside a SQLite file; None where there is none."""
+    log = path.with_name(f'{path.name}-wal')
+    return log if log.is_file() and log.stat().st_size > 0 else None
+
+
+def log_frames(log: BinaryIO) -> Iterator[Frame]:
+    """Yield the pages in a write-ahead log, up to what is left of an older log."""
+    header = log.read(LOG_HEADER_BYTES).ljust(LOG_HEADER_BYTES, b'\0')
+    order = '>' if header[3] & 1 else '<'
+    (size,) = struct.unpack_from('>I', header, 8)
+    checksum = _checksum(order, header[:24], (0, 0))
+    sound = checksum == struct.unpack_from('>II', header, 24)
+    salt = header[16:24] if sound else None
+    while len(head := log.read(FRAME_HEADER_BYTES)) == FRAME_HEADER_BYTES:
+        offset = log.tell()
+        page = log.read(size)
+        salt = salt or head[8:16]
+        if len(page) < size or head[8:16] != salt:
+            return
+        checksum = _checksum(order, head[:8] + page, checksum)
+        sound = sound and checksum == struct.unpack_from('>II', head, 16)
+        number, pages = struct.unpack_from('>II', head)
+        yield Frame(number, offset, size, pages > 0, sound)
+
+
+def _checksum(order: str, data: bytes, so_far: tuple[int, int]) -> tuple[int, int]:
+    first, second = so_far
+    for one, other in struct.iter_unpack(f'{order}II', data):
+        first = (first + one + second) & 0xFFFFFFFF
+        second = (second + other + first) & 0xFFFFFFFF
+    return first, second
 
 
 class SqlitePages:
@@ -75,22 +133,13 @@ class SqlitePages:
         (claimed,) = struct.unpack_from('>I', header, 28)
         self._missing = max(0, claimed - self._count) if sound else 0
         self._understood: set[int] = set()
-        log = path.with_name(f'{path.name}-wal')
-        if log.is_file():
+        log = log_of(path)
+        if log is not None:
             self._log = log.open('rb')
-            self._read_log()
-
-    def _read_log(self) -> None:
-        """Find the pages in the write-ahead log, up to the first frame of an older log."""
-        assert self._log is not None
-        salt = self._log.read(WAL_HEADER_BYTES)[16:24]
-        while len(frame := self._log.read(WAL_FRAME_BYTES)) == WAL_FRAME_BYTES:
-            number, salt_of_frame = struct.unpack('>I', frame[:4])[0], frame[8:16]
-            at = self._log.tell()
-            if salt_of_frame != salt or len(self._log.read(self._page_size)) < self._page_size:
-                return
-            self._logged[number] = at
-            self._count = max(self._count, number)
+            for frame in log_frames(self._log):
+                if frame.size == self._page_size:
+                    self._logged[frame.number] = frame.offset
+                    self._count = max(self._count, frame.number)
 
     def close(self) -> None:
         """Close the files."""
