@@ -99,10 +99,19 @@ class Bag:
         if name not in self.topics:
             known = ', '.join(self.topics) or 'no messages at all'
             images = ', '.join(self.image_topics) or 'none'
-            raise HierSegError(
-                f'{self.path}: has no topic {name}; it has {known}; its image topics: {images}'
-            )
+            raise self.lacks(f'no topic {name}; it has {known}; its image topics: {images}')
         return self.topics[name]
+
+    def lacks(self, what: str) -> HierSegError:
+        """Return the error for what the recording has not: of a damaged one, the damage.
+
+        Parameters
+        ----------
+        what
+            The line's text after "has".
+
+        """
+        return self.damage or HierSegError(f'{self.path}: has {what}')
 
     def messages(
         self, topics: Collection[str], start: int | None = None, stop: int | None = None

@@ -60,13 +60,13 @@ class ImageBag(Bag):
                 'choose one with --image-topic'
             )
         if candidates:
-            raise HierSegError(
-                f'{self.path}: has no topic of 8-bit colour images, only {", ".join(candidates)}; '
+            raise self.lacks(
+                f'no topic of 8-bit colour images, only {", ".join(candidates)}; '
                 'choose one of them with --image-topic if it is the camera'
             )
         found = ', '.join(sorted(self.topics)) or 'no messages at all'
-        raise HierSegError(
-            f'{self.path}: has no image topic (it has {found}); '
+        raise self.lacks(
+            f'no image topic (it has {found}); '
             'record one with: ros2 bag record -s mcap /camera/image_raw'
         )
 
@@ -171,7 +171,7 @@ class ImageBag(Bag):
                     f'{self.path}: {topic.name}: is of type {topic.type_name}, no image'
                 )
             if not topic.count:
-                raise HierSegError(f'{self.path}: {topic.name}: has no messages')
+                raise self.lacks(f'no messages of {topic.name}')
         return self.messages(topics)
 
     def _content(self, message: BagMessage) -> Any:

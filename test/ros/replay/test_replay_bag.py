@@ -27,7 +27,6 @@ from hier_seg_ros.bags.messages import header_stamp
 from hier_seg_ros.bags.writer import BagWriter
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.ros.replay.answers import Answers
-from hier_seg_ros.ros.replay.replay_bag import main
 
 FRAMES = 5
 START = 1_700_000_000_000_000_000
@@ -78,23 +77,6 @@ def bag(tmp_path_factory):
             ):
                 recording.write_serialized(topic, serialize_message(content), time_of(index))
     return folder
-
-
-@pytest.fixture
-def replay(own_ros_domain, capfd):
-    """Return a function that runs the command in this process: exit code, output and errors."""
-
-    def run(*arguments):
-        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            code = main([str(argument) for argument in arguments])
-        finally:
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
-        captured = capfd.readouterr()
-        return code, captured.out, captured.err
-
-    return run
 
 
 def test_every_frame_goes_through_the_node_and_is_recorded(bag, varied_model, tmp_path):
