@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import io
 import os
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from hier_seg_ros.errors import HierSegError
+
+# What Pillow warns of in broken files comes out as an error, or does no harm.
+warnings.filterwarnings('ignore', category=UserWarning, module=r'PIL\.')
 
 # Of a camera's image: more than sensors of robots have. A few kB may claim any size, and decoding
 # them would take the memory for it.
