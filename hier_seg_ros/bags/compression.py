@@ -17,9 +17,7 @@ MOST_BYTES = 2**30
 WRONG_SIZE = 'compressed data has another size than it says'
 
 
-def unpack(
-    data: bytes | memoryview, compression: str, size: int | None = None
-) -> bytes | bytearray:
+def unpack(data: bytes | bytearray, compression: str, size: int | None = None) -> bytes | bytearray:
     """Return what compressed data holds.
 
     Memory grows with what the data really unpacks to, not with what it claims.
@@ -56,7 +54,7 @@ def unpack(
     return content
 
 
-def _unpack_zstd(data: bytes | memoryview, most: int) -> bytearray:
+def _unpack_zstd(data: bytes | bytearray, most: int) -> bytearray:
     # -1: the frame does not say.
     claimed = zstandard.frame_content_size(data)
     content = bytearray()

@@ -2,64 +2,44 @@
 # SPDX-License-Identifier: Apache-2.0
 """MCAP files, damaged ones included.
 
-The mcap library parses the records; the way through the file is ours, because the library's own
-readers end at the first record that makes no sense. Nothing is taken from the index at the file's
-end but the channels and the number of messages, so that a recording without it is read alike.
+Nothing is taken from the index at a file's end but the channels and the number of messages, so
+that a recording that was cut off is read like any other.
 """
 
 from __future__ import annotations
 
-import re
-import struct
 import zlib
 from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias
+from typing import BinaryIO, TypeAlias
 
 import numpy as np
-from mcap.data_stream import ReadDataStream
 from mcap.opcode import Opcode
-from mcap.records import Channel, DataEnd, Footer, McapRecord, Schema, Statistics
+from mcap.records import Channel, DataEnd, Footer, Schema, Statistics
 
 from hier_seg_ros.bags.compression import unpack
 from hier_seg_ros.bags.damage import READ_ERRORS, Damage, reason
+from hier_seg_ros.bags.mcap_records import (
+    FOOTER_BYTES,
+    MAGIC,
+    MESSAGE,
+    WINDOW_BYTES,
+    ChunkHead,
+    Record,
+    nested,
+    parse,
+    records,
+)
 from hier_seg_ros.bags.storage import BagMessage, BagTopic, in_order_of_time, is_latched
 
-MAGIC = b'\x89MCAP0\r\n'
 LAST_TIME = 2**63 - 1
 # Loose messages, which lie in no chunk, are read in pieces of about this many bytes, as chunks are.
 LOOSE_BYTES = 2**20
-WINDOW_BYTES = 2**20
 # Unpacked pieces that are kept: reading label images beside their photographs comes back to them.
 PIECES_KEPT = 4
-
-_HEAD = struct.Struct('<BQ')  # opcode, length
-_CHUNK = struct.Struct('<QQQII')  # first and last time, size, checksum, length of the next text
-_INDEX = struct.Struct('<HI')  # channel, bytes of its entries, of which each has 16
-_MESSAGE = struct.Struct('<HIQQ')  # channel, sequence, time of the recording and of the publisher
-# What a record may begin with: a known opcode, and a length below 2**40 bytes.
-_CANDIDATE = re.compile(rb'(?=[\x01-\x0f].{5}\x00{3})', re.DOTALL)
-_FOOTER_BYTES = 29
-_PARSED: dict[int, Any] = {
-    Opcode.SCHEMA: Schema,
-    Opcode.CHANNEL: Channel,
-    Opcode.STATISTICS: Statistics,
-    Opcode.DATA_END: DataEnd,
-    Opcode.FOOTER: Footer,
-}
-# Bytes without any text or entries; 8 for those that are not named.
-_SHORTEST = {
-    Opcode.MESSAGE: _MESSAGE.size,
-    Opcode.CHUNK: _CHUNK.size + 8,
-    Opcode.MESSAGE_INDEX: _INDEX.size,
-    Opcode.DATA_END: 4,
-}
-# Outside of chunks.
-_LOOSE = (Opcode.SCHEMA, Opcode.CHANNEL, Opcode.MESSAGE)
 
 # Time, channel and data of a message.
 Row: TypeAlias = tuple[int, int, memoryview]
@@ -67,43 +47,25 @@ Row: TypeAlias = tuple[int, int, memoryview]
 
 @dataclass
 class _Piece:
-    """A chunk, or loose messages one after the other.
+    """A chunk, or loose messages that lie one after the other.
 
-    `start` and `end` are offsets in the file, `content` those of what is in it (compressed or
-    not); `counts` are the messages by channel where they are known; `size` and `checksum` are of
-    the unpacked content (None and 0: not known).
+    `start` and `end` are offsets in the file; `counts` are the messages by channel, None where
+    they are not known; `head` is None for loose messages.
     """
 
     start: int
     end: int
-    content: tuple[int, int]
     first_time: int
     last_time: int
     counts: Counter[int] | None
-    compression: str = ''
-    size: int | None = None
-    checksum: int = 0
-
-    @property
-    def is_chunk(self) -> bool:
-        return self.size is not None
-
-
-class _Body(ReadDataStream):
-    """The body of a record; the library's own stream lets a text be shorter than it says."""
-
-    def read(self, length: int) -> bytes:
-        data = super().read(length)
-        if len(data) != length:
-            raise EOFError('a record is shorter than it says')
-        return data
+    head: ChunkHead | None
 
 
 class McapFile:
     """An MCAP file; the attributes are those of `Storage`."""
 
     def __init__(self, path: Path, damage: Damage) -> None:
-        """Find the file's chunks, channels and number of messages; notes what is damaged.
+        """Find the file's chunks, channels and number of messages; note what is damaged.
 
         Raises
         ------
@@ -118,13 +80,12 @@ class McapFile:
         self._schemas: dict[int, Schema] = {}
         self._channels: dict[int, Channel] = {}
         self._statistics: Statistics | None = None
-        self._data_end: tuple[int, int] | None = None
+        self._data_end: Record | None = None
         self._piece = lru_cache(PIECES_KEPT)(self._read_piece)
         with path.open('rb') as file:
             summary, sound = self._walk(file)
-        self._times = np.array(
-            [(piece.first_time, piece.last_time) for piece in self._pieces], np.int64
-        ).reshape(-1, 2)
+        times = [(piece.first_time, piece.last_time) for piece in self._pieces]
+        self._times = np.array(times, np.int64).reshape(-1, 2)
         if sound:
             self._take_summary(summary)
         self._find_channels()
@@ -152,11 +113,10 @@ class McapFile:
 
     def check(self) -> None:
         """Check the checksum of all that lies before the index, where there is one."""
-        remaining, expected = self._data_end or (0, 0)
-        self._data_end = None
-        if not expected or self._damage:
+        data_end, self._data_end = self._data_end, None
+        if data_end is None or not data_end.content.data_section_crc or self._damage:
             return
-        checksum = 0
+        remaining, checksum = data_end.start, 0
         try:
             with self._path.open('rb') as file:
                 while block := file.read(min(remaining, WINDOW_BYTES)):
@@ -164,7 +124,7 @@ class McapFile:
                     remaining -= len(block)
         except OSError as error:
             self._note('data', 0, reason(error))
-        if checksum != expected:
+        if checksum != data_end.content.data_section_crc:
             self._note('data', 0, 'the checksum of the data is wrong')
 
     def close(self) -> None:
@@ -174,139 +134,82 @@ class McapFile:
     def _note(self, place: object, size: int, what: str) -> None:
         self._damage.add(self._path.name, place, size, what)
 
-    # ------------------------------------------------------------------ the way through the file
-
-    def _walk(self, file: BinaryIO) -> tuple[list[McapRecord], bool]:
-        """Find the pieces; return the index at the end of the file and whether it is sound.
-
-        What makes no sense is noted and skipped.
-        """
-        at = 0
-        if file.read(len(MAGIC)) == MAGIC:
-            at = len(MAGIC)
-        summary: list[McapRecord] = []
-        footer = None
-        while at < self._size and footer is None:
-            try:
-                opcode, end, record = self._record(file, at)
-            except READ_ERRORS as error:
-                end = self._next_sound(file, at + 1)
-                self._note(at, end - at, reason(error))
+    def _walk(self, file: BinaryIO) -> tuple[list[object], bool]:
+        """Find the pieces; return what the index at the end holds, and whether it is sound."""
+        summary: list[object] = []
+        for record in records(file, self._size):
+            content = record.content
+            if record.opcode == 0:
+                self._note(record.start, record.end - record.start, content)
                 # The index that follows a chunk may be among what is skipped.
                 for piece in self._pieces[-1:]:
-                    piece.counts = None if piece.is_chunk else piece.counts
-            else:
-                if isinstance(record, DataEnd):
-                    self._data_end = at, record.data_section_crc
-                elif isinstance(record, Footer):
-                    footer = record
-                elif self._data_end is None and opcode in _LOOSE:
-                    self._add_loose(at, end, record)
-                elif isinstance(record, _Piece):
-                    self._pieces.append(record)
-                elif opcode == Opcode.MESSAGE_INDEX:
-                    self._add_index(record)
-                elif self._data_end is not None and isinstance(record, McapRecord):
-                    summary.append(record)
-            at = end
-        if footer is None:
-            self._note('end', 0, 'the end is missing')
-            return summary, True
-        self._check_end(file, at)
-        return summary, self._is_summary_sound(file, at, footer)
+                    piece.counts = None if piece.head is not None else piece.counts
+            elif isinstance(content, DataEnd):
+                self._data_end = record
+            elif isinstance(content, ChunkHead):
+                first, last = min(content.first_time, LAST_TIME), min(content.last_time, LAST_TIME)
+                piece = _Piece(record.start, record.end, first, last, None, content)
+                self._pieces.append(piece)
+            elif record.opcode == Opcode.MESSAGE_INDEX:
+                self._add_index(*content)
+            elif isinstance(content, Footer):
+                self._check_end(file, record)
+                return summary, self._is_summary_sound(file, record)
+            elif self._data_end is not None:
+                summary.append(content)
+            elif record.opcode in (Opcode.SCHEMA, Opcode.CHANNEL, Opcode.MESSAGE):
+                self._add_loose(record)
+        self._note('end', 0, 'the end is missing')
+        return summary, True
 
-    def _record(self, file: BinaryIO, at: int) -> tuple[int, int, object]:
-        """Return opcode, end and content of the record at `at`; READ_ERRORS where there is none."""
-        file.seek(at)
-        start = at + _HEAD.size
-        if start > self._size:
-            raise EOFError(f'the record at byte {at} is cut off')
-        opcode, length = _HEAD.unpack(file.read(_HEAD.size))
-        end = start + length
-        if length < _SHORTEST.get(opcode, 0 if opcode > max(Opcode) else 8) or opcode == 0:
-            raise ValueError(f'there is no record at byte {at}')
-        if end > self._size:
-            raise EOFError(f'the record at byte {at} goes beyond the end')
-        if opcode == Opcode.CHUNK:
-            return opcode, end, _chunk(file, start, end)
-        if opcode == Opcode.MESSAGE:
-            return opcode, end, _MESSAGE.unpack(file.read(_MESSAGE.size))
-        if opcode == Opcode.MESSAGE_INDEX:
-            channel, entries = _INDEX.unpack(file.read(_INDEX.size))
-            if _INDEX.size + entries > length or entries % 16:
-                raise ValueError(f'the index at byte {at} makes no sense')
-            return opcode, end, (channel, entries // 16)
-        parser = _PARSED.get(opcode)
-        if parser is None:
-            return opcode, end, None
-        return opcode, end, parser.read(_Body(BytesIO(file.read(length))))
+    def _add_index(self, channel: int, count: int) -> None:
+        for piece in self._pieces[-1:]:
+            if piece.head is not None:
+                piece.counts = (piece.counts or Counter()) + Counter({channel: count})
 
-    def _next_sound(self, file: BinaryIO, start: int) -> int:
-        """Return where the next two records that make sense begin, or the end of the file."""
-        for base in range(start, self._size, WINDOW_BYTES):
-            file.seek(base)
-            window = file.read(WINDOW_BYTES + _HEAD.size - 1)
-            for match in _CANDIDATE.finditer(window):
-                if match.start() < WINDOW_BYTES and self._is_sound(file, base + match.start()):
-                    return base + match.start()
-        return self._size
-
-    def _is_sound(self, file: BinaryIO, at: int) -> bool:
-        try:
-            opcode, end, content = self._record(file, at)
-            if isinstance(content, _Piece) and content.content[1] != end:
-                return False
-            if opcode != Opcode.FOOTER and end != self._size:
-                return self._record(file, end)[0] <= max(Opcode)
-        except READ_ERRORS:
-            return False
-        return True
-
-    def _add_loose(self, at: int, end: int, record: object) -> None:
+    def _add_loose(self, record: Record) -> None:
         """Add a record that lies in no chunk to the piece that it continues, or to a new one."""
         piece = self._pieces[-1] if self._pieces else None
-        if piece is None or piece.is_chunk or piece.end != at or end - piece.start > LOOSE_BYTES:
-            piece = _Piece(at, at, (at, at), LAST_TIME, 0, Counter())
+        if (
+            piece is None
+            or piece.head is not None
+            or piece.end != record.start
+            or record.end - piece.start > LOOSE_BYTES
+        ):
+            piece = _Piece(record.start, record.start, LAST_TIME, 0, Counter(), None)
             self._pieces.append(piece)
-        piece.end = end
-        piece.content = piece.start, end
-        if isinstance(record, tuple):
-            channel, _, time, _ = record
+        piece.end = record.end
+        if record.opcode == Opcode.MESSAGE:
+            channel, time = record.content
             piece.first_time = min(piece.first_time, time)
             piece.last_time = min(max(piece.last_time, time), LAST_TIME)
             assert piece.counts is not None
             piece.counts[channel] += 1
         else:
-            self._define(record)
+            self._define(record.content)
 
-    def _add_index(self, record: object) -> None:
-        assert isinstance(record, tuple)
-        channel, count = record
-        for piece in self._pieces[-1:]:
-            if piece.is_chunk:
-                piece.counts = (piece.counts or Counter()) + Counter({channel: count})
-
-    def _check_end(self, file: BinaryIO, at: int) -> None:
-        file.seek(at)
-        if file.read(len(MAGIC)) != MAGIC or at + len(MAGIC) != self._size:
-            self._note('end', max(0, self._size - at - len(MAGIC)), 'the end is damaged')
+    def _check_end(self, file: BinaryIO, footer: Record) -> None:
+        file.seek(footer.end)
+        end = footer.end + len(MAGIC)
+        if file.read(len(MAGIC)) != MAGIC or end != self._size:
+            self._note('end', max(0, self._size - end), 'the end is damaged')
         elif self._data_end is None:
             self._note('end', 0, 'the end of the data is missing')
 
-    def _is_summary_sound(self, file: BinaryIO, at: int, footer: Footer) -> bool:
+    def _is_summary_sound(self, file: BinaryIO, footer: Record) -> bool:
         """Return whether the index at the end of the file has the right checksum, or none."""
-        if footer.summary_crc == 0:
-            return True
+        expected = footer.content.summary_crc
         # It is the last field of the footer, and covers all from the index up to it.
-        start = min(footer.summary_start or at - _FOOTER_BYTES, at - 4)
+        end = footer.end - 4
+        start = min(footer.content.summary_start or footer.end - FOOTER_BYTES, end)
         file.seek(start)
-        if zlib.crc32(file.read(at - 4 - start)) == footer.summary_crc:
+        if expected == 0 or zlib.crc32(file.read(end - start)) == expected:
             return True
         self._note('index', 0, 'the checksum of the index is wrong')
         return False
 
-    def _take_summary(self, records: list[McapRecord]) -> None:
-        for record in records:
+    def _take_summary(self, summary: list[object]) -> None:
+        for record in summary:
             if isinstance(record, Statistics):
                 self._statistics = record
             else:
@@ -322,14 +225,12 @@ class McapFile:
         if differ:
             self._note('channels', 0, 'two descriptions of a channel differ')
 
-    # ----------------------------------------------------------------------------- what is in it
-
     def _find_channels(self) -> None:
         """Read chunks as long as it is not known what their messages are, or how many."""
         for number, piece in enumerate(self._pieces):
-            counted = {} if self._statistics is None else self._statistics.channel_message_counts
             known = self._channels.keys()
-            if self._statistics is not None and counted.keys() <= known:
+            statistics = self._statistics
+            if statistics is not None and statistics.channel_message_counts.keys() <= known:
                 return
             if piece.counts is None or piece.counts.keys() - known:
                 self._piece(number)
@@ -376,67 +277,42 @@ class McapFile:
         """Return the messages of a piece in the order of time; none where it is damaged."""
         piece = self._pieces[number]
         try:
-            with self._path.open('rb') as file:
-                file.seek(piece.content[0])
-                packed = file.read(piece.content[1] - piece.content[0])
-            content = unpack(packed, piece.compression, piece.size)
-            if piece.checksum and zlib.crc32(content) != piece.checksum:
-                raise ValueError(f'the checksum of the chunk at byte {piece.start} is wrong')
-            rows = self._rows(content)
+            rows = self._rows(self._unpacked(piece))
         except READ_ERRORS as error:
             self._note(piece.start, piece.end - piece.start, reason(error))
             return []
         rows.sort(key=lambda row: row[0])
-        if rows:
-            self._times[number] = rows[0][0], rows[-1][0]
         counts = Counter(channel for _, channel, _ in rows)
         if piece.counts is not None and piece.counts != counts:
             self._note(piece.start, 0, f'the chunk at byte {piece.start} and its index differ')
         piece.counts = counts
-        if rows and not piece.first_time <= rows[0][0] <= rows[-1][0] <= piece.last_time:
-            self._note(piece.start, 0, f'the times of the chunk at byte {piece.start} are wrong')
-        return rows
-
-    def _rows(self, content: bytes | bytearray) -> list[Row]:
-        """Return the messages in unpacked content, as they lie there; takes channels from it."""
-        view = memoryview(content)
-        rows = []
-        at = 0
-        while at < len(view):
-            opcode, length = _HEAD.unpack_from(view, at)
-            at += _HEAD.size
-            body = view[at : at + length]
-            at += length
-            if len(body) != length:
-                raise EOFError('a record of a chunk goes beyond its end')
-            if opcode == Opcode.MESSAGE:
-                channel, _, time, _ = _MESSAGE.unpack_from(body)
-                rows.append((min(time, LAST_TIME), channel, body[_MESSAGE.size :]))
-            elif opcode in _PARSED:
-                self._define(_PARSED[opcode].read(_Body(BytesIO(body))))
-        for channel in {channel for _, channel, _ in rows} - self._channels.keys():
+        if rows:
+            self._times[number] = rows[0][0], rows[-1][0]
+            if not piece.first_time <= rows[0][0] <= rows[-1][0] <= piece.last_time:
+                self._note(piece.start, 0, f'the chunk at byte {piece.start} has wrong times')
+        for channel in counts.keys() - self._channels.keys():
             self._note(('channel', channel), 0, f'channel {channel} is not described')
         return rows
 
+    def _unpacked(self, piece: _Piece) -> bytes | bytearray:
+        head = piece.head
+        start, end = (piece.start, piece.end) if head is None else (head.start, head.end)
+        with self._path.open('rb') as file:
+            file.seek(start)
+            content: bytes | bytearray = file.read(end - start)
+        if head is not None:
+            content = unpack(content, head.compression, head.size)
+            if head.checksum and zlib.crc32(content) != head.checksum:
+                raise ValueError(f'the checksum of the chunk at byte {piece.start} is wrong')
+        return content
 
-def _chunk(file: BinaryIO, start: int, end: int) -> _Piece:
-    """Return the chunk whose record's body, which `file` is at, lies from `start` to `end`."""
-    first, last, size, checksum, length = _CHUNK.unpack(file.read(_CHUNK.size))
-    if length > end - start:
-        raise ValueError(f'the chunk at byte {start} makes no sense')
-    compression = file.read(length).decode()
-    (packed,) = struct.unpack('<Q', file.read(8))
-    begin = start + _CHUNK.size + length + 8
-    if begin + packed > end:
-        raise ValueError(f'the chunk at byte {start} makes no sense')
-    return _Piece(
-        start - _HEAD.size,
-        end,
-        (begin, begin + packed),
-        min(first, LAST_TIME),
-        min(last, LAST_TIME),
-        None,
-        compression,
-        size,
-        checksum,
-    )
+    def _rows(self, content: bytes | bytearray) -> list[Row]:
+        """Return the messages in unpacked content as they lie there; take channels from it."""
+        rows = []
+        for opcode, body in nested(content):
+            if opcode == Opcode.MESSAGE:
+                channel, _, time, _ = MESSAGE.unpack_from(body)
+                rows.append((min(time, LAST_TIME), channel, body[MESSAGE.size :]))
+            else:
+                self._define(parse(opcode, body))
+        return rows

@@ -11,9 +11,9 @@ from contextlib import ExitStack
 from pathlib import Path, PurePath
 from typing import Any
 
-from hier_seg_ros.bags import mcap_file, ros1_file, sqlite_file
+from hier_seg_ros.bags import mcap_records, ros1_file, sqlite_file
 from hier_seg_ros.bags.compression import ZSTD_MAGIC, unpack_file
-from hier_seg_ros.bags.damage import Damage
+from hier_seg_ros.bags.damage import Damage, reason
 from hier_seg_ros.bags.mcap_file import McapFile
 from hier_seg_ros.bags.ros1_file import Ros1File
 from hier_seg_ros.bags.sqlite_file import SqliteFile
@@ -24,7 +24,7 @@ from hier_seg_ros.files.reading import read_yaml
 
 METADATA = 'metadata.yaml'
 KINDS: dict[str, tuple[bytes, type[McapFile] | type[SqliteFile] | type[Ros1File]]] = {
-    '.mcap': (mcap_file.MAGIC, McapFile),
+    '.mcap': (mcap_records.MAGIC, McapFile),
     '.db3': (sqlite_file.MAGIC, SqliteFile),
     '.bag': (ros1_file.MAGIC, Ros1File),
 }
@@ -58,15 +58,18 @@ def storage_files(
         There is no recording.
 
     """
-    if not path.exists():
-        raise HierSegError(f'{path}: there is no such bag; {ADVICE}')
-    if path.name == METADATA:
-        raise HierSegError(
-            f'{path}: is no bag but its description; give the folder, {path.absolute().parent}'
-        )
-    if not path.is_dir():
-        return [path], Counter()
-    present = sorted(filter(_is_storage, path.iterdir()), key=_natural)
+    try:
+        if not path.exists():
+            raise HierSegError(f'{path}: there is no such bag; {ADVICE}')
+        if path.name == METADATA:
+            raise HierSegError(
+                f'{path}: is no bag but its description; give the folder, {path.absolute().parent}'
+            )
+        if not path.is_dir():
+            return [path], Counter()
+        present = sorted(filter(_is_storage, path.iterdir()), key=_natural)
+    except OSError as error:
+        raise _unreadable(path, error) from error
     if not (path / METADATA).exists():
         if not present:
             raise HierSegError(
@@ -147,10 +150,7 @@ def open_storage(path: Path, damage: Damage, stack: ExitStack) -> Storage:
             damage.add(path.name, 'empty', 0, 'the file is empty')
         storage = _kind(path, head)(path, damage)
     except OSError as error:
-        raise HierSegError(
-            f'{path}: cannot be read ({error.strerror or error}); check the path and the room in '
-            f'{tempfile.gettempdir()}'
-        ) from error
+        raise _unreadable(path, error) from error
     stack.callback(storage.close)
     return storage
 
@@ -178,10 +178,20 @@ def _is_text(data: bytes) -> bool:
 
 
 def _unpacked(path: Path, damage: Damage, stack: ExitStack) -> Path:
-    folder = stack.enter_context(tempfile.TemporaryDirectory(prefix='bag-'))
-    target = Path(folder) / path.name.removesuffix('.zstd').removesuffix('.zst')
-    unpack_file(path, target, damage)
+    try:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix='bag-'))
+        target = Path(folder) / path.name.removesuffix('.zstd').removesuffix('.zst')
+        unpack_file(path, target, damage)
+    except OSError as error:
+        raise HierSegError(
+            f'{path}: cannot be unpacked ({reason(error)}); make room in {tempfile.gettempdir()}, '
+            f'or set TMPDIR to another folder'
+        ) from error
     return target
+
+
+def _unreadable(path: Path, error: OSError) -> HierSegError:
+    return HierSegError(f'{path}: cannot be read ({reason(error)}); check path and permissions')
 
 
 def _is_storage(path: Path) -> bool:

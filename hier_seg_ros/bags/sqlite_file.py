@@ -129,6 +129,8 @@ def _tables(path: Path) -> _Tables:
     if path.stat().st_size == 0:
         # SQLite would remove the log of an empty file.
         raise ValueError('the file is empty')
+    if log_of(path, '-journal') is not None:
+        raise ValueError('a transaction was cut off')
     log = log_of(path)
     if log is not None:
         with log.open('rb') as file:

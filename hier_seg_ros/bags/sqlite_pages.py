@@ -71,9 +71,9 @@ class Frame:
     sound: bool
 
 
-def log_of(path: Path) -> Path | None:
-    """Return the write-ahead log beside a SQLite file; None where there is none."""
-    log = path.with_name(f'{path.name}-wal')
+def log_of(path: Path, suffix: str = '-wal') -> Path | None:
+    """Return the write-ahead log (or journal) beside a SQLite file; None where there is none."""
+    log = path.with_name(f'{path.name}{suffix}')
     return log if log.is_file() and log.stat().st_size > 0 else None
 
 

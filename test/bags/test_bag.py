@@ -477,6 +477,15 @@ def test_of_a_damaged_log_or_file_with_a_log_all_that_is_there_is_read(
     assert (messages & counted()).total() > 0.8 * len(CONTENT)
 
 
+def test_a_transaction_that_was_cut_off_is_named(tmp_path: Path) -> None:
+    path = storage_file(write_folder(tmp_path / 'a', StoragePlugin.SQLITE3))
+    journal = path.with_name(f'{path.name}-journal')
+    journal.write_bytes(bytes(512))
+    messages, error = delivered(path)
+    assert messages == counted() and 'a transaction was cut off' in str(error)
+    assert journal.is_file()
+
+
 @pytest.mark.parametrize('copied', [True, False])
 def test_messages_that_are_in_the_log_alone_are_read(tmp_path: Path, copied: bool) -> None:
     folder = tmp_path / 'killed'
@@ -564,12 +573,23 @@ def test_what_is_no_bag_says_what_it_is(
     assert text in str(error.value)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason='root may read anything')
-def test_a_file_that_may_not_be_read_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize('kind', ['file', 'folder', 'long name'])
+def test_what_may_not_be_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
     path = write_mcap(tmp_path / 'a.mcap')
-    path.chmod(0)
-    with pytest.raises(HierSegError, match='cannot be read'):
+    if kind == 'long name':
+        path = tmp_path / ('a' * 300)
+    else:
+        # As root may read anything: what the system says to others.
+        def refuse(path: Path, *arguments: object) -> None:
+            raise PermissionError(13, 'Permission denied')
+
+        monkeypatch.setattr(Path, 'open' if kind == 'file' else 'iterdir', refuse)
+        path = path if kind == 'file' else tmp_path
+    with pytest.raises(HierSegError, match='cannot be read') as error:
         Bag(path)
+    assert str(error.value).startswith(f'{path}: ') and '\n' not in str(error.value)
 
 
 # ------------------------------------------------------------------------ sizes that are not true
