@@ -15,6 +15,7 @@ from hier_seg_ros.bags.messages import (
     COMPRESSED_IMAGE,
     GROUND_TRUTH,
     IMAGE,
+    LAST_STAMP,
     StampedImage,
     deserialize,
     header_stamp,
@@ -193,14 +194,14 @@ class ImageBag(Bag):
             self._note_senseless(message, error)
             return None
         if stamp > 0:
-            return stamp
+            return min(stamp, LAST_STAMP)
         if message.topic not in self._without_stamps:
             self._without_stamps.add(message.topic)
             self.warnings.append(
                 f'{self.path}: {message.topic}: has images without a stamp (zero or negative); the '
                 f'time of recording takes its place'
             )
-        return message.time
+        return min(message.time, LAST_STAMP)
 
     def _image(self, message: BagMessage, content: Any) -> StampedImage:
         stamp = self._stamp(message)

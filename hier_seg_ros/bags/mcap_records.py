@@ -199,8 +199,11 @@ def _chunk_head(file: BinaryIO, start: int, end: int) -> ChunkHead:
 def _next_sound(file: BinaryIO, size: int, start: int) -> int:
     """Return where the next two records that make sense begin, or the end of the file."""
     for base in range(start, size, WINDOW_BYTES):
-        file.seek(base)
-        window = file.read(WINDOW_BYTES + HEAD.size - 1)
+        try:
+            file.seek(base)
+            window = file.read(WINDOW_BYTES + HEAD.size - 1)
+        except OSError:  # A bad place on the disk.
+            continue
         for match in CANDIDATE.finditer(window):
             if match.start() < WINDOW_BYTES and _is_sound(file, size, base + match.start()):
                 return base + match.start()

@@ -21,6 +21,8 @@ from hier_seg_ros.images.messages import RawMessage, rgb_from_raw_image
 
 IMAGE = 'sensor_msgs/msg/Image'
 COMPRESSED_IMAGE = 'sensor_msgs/msg/CompressedImage'
+# The last time, in nanoseconds, that fits into a message: its seconds have 32 bits.
+LAST_STAMP = 2**31 * 10**9 - 1
 GROUND_TRUTH = '/ground_truth/'
 
 # The messages used here are the same in every ROS 2 release since Foxy, so one store reads all.

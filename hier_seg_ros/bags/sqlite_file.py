@@ -150,6 +150,8 @@ def _tables(path: Path) -> _Tables:
         )
         if any(number >= following for number, following in pairwise(rows[0])):
             raise ValueError('the ids of the messages are not in order')
+        if min(rows[2], default=0) < 0:
+            raise ValueError('a message has a negative time')
     except BaseException:
         connection.close()
         raise
@@ -186,7 +188,7 @@ def _salvaged(pages: SqlitePages) -> _Tables:
     messages: dict[int, Row] = {}
     for row in pages.rows():
         match row.values:
-            case [None, int(), int(), *_] if _is_whole(pages, row):
+            case [None, int(), int() as time, *_] if time >= 0 and _is_whole(pages, row):
                 messages[row.number] = row
             case [None, bytes() as name, bytes(), *_] if name.startswith(b'/'):
                 topics.append(_topic_columns(pages, row))

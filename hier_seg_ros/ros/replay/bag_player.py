@@ -23,7 +23,13 @@ from tqdm import tqdm
 
 from hier_seg_ros.bags.bag import Bag
 from hier_seg_ros.bags.damage import DamagedBagError
-from hier_seg_ros.bags.messages import COMPRESSED_IMAGE, IMAGE, deserialize, header_stamp
+from hier_seg_ros.bags.messages import (
+    COMPRESSED_IMAGE,
+    IMAGE,
+    LAST_STAMP,
+    deserialize,
+    header_stamp,
+)
 from hier_seg_ros.bags.storage import BagMessage
 from hier_seg_ros.bags.writer import BagWriter
 from hier_seg_ros.errors import HierSegError
@@ -40,6 +46,8 @@ POLL_SECONDS = 0.025
 # longest answer so far: a best-effort subscriber may have missed it, a slow one has not.
 RESEND_SECONDS = 5.0
 RESEND_FACTOR = 4.0
+# Nanoseconds in the bag without any message, a day, that nobody has recorded: a time is damaged.
+LONGEST_GAP = 86_400 * 10**9
 ACKNOWLEDGE_TIMEOUT = Duration(seconds=5)
 
 
@@ -47,16 +55,26 @@ ACKNOWLEDGE_TIMEOUT = Duration(seconds=5)
 class PlayOptions:
     """What is played and how; the fields are the command's options.
 
-    Attributes:
-        topics: topics to play; all where empty.
-        rate: speed as a factor; None is 1, and with lockstep as fast as the answers come.
-        loop: whether to begin again at the end.
-        clock: whether to publish /clock.
-        decompress: whether CompressedImage topics go out as raw images.
-        lockstep: the topic that answers every image; None plays by the clock.
-        image_topic: the topic of these images; None where there is only one.
-        timeout: seconds to wait for the other side and for each answer.
-        record_topics: topics to record; only with lockstep.
+    Attributes
+    ----------
+    topics
+        Topics to play; all where empty.
+    rate
+        Speed as a factor; None is 1, and with lockstep as fast as the answers come.
+    loop
+        Whether to begin again at the end.
+    clock
+        Whether to publish /clock.
+    decompress
+        Whether CompressedImage topics go out as raw images.
+    lockstep
+        The topic that answers every image; None plays by the clock.
+    image_topic
+        The topic of these images; None where there is only one.
+    timeout
+        Seconds to wait for the other side and for each answer.
+    record_topics
+        Topics to record; only with lockstep.
 
     """
 
@@ -75,13 +93,20 @@ class PlayOptions:
 class PlaySummary:
     """What became of the messages.
 
-    Attributes:
-        played: messages that were published.
-        undecodable: images that --decompress left out.
-        frames: images that were played in lockstep.
-        resent: how often one of them was sent again.
-        unanswered: stamps, in nanoseconds, of those that stayed without an answer.
-        damage: what of the bag could not be read; None where all of it could.
+    Attributes
+    ----------
+    played
+        Messages that were published.
+    undecodable
+        Images that could not be decoded, or have no header to be answered by.
+    frames
+        Images that were played in lockstep.
+    resent
+        How often one of them was sent again.
+    unanswered
+        Stamps, in nanoseconds, of those that stayed without an answer.
+    damage
+        What of the bag could not be read; None where all of it could.
 
     """
 
@@ -112,8 +137,10 @@ class BagPlayer:
     def __init__(self, node: Node, bag: Bag, options: PlayOptions, stop: StopRequest) -> None:
         """Create the publishers.
 
-        Raises:
-            HierSegError: the bag lacks a topic, or has none that can be played.
+        Raises
+        ------
+        HierSegError
+            The bag lacks a topic, or has none that can be played.
 
         """
         self._node = node
@@ -130,14 +157,19 @@ class BagPlayer:
         self._clock = node.create_publisher(Clock, CLOCK_TOPIC, 10) if options.clock else None
 
     def play(self, recording: BagWriter | None = None) -> PlaySummary:
-        """Play the bag, once or in a loop.
+        """Play the bag, once or in a loop; what cannot be read of it is in the summary.
 
-        Args:
-            recording: where the answers go.
+        Parameters
+        ----------
+        recording
+            Where the answers go.
 
-        Raises:
-            PlayStoppedError: the stop was requested before the end; a loop has none, and returns.
-            HierSegError: the other side of lockstep does not appear.
+        Raises
+        ------
+        PlayStoppedError
+            The stop was requested before the end; a loop has none, and returns.
+        HierSegError
+            The other side of lockstep does not appear.
 
         """
         if self._options.lockstep is not None:
@@ -305,12 +337,18 @@ class BagPlayer:
     def _play_once(self, recording: BagWriter | None) -> None:
         total = sum(self._bag.topics[name].count for name in self._tracks)
         started = time.monotonic()
-        first_time: int | None = None
+        first_time = previous = None
         with tqdm(total=total, unit='msg', desc=str(self._bag.path), disable=None) as progress:
             messages = self._bag.messages(list(self._tracks))
             while (message := self._next(messages)) is not None:
-                if first_time is None:
-                    first_time = message.time
+                if first_time is None or previous is None:
+                    first_time = previous = message.time
+                gap = message.time - previous
+                if gap > LONGEST_GAP:
+                    first_time += gap
+                    days = gap // LONGEST_GAP
+                    self._node.get_logger().warning(f'{days} days without a message are skipped')
+                previous = message.time
                 self._wait_for_turn(message.time, first_time, started)
                 self._publish(message, recording)
                 progress.update()
@@ -339,7 +377,7 @@ class BagPlayer:
 
     def _publish_clock(self, nanoseconds: int) -> None:
         if self._clock is not None:
-            seconds, rest = divmod(nanoseconds, 1_000_000_000)
+            seconds, rest = divmod(min(nanoseconds, LAST_STAMP), 1_000_000_000)
             self._clock.publish(Clock(clock=Time(sec=seconds, nanosec=rest)))
 
     def _publish(self, message: BagMessage, recording: BagWriter | None) -> None:
@@ -423,8 +461,10 @@ def _qos(latched: bool) -> QoSProfile:
 def _decompressed(data: bytes) -> Image:
     """Return the Image message, rgb8, of a serialized CompressedImage.
 
-    Raises:
-        HierSegError: the image is damaged.
+    Raises
+    ------
+    HierSegError
+        The image is damaged.
 
     """
     message = deserialize(data, COMPRESSED_IMAGE)

@@ -28,8 +28,8 @@ class _InterruptedReplayError(Exception):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Replay a bag; return the exit code.
 
-    0 when all was played; 1 where something was wrong or frames stayed without an answer; 130
-    where a signal came before the end.
+    0 when all was played; 1 where something was wrong, part of the bag could not be read or frames
+    stayed without an answer; 130 where a signal came before the end.
     """
     stop = StopRequest()
     try:

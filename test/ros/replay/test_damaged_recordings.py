@@ -87,6 +87,15 @@ def test_a_loop_over_a_damaged_recording_goes_on_and_fails_in_the_end(tmp_path, 
     assert f'replay_bag: {bag}: the bag is cut off or damaged' in command.output
 
 
+def test_times_that_cannot_be_are_not_waited_for(tmp_path, replay):
+    (_, type_name, _, data), *_ = CONTENT
+    times = [5, START, START + 10**6, START + 400 * 86_400 * 10**9, 2**63 - 1]
+    bag = write_mcap(tmp_path / 'a.mcap', [('/image', type_name, time, data) for time in times])
+    code, output, errors = replay(bag, '--clock')
+    assert code == 0 and played(output) == len(times)
+    assert '399 days without a message are skipped' in errors
+
+
 def test_wrong_metadata_is_a_warning(tmp_path, replay):
     bag = write_folder(tmp_path / 'a', StoragePlugin.MCAP)
     path = bag / 'metadata.yaml'
