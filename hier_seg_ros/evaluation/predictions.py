@@ -80,8 +80,8 @@ class RecordedPredictions:
         if not any(output.name in topics for output in labels):
             found = ', '.join(available) or 'no image topic at all'
             raise bag.lacks(
-                f'no labels below {namespace}, such as {namespace}/{labels[0].topic} (it has {found}); '
-                'name the namespace of the node with --namespace'
+                f'no labels below {namespace}, such as {namespace}/{labels[0].topic} (it has '
+                f'{found}); name the namespace of the node with --namespace'
             )
         self._recorded = RecordedOutputs(bag, topics, self._outputs)
 
