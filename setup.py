@@ -41,8 +41,10 @@ setup(
     ],
     zip_safe=False,
     install_requires=[
-        'backports.zstd>=1.0; python_version < "3.14"',
+        'apsw',
         'Jinja2>=3.0',
+        'lz4',
+        'mcap>=1.1',
         'numpy>=1.26',
         'opencv-python-headless>=4.6',
         'Pillow>=9.0',
@@ -53,6 +55,7 @@ setup(
         'timm>=1.0',
         'torch>=2.4',
         'tqdm>=4.60',
+        'zstandard',
     ],
     extras_require={
         # ROS 2 Jazzy for machines without ROS: rclpy, Fast DDS and the messages as wheels.
@@ -64,7 +67,7 @@ setup(
             'ros-std-srvs==5.3.6',
         ],
         # An older timm lacks the tests' backbone.
-        'test': ['mcap>=1.1', 'pytest>=7.4', 'timm>=1.0.8'],
+        'test': ['pytest>=7.4', 'timm>=1.0.8'],
         # Pinned: another version of a formatter or a type checker has other opinions.
         # griffelib reads the docstrings of docs/api.md.
         'lint': ['griffelib==2.4.1', 'mypy==2.4.1', 'ruff==0.17.6', 'types-PyYAML', 'types-tqdm'],

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Builds the demo bag from a copy of the German Traffic Sign Detection Benchmark.
 
-    python demo/make_bag.py --gtsdb PATH [--out demo/street]
+    python demo/make_bag.py --gtsdb PATH [--out demo/street] [--overwrite]
 
 PATH holds 00500.jpg … 00599.jpg, gt.txt and gtFine/NNNNN_labelIds.png. The same input and the same
 versions of the libraries give the same bytes.
@@ -19,13 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from hier_seg_ros.bags.bags import (
+from hier_seg_ros.bags.messages import (
     TYPES,
-    BagWriter,
     compressed_image_message,
     header,
     image_message,
 )
+from hier_seg_ros.bags.writer import BagWriter
 from hier_seg_ros.errors import HierSegError
 
 IMAGES = range(500, 600)  # the validation part of the suggested split
@@ -47,12 +47,13 @@ def main(arguments: list[str] | None = None) -> int:
         '--out',
         type=Path,
         default=Path(__file__).parent / 'street',
-        help='the bag to write; must not exist yet (default: %(default)s)',
+        help='the bag to write (default: %(default)s)',
     )
+    parser.add_argument('--overwrite', action='store_true', help='replace a bag that exists')
     options = parser.parse_args(arguments)
     try:
         numbers = choose_images(read_sign_classes(options.gtsdb))
-        write_bag(options.gtsdb, numbers, options.out)
+        write_bag(options.gtsdb, numbers, options.out, options.overwrite)
     except HierSegError as error:
         print(f'make_bag: {error}', file=sys.stderr)
         return 1
@@ -108,9 +109,9 @@ def _novelty(classes: Counter[int], seen: Counter[int]) -> float:
     return sum(10.0 ** -seen[sign] for sign in sorted(classes))
 
 
-def write_bag(gtsdb: Path, numbers: list[int], out: Path) -> None:
+def write_bag(gtsdb: Path, numbers: list[int], out: Path, overwrite: bool) -> None:
     """Write the bag; HierSegError if an image is missing or the bag gets too large."""
-    with BagWriter(out) as bag:
+    with BagWriter(out, overwrite) as bag:
         size = 0
         for index, number in enumerate(numbers):
             stamp = FIRST_STAMP + index * PERIOD

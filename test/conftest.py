@@ -56,7 +56,8 @@ def street_bag(tmp_path: Path) -> Path:
     """Return a bag of three images and their traffic signs."""
     from street_bag import CAMERA, STAMPS, TRUTH, photograph, true_labels
 
-    from hier_seg_ros.bags.bags import BagWriter, image_message
+    from hier_seg_ros.bags.messages import image_message
+    from hier_seg_ros.bags.writer import BagWriter
 
     path = tmp_path / 'street'
     with BagWriter(path) as bag:

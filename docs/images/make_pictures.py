@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from hier_seg_ros import Segmenter
-from hier_seg_ros.bags.bags import Bag
+from hier_seg_ros.bags.image_bag import ImageBag
 from hier_seg_ros.files.reading import read_yaml
 from hier_seg_ros.files.writing import written_file
 from hier_seg_ros.hierarchy import Hierarchy
@@ -45,7 +45,7 @@ Pixels = NDArray[np.uint8]
 def main() -> None:
     """Write the pictures beside this file."""
     segmenter = Segmenter.load(ROOT / 'models' / 'street_lite0', device='cpu')
-    with Bag(ROOT / 'demo' / 'street') as bag:
+    with ImageBag(ROOT / 'demo' / 'street') as bag:
         images = [image.pixels for image in bag.images('/camera/image_raw/compressed')]
     wanted = sorted({SIGNS, PEOPLE, *STREETS, *DEMO})
     results = {index: segmenter.segment([images[index]])[0] for index in wanted}

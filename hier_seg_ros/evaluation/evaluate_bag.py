@@ -9,14 +9,16 @@ import json
 import shlex
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from hier_seg_ros.bags.bags import Bag, BagWriter
+from hier_seg_ros.bags.damage import DamagedBagError
+from hier_seg_ros.bags.image_bag import ImageBag
+from hier_seg_ros.bags.writer import BagWriter
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.evaluation.bag_scores import BagScores
 from hier_seg_ros.evaluation.frame_files import FrameFiles
@@ -46,12 +48,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     options = _parser().parse_args(arguments)
     try:
-        lines = run(options, f'evaluate_bag {shlex.join(arguments)}')
+        lines, warnings, damages = run(options, f'evaluate_bag {shlex.join(arguments)}')
     except HierSegError as error:
         print(f'evaluate_bag: {error}', file=sys.stderr)
         return 1
     print('\n'.join(lines))
-    return 0
+    for text in (*(f'warning: {warning}' for warning in warnings), *damages):
+        print(f'evaluate_bag: {text}', file=sys.stderr)
+    return 1 if damages else 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -60,7 +64,9 @@ def _parser() -> argparse.ArgumentParser:
         description='Segment the images of a bag, or take predictions that were recorded from '
         'the node, and leave scores, pictures and an HTML report. Needs no ROS.',
     )
-    parser.add_argument('bag', type=Path, help='rosbag2 folder, .mcap or .db3 file with images')
+    parser.add_argument(
+        'bag', type=Path, help='rosbag2 folder, .mcap, .db3 or ROS 1 .bag file with images'
+    )
     parser.add_argument('--image-topic', help='default: the only topic of colour images')
     parser.add_argument(
         '--model',
@@ -107,7 +113,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def run(options: argparse.Namespace, command: str) -> list[str]:
+def run(options: argparse.Namespace, command: str) -> tuple[list[str], list[str], list[str]]:
     """Evaluate a bag and write the results.
 
     Parameters
@@ -119,8 +125,9 @@ def run(options: argparse.Namespace, command: str) -> list[str]:
 
     Returns
     -------
-    list[str]
-        The lines to print.
+    tuple[list[str], list[str], list[str]]
+        Lines: the result; warnings; for each bag that is damaged, what of it is lost. What can be
+        read of such a bag is evaluated.
 
     Raises
     ------
@@ -133,32 +140,37 @@ def run(options: argparse.Namespace, command: str) -> list[str]:
     rejected: list[str] = []
     without_prediction = 0
     with ExitStack() as stack:
-        bag = stack.enter_context(Bag(options.bag))
+        bag = stack.enter_context(ImageBag(options.bag))
         topic = options.image_topic or bag.choose_image_topic(leave_out=[f'{namespace}/'])
-        predictions, origin = _open_predictions(options, namespace, stack)
+        recorded = None
+        if options.predictions is not None:
+            recorded = stack.enter_context(ImageBag(options.predictions))
+        predictions, origin = _open_predictions(options, namespace, recorded)
         hierarchy = predictions.hierarchy
         truth = ground_truth(bag, hierarchy)
         folder = stack.enter_context(output_folder(options.out))
         scores = BagScores(hierarchy, options.min_sign_pixels)
         files = FrameFiles(folder, hierarchy)
         writer = None
-        if options.predictions is None:
+        if recorded is None:
             recording = stack.enter_context(BagWriter(folder / 'predictions'))
             writer = PredictionWriter(recording, namespace, hierarchy)
-        total = bag.message_count(topic)
+        total = bag.topic(topic).count
         digits = max(3, len(str(total - 1)))
         images = bag.images(topic, rejected, distinct=True)
         progress = tqdm(images, total=total, unit='image', desc='evaluate_bag', disable=None)
-        for number, image in enumerate(progress):
-            rgb = as_rgb(image.pixels)
-            outputs = predictions.at(rgb, image.stamp, rejected)
-            if outputs is None:
-                without_prediction += 1
-                continue
-            signs = scores.add(outputs, truth.at(rgb, image.stamp, rejected))
-            files.write(f'{number:0{digits}}', image.stamp, rgb, outputs, signs)
-            if writer is not None:
-                writer.write(outputs, image.stamp, image.frame_id)
+        # Said in the end; what can be read is evaluated.
+        with suppress(DamagedBagError):
+            for number, image in enumerate(progress):
+                rgb = as_rgb(image.pixels)
+                outputs = predictions.at(rgb, image.stamp, rejected)
+                if outputs is None:
+                    without_prediction += 1
+                    continue
+                signs = scores.add(outputs, truth.at(rgb, image.stamp, rejected))
+                files.write(f'{number:0{digits}}', image.stamp, rgb, outputs, signs)
+                if writer is not None:
+                    writer.write(outputs, image.stamp, image.frame_id)
         summary = {
             'command': command,
             'date': datetime.now(timezone.utc).isoformat(timespec='seconds'),
@@ -176,9 +188,16 @@ def run(options: argparse.Namespace, command: str) -> list[str]:
             **scores.summary(),
             'rejected': rejected,
         }
+        bags = [bag] if recorded is None else [bag, recorded]
+        damages = [each.damage for each in bags if each.damage is not None]
+        if damages:
+            summary['partial'] = [str(damage) for damage in damages]
+        if damages and not files.frames:
+            raise damages[0]
         _check_not_empty(summary, options)
         _write_results(folder, summary, files, scores, truth)
-    return _summary_lines(summary, options.out)
+    warnings = [warning for each in bags for warning in each.warnings]
+    return _summary_lines(summary, options.out), warnings, summary.get('partial', [])
 
 
 def _write_results(
@@ -212,11 +231,11 @@ def _check_options(options: argparse.Namespace) -> None:
 
 
 def _open_predictions(
-    options: argparse.Namespace, namespace: str, stack: ExitStack
+    options: argparse.Namespace, namespace: str, recorded: ImageBag | None
 ) -> tuple[SegmenterPredictions | RecordedPredictions, str]:
     """Return the predictions, and where they come from as the report says it."""
     model = options.model or DEFAULT_MODEL
-    if options.predictions is None:
+    if recorded is None:
         from hier_seg_ros.segmenter import Segmenter  # a recording is evaluated without torch
 
         decision_options = DecisionOptions(
@@ -225,14 +244,13 @@ def _open_predictions(
         segmenter = Segmenter.load(find_model(model), options.device, decision_options)
         origin = f'model {segmenter.name} on {segmenter.device}'
         return SegmenterPredictions(segmenter, options.alpha), origin
-    bag = stack.enter_context(Bag(options.predictions))
-    hierarchy = recorded_hierarchy(bag, namespace) or Hierarchy.load(
+    hierarchy = recorded_hierarchy(recorded, namespace) or Hierarchy.load(
         find_model(model) / 'hierarchy.yaml'
     )
     origin = f'recorded from the node at {namespace} in {options.predictions.name}'
     if options.model is not None:
         origin = f'model {Path(options.model).name}, {origin}'
-    return RecordedPredictions(bag, namespace, hierarchy, options.alpha), origin
+    return RecordedPredictions(recorded, namespace, hierarchy, options.alpha), origin
 
 
 def _is_within(path: Path, folder: Path) -> bool:

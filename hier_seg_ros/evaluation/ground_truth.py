@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
-from hier_seg_ros.bags.bags import GROUND_TRUTH, Bag
+from hier_seg_ros.bags.image_bag import ImageBag
+from hier_seg_ros.bags.messages import GROUND_TRUTH
 from hier_seg_ros.evaluation.recorded_outputs import RecordedOutputs, evaluated_outputs
 from hier_seg_ros.hierarchy import Hierarchy
 
 
-def ground_truth(bag: Bag, hierarchy: Hierarchy) -> RecordedOutputs:
+def ground_truth(bag: ImageBag, hierarchy: Hierarchy) -> RecordedOutputs:
     """Return the label images below ``/ground_truth/`` of an open bag; there may be none."""
     outputs = evaluated_outputs(hierarchy)
     available = bag.image_topics

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import json
 
-from hier_seg_ros.bags.bags import BagWriter, image_message, jpeg_message, string_message
+from hier_seg_ros.bags.messages import image_message, jpeg_message, string_message
+from hier_seg_ros.bags.writer import BagWriter
 from hier_seg_ros.evaluation.recorded_outputs import Outputs, evaluated_outputs
 from hier_seg_ros.hierarchy import Hierarchy
 

@@ -7,13 +7,14 @@ Both give the outputs for an image as `recorded_outputs` describes them.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hier_seg_ros.bags.bags import Bag
-from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.bags.damage import DamagedBagError
+from hier_seg_ros.bags.image_bag import ImageBag
 from hier_seg_ros.evaluation.recorded_outputs import Outputs, RecordedOutputs, evaluated_outputs
 from hier_seg_ros.files.reading import parse_json
 from hier_seg_ros.hierarchy import Hierarchy
@@ -45,7 +46,7 @@ class SegmenterPredictions:
 class RecordedPredictions:
     """Predictions that the node published and a bag recorded."""
 
-    def __init__(self, bag: Bag, namespace: str, hierarchy: Hierarchy, alpha: float) -> None:
+    def __init__(self, bag: ImageBag, namespace: str, hierarchy: Hierarchy, alpha: float) -> None:
         """Find the outputs in an open bag.
 
         Parameters
@@ -78,10 +79,9 @@ class RecordedPredictions:
         labels = [output for output in self._outputs.values() if output.values is not None]
         if not any(output.name in topics for output in labels):
             found = ', '.join(available) or 'no image topic at all'
-            raise HierSegError(
-                f'{bag.path}: has no labels below {namespace}, such as '
-                f'{namespace}/{labels[0].topic} (it has {found}); name the namespace of the node '
-                'with --namespace'
+            raise bag.lacks(
+                f'no labels below {namespace}, such as {namespace}/{labels[0].topic} (it has '
+                f'{found}); name the namespace of the node with --namespace'
             )
         self._recorded = RecordedOutputs(bag, topics, self._outputs)
 
@@ -109,7 +109,7 @@ def _topics_of(output: ImageOutput) -> tuple[str, ...]:
     return (output.compressed_topic, output.topic) if output.may_be_jpeg else (output.topic,)
 
 
-def recorded_hierarchy(bag: Bag, namespace: str) -> Hierarchy | None:
+def recorded_hierarchy(bag: ImageBag, namespace: str) -> Hierarchy | None:
     """Return the tree that the node published, or None if the bag does not have it.
 
     It is looked for in `namespace` and above: a node with several cameras publishes one.
@@ -124,6 +124,9 @@ def recorded_hierarchy(bag: Bag, namespace: str) -> Hierarchy | None:
         topic = f'{namespace}/hierarchy'
         if topic in bag.topics:
             source = f'{bag.path}: {topic}'
-            return Hierarchy(parse_json(next(bag.messages(topic)).data, source), source)
+            # What is lost of a damaged recording is said once all of it has been read.
+            with suppress(DamagedBagError):
+                for message in bag.deserialized(topic):
+                    return Hierarchy(parse_json(message.data, source), source)
         namespace = namespace.rpartition('/')[0]
     return None

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from hier_seg_ros.bags.bags import Bag
+from hier_seg_ros.bags.image_bag import ImageBag
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.segmenter.outputs import ImageOutput, outputs_by_name
@@ -39,13 +39,13 @@ class RecordedOutputs:
     """
 
     def __init__(
-        self, bag: Bag, topics: Mapping[str, str], outputs: Mapping[str, ImageOutput]
+        self, bag: ImageBag, topics: Mapping[str, str], outputs: Mapping[str, ImageOutput]
     ) -> None:
         """Read the stamps of `topics`; `outputs` holds, by name, at least those that these have."""
         self.topics = topics
         self._bag = bag
         self._outputs = outputs
-        self._stamps = {name: bag.stamps(topic) for name, topic in topics.items()}
+        self._times = bag.stamps(list(topics.values())) if topics else {}
 
     def at(self, rgb: NDArray[np.uint8], stamp: int, rejected: list[str]) -> Outputs:
         """Return the outputs for an image.
@@ -63,7 +63,7 @@ class RecordedOutputs:
         """
         found: Outputs = {}
         for name, topic in self.topics.items():
-            recorded = self._stamps[name].get(stamp)
+            recorded = self._times[topic].get(stamp)
             if recorded is None:
                 continue
             try:

@@ -39,7 +39,9 @@ _SURROGATE = re.compile('[\ud800-\udfff]')
 _ESCAPED_SURROGATE = re.compile(r'\\u[dD][89a-fA-F]')
 
 
-def read_yaml(path: str | Path, advice: str = 'check the path') -> Any:
+def read_yaml(
+    path: str | Path, advice: str = 'check the path', most_bytes: int = MOST_YAML_BYTES
+) -> Any:
     """Return what a YAML file holds.
 
     Parameters
@@ -48,6 +50,8 @@ def read_yaml(path: str | Path, advice: str = 'check the path') -> Any:
         The file.
     advice
         What to do where it cannot be read: the end of the error's line.
+    most_bytes
+        The largest file that is read.
 
     Returns
     -------
@@ -60,7 +64,7 @@ def read_yaml(path: str | Path, advice: str = 'check the path') -> Any:
         It cannot be read, is no YAML, names a key twice, or exceeds the limits of this module.
 
     """
-    return parse_yaml(_read_text(Path(path), MOST_YAML_BYTES, advice), str(path))
+    return parse_yaml(_read_text(Path(path), most_bytes, advice), str(path))
 
 
 def parse_yaml(text: str, source: str) -> Any:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -14,29 +15,52 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.files.writing import written_file
 
+# What Pillow warns of in broken files comes out as an error, or does no harm.
+warnings.filterwarnings('ignore', category=UserWarning, module=r'PIL\.')
+
 # Of a camera's image: more than sensors of robots have. A few kB may claim any size, and decoding
 # them would take the memory for it.
 MOST_PIXELS = 2**26
+# Pillow's names of what image_transport and drivers send, and of the files that `segment_images`
+# looks for. Its decoders of a hundred other formats are not let near data of unknown origin.
+CAMERA_FORMATS = ('JPEG', 'PNG', 'TIFF')
+FILE_FORMATS = (*CAMERA_FORMATS, 'BMP', 'PPM', 'WEBP')
 
 
 def read_image(path: str | Path) -> NDArray[np.uint8]:
     """Return an image file as (H, W, 3) uint8 RGB, turned upright as its EXIF tag says.
 
-    Raises HierSegError if the file cannot be read or is no image.
+    Raises
+    ------
+    HierSegError
+        The file cannot be read, or is no image.
+
     """
     try:
         data = Path(path).read_bytes()
     except OSError as error:
         raise HierSegError(f'{path}: cannot be read ({error.strerror}); check the path') from error
-    return as_rgb(_decode(data, str(path), 'remove it', upright=True))
+    return as_rgb(_decode(data, str(path), 'remove it', upright=True, formats=FILE_FORMATS))
 
 
 def decode_image(data: bytes, name: str) -> NDArray[np.uint8]:
-    """Return a camera's JPEG or PNG image as (H, W, 3) uint8 RGB, not turned.
+    """Return a camera's JPEG, PNG or TIFF image as (H, W, 3) uint8 RGB, not turned.
 
-    `name` stands for it in errors. An EXIF orientation is not applied, because labels are to lie
-    on the pixels that the camera sent. Raises HierSegError if it is no JPEG or PNG, is cut off or
-    has over 2**26 pixels.
+    An EXIF orientation is not applied, because labels are to lie on the pixels that the camera
+    sent.
+
+    Parameters
+    ----------
+    data
+        Such a file's content.
+    name
+        What stands for it in errors.
+
+    Raises
+    ------
+    HierSegError
+        It is none of these, is cut off or has over 2**26 pixels.
+
     """
     return as_rgb(decode_pixels(data, name))
 
@@ -48,7 +72,7 @@ def decode_pixels(data: bytes, name: str) -> NDArray[np.uint8]:
         name,
         'correct its publisher',
         upright=False,
-        formats=('JPEG', 'PNG'),
+        formats=CAMERA_FORMATS,
         most_pixels=MOST_PIXELS,
     )
 
@@ -56,10 +80,10 @@ def decode_pixels(data: bytes, name: str) -> NDArray[np.uint8]:
 def _decode(
     data: bytes,
     name: str,
-    remedy: str,
+    advice: str,
     *,
     upright: bool,
-    formats: tuple[str, ...] | None = None,
+    formats: tuple[str, ...],
     most_pixels: int | None = None,
 ) -> NDArray[np.uint8]:
     try:
@@ -68,18 +92,16 @@ def _decode(
                 raise ValueError(f'{image.width} x {image.height} pixels are too many')
             return _pixels(ImageOps.exif_transpose(image) if upright else image)
     except UnidentifiedImageError as error:
-        known = 'of no known format' if formats is None else f'neither {" nor ".join(formats)}'
-        raise HierSegError(f'{name}: is {known}; {remedy}') from error
-    # Pillow raises SyntaxError, ValueError or OSError, depending on how a file is broken.
-    except (
-        OSError,
-        SyntaxError,
-        ValueError,
-        Image.DecompressionBombError,
-        Image.DecompressionBombWarning,
-    ) as error:
-        reason = ' '.join(str(error).split())
-        raise HierSegError(f'{name}: is no image that can be read ({reason}); {remedy}') from error
+        known = ' nor '.join(formats)
+        raise HierSegError(f'{name}: is neither {known}; {advice}') from error
+    except MemoryError:
+        raise
+    # Pillow's decoders raise whatever a wrong byte leads them to, another kind for each format and
+    # version: AssertionError, IndexError, SyntaxError, struct.error, zlib.error and so on. Nothing
+    # but them runs here, so all of it means the same: this image cannot be read.
+    except Exception as error:
+        reason = ' '.join(str(error).split()) or type(error).__name__
+        raise HierSegError(f'{name}: is no image that can be read ({reason}); {advice}') from error
 
 
 def _pixels(image: Image.Image) -> NDArray[np.uint8]:

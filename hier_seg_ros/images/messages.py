@@ -14,6 +14,7 @@ from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.images.cv_bridge_encodings import find_encoding
 from hier_seg_ros.images.encodings import ENCODINGS, Encoding, InvalidFrameError, gray_to_rgb
 from hier_seg_ros.images.image_files import decode_pixels
+from hier_seg_ros.images.video_codecs import video_codec
 
 Data: TypeAlias = 'array[int] | NDArray[np.uint8]'
 
@@ -160,7 +161,7 @@ def check_compressed_image(message: CompressedMessage) -> None:
         The message holds a depth image or no data.
 
     """
-    if 'compressedDepth' in message.format:
+    if 'compresseddepth' in message.format.lower():
         raise InvalidFrameError(
             'encoding', f'{message.format!r} is a depth image: choose a topic of colour images'
         )
@@ -171,27 +172,36 @@ def check_compressed_image(message: CompressedMessage) -> None:
 
 
 def rgb_from_compressed_image(message: CompressedMessage) -> NDArray[np.uint8]:
-    """Decode a JPEG or PNG message to H x W x 3 uint8 in the order red, green, blue.
+    """Decode a JPEG, PNG or TIFF message to H x W x 3 uint8 in the order red, green, blue.
 
-    The data itself tells which of the two it is and what its channels mean. `format` matters for
-    a Bayer mosaic alone: image_transport compresses it as if it were a grey image
+    The data itself tells which of them it is and what its channels mean. `format` matters for a
+    Bayer mosaic alone: image_transport compresses it as if it were a grey image
     ('bayer_rggb8; jpeg compressed '). An orientation in EXIF is not applied: a mask must lie on
     the pixels that the message holds.
 
     Raises
     ------
     InvalidFrameError
-        The data is no JPEG or PNG image, is damaged or too large.
+        The data is none of these, is damaged or too large.
 
     """
     check_compressed_image(message)
+    data = message.data.tobytes()
     try:
-        pixels = decode_pixels(message.data.tobytes(), f'the compressed image ({message.format!r})')
+        pixels = decode_pixels(data, f'the compressed image ({message.format!r})')
     except HierSegError as error:
+        codec = video_codec(message.format, data)
+        if codec is not None:
+            raise InvalidFrameError(
+                'compressed',
+                f'the compressed image ({message.format!r}) is {codec} video, of which no message '
+                f'by itself is an image: decode the stream, for example with '
+                f'isaac_ros_h264_decoder or ffmpeg, and take the images',
+            ) from error
         raise InvalidFrameError('compressed', str(error)) from error
     if pixels.ndim == 3:
         return pixels
-    source = message.format.partition(';')[0].strip()
+    source = message.format.partition(';')[0].strip().lower()
     # Decoding has left the more significant 8 of 16 bits.
     mosaic = ENCODINGS.get(source.replace('16', '8')) if source.startswith('bayer_') else None
     height, width = pixels.shape

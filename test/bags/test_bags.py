@@ -15,12 +15,11 @@ from encoded_pixels import BAYER_NAMES, GRAY, encode, mosaic, padded, ramps, sou
 from PIL import Image
 from rosbags.rosbag2 import StoragePlugin, Writer
 
-from hier_seg_ros.bags.bags import (
+from hier_seg_ros.bags.image_bag import ImageBag
+from hier_seg_ros.bags.messages import (
     COMPRESSED_IMAGE,
     IMAGE,
     TYPES,
-    Bag,
-    BagWriter,
     compressed_image_message,
     header,
     image_message,
@@ -28,6 +27,7 @@ from hier_seg_ros.bags.bags import (
     jpeg_message,
     string_message,
 )
+from hier_seg_ros.bags.writer import BagWriter
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.images.encodings import ENCODINGS, InvalidFrameError, opencv_fault
 
@@ -70,7 +70,7 @@ def encoded(encoding: str, rgb: np.ndarray, stamp: int = 0, padding: int = 0) ->
 
 
 def read_through(path: Path) -> int:
-    with Bag(path) as bag:
+    with ImageBag(path) as bag:
         return sum(1 for topic in bag.image_topics for _ in bag.images(topic))
 
 
@@ -84,7 +84,7 @@ def one_line(error: pytest.ExceptionInfo[HierSegError]) -> str:
 def test_image_comes_back_as_it_was_written(tmp_path: Path, pixels: np.ndarray) -> None:
     stamp = 12 * 10**9 + 345_678_901
     path = write(tmp_path / 'bag', ('/image', image_message(pixels, stamp, 'front')))
-    with Bag(path) as bag:
+    with ImageBag(path) as bag:
         (read,) = bag.images('/image')
     assert (read.topic, read.stamp, read.frame_id) == ('/image', stamp, 'front')
     np.testing.assert_array_equal(read.pixels, pixels)
@@ -106,7 +106,7 @@ def test_chunks_are_compressed_and_read_by_the_mcap_library(street_bag: Path) ->
 def test_jpeg_is_decoded(tmp_path: Path) -> None:
     grey = np.full((16, 16, 3), 90, np.uint8)
     path = write(tmp_path / 'bag', ('/image/compressed', jpeg_message(grey, 7, 'camera')))
-    with Bag(path) as bag:
+    with ImageBag(path) as bag:
         (read,) = bag.images(bag.choose_image_topic())
     np.testing.assert_allclose(read.pixels.astype(int), 90, atol=2)
 
@@ -118,7 +118,7 @@ def test_every_encoding_is_read(tmp_path: Path, encoding: str, padding: int) -> 
     sent = [source(encoding, height, width) for height, width in sizes]
     messages = [encoded(encoding, rgb, stamp, padding) for stamp, rgb in enumerate(sent)]
     path = write(tmp_path / 'bag', *[('/image', message) for message in messages])
-    with Bag(path) as bag:
+    with ImageBag(path) as bag:
         read = [image.pixels for image in bag.images('/image')]
     assert len(read) == len(sent)
     for pixels, rgb in zip(read, sent, strict=True):
@@ -136,7 +136,7 @@ def test_gray_of_16_bits_is_no_label_image(tmp_path: Path, big_endian: int) -> N
     message = encoded('mono16', np.zeros((1, 5, 3), np.uint8))
     message.is_bigendian = big_endian
     message.data = values.astype('>u2' if big_endian else '<u2').view(np.uint8).reshape(-1)
-    with Bag(write(tmp_path / 'bag', ('/image', message))) as bag:
+    with ImageBag(write(tmp_path / 'bag', ('/image', message))) as bag:
         (read,) = bag.images('/image')
     assert read.pixels.tolist() == [[[value] * 3 for value in (0, 0, 1, 0x12, 255)]]
 
@@ -151,7 +151,7 @@ def test_compressed_mosaic_gets_its_colors(tmp_path: Path, pattern: str) -> None
         format=f'bayer_{pattern}8; png compressed ',
         data=np.frombuffer(buffer.getvalue(), np.uint8),
     )
-    with Bag(write(tmp_path / 'bag', ('/image/compressed', message))) as bag:
+    with ImageBag(write(tmp_path / 'bag', ('/image/compressed', message))) as bag:
         (read,) = bag.images(bag.choose_image_topic())
     difference = np.abs(read.pixels.astype(int) - rgb)
     assert difference[1:-1, 1:-1].max() <= 1
@@ -193,7 +193,7 @@ def test_bad_fields_give_one_line_that_names_the_topic(
         setattr(bad, name, value)
     path = write(tmp_path / 'bag', ('/image', good), ('/image', bad))
     rejected: list[str] = []
-    with Bag(path) as bag:
+    with ImageBag(path) as bag:
         assert [read.stamp for read in bag.images('/image', rejected)] == [1]
         with pytest.raises(HierSegError, match=reason) as error:
             list(bag.images('/image'))
@@ -217,7 +217,7 @@ def test_without_opencv_its_encodings_are_refused_by_name(
     messages = [encoded(name, source(name, 6, 10), stamp) for stamp, name in enumerate(names)]
     path = write(tmp_path / 'bag', *[('/image', message) for message in messages])
     rejected: list[str] = []
-    with Bag(path) as bag:
+    with ImageBag(path) as bag:
         assert [read.stamp for read in bag.images('/image', rejected)] == [1, 3]
     assert len(rejected) == 3 and all('python3-opencv' in line for line in rejected)
 
@@ -232,7 +232,7 @@ def test_bad_images_are_left_out_with_a_line_each(tmp_path: Path) -> None:
         ('/image', image_message(RGB, 2, 'camera')),
     )
     rejected: list[str] = []
-    with Bag(path) as bag:
+    with ImageBag(path) as bag:
         stamps = [read.stamp for read in bag.images('/image', rejected)]
         with pytest.raises(HierSegError, match='the step is 14'):
             list(bag.images('/image'))
@@ -249,7 +249,7 @@ def test_corrupt_jpeg_is_left_out_with_a_line(tmp_path: Path) -> None:
         ('/a/compressed', compressed_image_message(buffer.getvalue(), 2, 'camera')),
     )
     rejected: list[str] = []
-    with Bag(path) as bag:
+    with ImageBag(path) as bag:
         assert [read.stamp for read in bag.images('/a/compressed', rejected)] == [2]
     assert len(rejected) == 1
 
@@ -258,7 +258,7 @@ def test_second_image_with_a_stamp_is_left_out_if_they_must_be_distinct(tmp_path
     message = image_message(RGB, 5, 'camera')
     path = write(tmp_path / 'bag', ('/image', message), ('/image', message))
     rejected: list[str] = []
-    with Bag(path) as bag:
+    with ImageBag(path) as bag:
         assert len(list(bag.images('/image'))) == 2
         assert len(list(bag.images('/image', rejected, distinct=True))) == 1
     assert 'second image with stamp 5' in rejected[0]
@@ -269,8 +269,8 @@ def test_image_is_found_by_its_stamp(tmp_path: Path) -> None:
         tmp_path / 'bag',
         *[('/image', image_message(RGB + index, 100 - index, 'camera')) for index in range(4)],
     )
-    with Bag(path) as bag:
-        stamps = bag.stamps('/image')
+    with ImageBag(path) as bag:
+        stamps = bag.stamps(['/image'])['/image']
         assert stamps == {100: 0, 99: 1, 98: 2, 97: 3}
         found = bag.image_at('/image', 98, stamps[98])
     np.testing.assert_array_equal(found.pixels, RGB + 2)
@@ -284,7 +284,7 @@ def test_only_color_topic_is_chosen(tmp_path: Path) -> None:
         ('/segmenter/overlay', image_message(RGB, 0, 'camera')),
         ('/ground_truth/level_1/labels', image_message(MONO, 0, 'camera')),
     )
-    with Bag(path) as bag:
+    with ImageBag(path) as bag:
         assert bag.choose_image_topic(leave_out=['/segmenter/']) == '/camera/image'
         with pytest.raises(HierSegError, match='/camera/image, /segmenter/overlay') as error:
             bag.choose_image_topic()
@@ -295,7 +295,7 @@ def test_only_color_topic_is_chosen(tmp_path: Path) -> None:
 def test_gray_and_depth_are_not_taken_for_the_camera(tmp_path: Path, encoding: str) -> None:
     camera = encoded(encoding, source(encoding, 6, 10))
     others = [(f'/gray/{name}', encoded(name, source(name, 6, 10))) for name in GRAY]
-    with Bag(write(tmp_path / 'bag', *others, ('/camera', camera))) as bag:
+    with ImageBag(write(tmp_path / 'bag', *others, ('/camera', camera))) as bag:
         if encoding in GRAY:
             with pytest.raises(HierSegError, match='no topic of 8-bit colour images, only /camera'):
                 bag.choose_image_topic()
@@ -305,24 +305,27 @@ def test_gray_and_depth_are_not_taken_for_the_camera(tmp_path: Path, encoding: s
 
 def test_bag_without_image_topic_is_named(tmp_path: Path) -> None:
     path = write(tmp_path / 'chatter', ('/chatter', string_message('hello')))
-    with Bag(path) as bag, pytest.raises(HierSegError, match='has no image topic') as error:
+    with ImageBag(path) as bag, pytest.raises(HierSegError, match='has no image topic') as error:
         bag.choose_image_topic()
     assert one_line(error).startswith(str(path)) and '/chatter' in one_line(error)
 
 
 def test_bag_with_mono_images_only_is_named(tmp_path: Path) -> None:
     path = write(tmp_path / 'mono', ('/camera/mono', image_message(MONO, 0, 'camera')))
-    with Bag(path) as bag, pytest.raises(HierSegError, match='only /camera/mono'):
+    with ImageBag(path) as bag, pytest.raises(HierSegError, match='only /camera/mono'):
         bag.choose_image_topic()
 
 
 def test_missing_topic_is_named(street_bag: Path) -> None:
-    with Bag(street_bag) as bag, pytest.raises(HierSegError, match='has no topic /nothing'):
+    with ImageBag(street_bag) as bag, pytest.raises(HierSegError, match='has no topic /nothing'):
         list(bag.images('/nothing'))
 
 
 def test_missing_bag_is_named(tmp_path: Path) -> None:
-    with pytest.raises(HierSegError, match='there is no such bag') as error, Bag(tmp_path / 'no'):
+    with (
+        pytest.raises(HierSegError, match='there is no such bag') as error,
+        ImageBag(tmp_path / 'no'),
+    ):
         pass
     assert one_line(error).startswith(str(tmp_path / 'no'))
 
@@ -334,7 +337,7 @@ def test_what_is_no_bag_is_named(tmp_path: Path, content: str) -> None:
         path.mkdir()
     else:
         path.write_text('not a bag')
-    with pytest.raises(HierSegError, match='is no bag') as error, Bag(path):
+    with pytest.raises(HierSegError, match='is no bag') as error, ImageBag(path):
         pass
     assert one_line(error).startswith(str(path))
 

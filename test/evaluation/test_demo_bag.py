@@ -11,7 +11,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from hier_seg_ros.bags.bags import Bag
+from hier_seg_ros.bags.image_bag import ImageBag
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import UNLABELLED
 from hier_seg_ros.resources import share_folder
@@ -40,11 +40,11 @@ def make_bag() -> ModuleType:
 
 
 def test_demo_bag_has_what_the_demo_needs(demo_bag: Path) -> None:
-    with Bag(demo_bag) as bag:
+    with ImageBag(demo_bag) as bag:
         assert bag.choose_image_topic() == IMAGE
         assert set(bag.topics) == {IMAGE, INFO, TRUTH}
         images = list(bag.images(IMAGE))
-        infos = list(bag.messages(INFO))
+        infos = list(bag.deserialized(INFO))
         labels = list(bag.images(TRUTH))
     assert len(images) >= 20
     assert sum(path.stat().st_size for path in demo_bag.iterdir()) <= 8_000_000
@@ -86,7 +86,7 @@ def test_bag_made_anew_holds_the_same(
     assert first == second
     # Other versions of the libraries may compress differently, so the bundled bag is compared by
     # its content.
-    with Bag(paths[0]) as made, Bag(demo_bag) as bundled:
+    with ImageBag(paths[0]) as made, ImageBag(demo_bag) as bundled:
         for topic in (IMAGE, TRUTH):
             for ours, theirs in zip(made.images(topic), bundled.images(topic), strict=True):
                 assert ours.stamp == theirs.stamp

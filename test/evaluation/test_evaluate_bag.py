@@ -12,13 +12,9 @@ import numpy as np
 import pytest
 from encoded_pixels import encode
 
-from hier_seg_ros.bags.bags import (
-    Bag,
-    BagWriter,
-    image_message,
-    jpeg_message,
-    string_message,
-)
+from hier_seg_ros.bags.image_bag import ImageBag
+from hier_seg_ros.bags.messages import image_message, jpeg_message, string_message
+from hier_seg_ros.bags.writer import BagWriter
 from hier_seg_ros.evaluation.evaluate_bag import main
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
 from hier_seg_ros.images.image_files import read_image
@@ -51,7 +47,7 @@ def record(
     for node in tree.nodes:
         if node.traffic_sign_id is not None:
             id_of_sign[node.traffic_sign_id] = node.id
-    with Bag(bag) as source, BagWriter(path) as writer:
+    with ImageBag(bag) as source, BagWriter(path) as writer:
         if with_tree:
             message = string_message(json.dumps(tree.as_dict()))
             writer.write(f'{namespace}/hierarchy', message, 0)
@@ -102,7 +98,7 @@ def test_camera_that_sends_yuv_is_evaluated(
 ) -> None:
     orange = np.full((64, 96, 3), [220, 120, 30], np.uint8)
     path, out = tmp_path / 'yuv', tmp_path / 'evaluation'
-    with Bag(street_bag) as signs, BagWriter(path) as writer:
+    with ImageBag(street_bag) as signs, BagWriter(path) as writer:
         for truth in signs.images('/ground_truth/traffic_signs/labels'):
             message = image_message(encode('nv12', orange), truth.stamp, 'camera')
             message.encoding, message.height = 'nv12', 64
@@ -139,7 +135,7 @@ def test_predictions_are_written_and_can_be_evaluated_again(
     arguments = [str(street_bag), '--model', str(untrained_model)]
     assert main([*arguments, '--out', str(first)]) == 0
     predictions = first / 'predictions'
-    with Bag(predictions) as bag:
+    with ImageBag(predictions) as bag:
         assert set(bag.topics) == {
             '/segmenter/overlay/compressed',
             '/segmenter/color',
@@ -352,7 +348,7 @@ def test_older_result_survives_a_failure(
     assert main([*arguments, str(recorded)]) == 0
     before = (out / 'scores.json').read_text()
     file = recorded / 'recorded.mcap'
-    file.write_bytes(file.read_bytes()[:-40])
+    file.write_bytes(file.read_bytes()[:2000])  # Within the only chunk.
     assert main([*arguments, str(recorded)]) == 1
     assert (out / 'scores.json').read_text() == before
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith('.')] == []

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from street_bag import STAMPS, true_labels
 
-from hier_seg_ros.bags.bags import BagWriter, image_message, string_message
+from hier_seg_ros.bags.messages import image_message, string_message
+from hier_seg_ros.bags.writer import BagWriter
 from hier_seg_ros.hierarchy import Hierarchy
 
 

@@ -358,7 +358,10 @@ def test_image_files(tmp_path: Path) -> None:
     assert np.asarray(Image.open(tmp_path / 'labels.png')).shape == (20, 30)
     assert sorted(path.name for path in tmp_path.iterdir()) == ['a.png', 'labels.png']
     data = (tmp_path / 'a.png').read_bytes()
-    unknown, cut = 'neither JPEG nor PNG; correct its publisher', 'no image that can be read'
+    unknown, cut = (
+        'neither JPEG nor PNG nor TIFF; correct its publisher',
+        'no image that can be read',
+    )
     for broken, words in ((b'', unknown), (b'no image', unknown), (data[: len(data) // 2], cut)):
         with pytest.raises(HierSegError, match=rf'x\.png: is {words}'):
             decode_image(broken, 'x.png')

@@ -19,7 +19,7 @@ from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header, String
 
-from hier_seg_ros.bags.bag_file import BagRecording
+from hier_seg_ros.bags.writer import BagWriter
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.frames.frame import SegmentedFrame
 from hier_seg_ros.images.messages import rgb_of
@@ -78,7 +78,7 @@ def write_capture(
         )
     folder = _new_folder(directory, node_name, now or datetime.now())
     try:
-        with BagRecording(folder, compressed=True) as recording:
+        with BagWriter(folder) as recording:
             tree_topic = f'{node_name}/hierarchy'
             topics: set[str] = set()
             for topic, stamp, message in _messages(frames, node_name):
@@ -87,7 +87,7 @@ def write_capture(
                 if topic not in topics:
                     topics.add(topic)
                     recording.add_topic(topic, _type_name(message), latched=topic == tree_topic)
-                recording.write(topic, stamp, serialize_message(message))
+                recording.write_serialized(topic, serialize_message(message), stamp)
     except MemoryError as error:
         raise HierSegError(f'{folder}: out of memory; set capture_frames lower') from error
     return folder

@@ -2,29 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Waiting until a frame that was played has come back on every topic that answers it."""
 
-import struct
 import threading
 from collections.abc import Collection
 
-from hier_seg_ros.errors import HierSegError
-
-
-def stamp_of(data: bytes) -> tuple[int, int]:
-    """Return the stamp, seconds and nanoseconds, of a serialized message that begins with a Header.
-
-    CDR has four bytes before the message, the second of which is 1 for little-endian.
-
-    Raises
-    ------
-    HierSegError
-        The message is too short to have one.
-
-    """
-    if len(data) < 12:
-        raise HierSegError(f'a message of {len(data)} bytes has no header; record the bag again')
-    order = '<' if data[1] & 1 else '>'
-    seconds, nanoseconds = struct.unpack_from(f'{order}iI', data, 4)
-    return seconds, nanoseconds
+from hier_seg_ros.bags.messages import header_stamp
 
 
 class Answers:
@@ -34,11 +15,11 @@ class Answers:
         """Name the topics that answer every frame."""
         self._topics = frozenset(topics)
         self._changed = threading.Condition()
-        self._stamp: tuple[int, int] | None = None
+        self._stamp: int | None = None
         self._missing: set[str] = set()
         self._received: list[tuple[str, bytes]] = []
 
-    def expect(self, stamp: tuple[int, int]) -> None:
+    def expect(self, stamp: int) -> None:
         """Begin to wait for the answers to the frame of this stamp."""
         with self._changed:
             self._stamp = stamp
@@ -46,7 +27,7 @@ class Answers:
 
     def receive(self, topic: str, data: bytes) -> None:
         """Take an answer; one to another frame, or a second one to this, is passed over."""
-        stamp = stamp_of(data)
+        stamp = header_stamp(data)
         with self._changed:
             if stamp == self._stamp and topic in self._missing:
                 self._missing.remove(topic)

@@ -5,7 +5,7 @@
 import importlib
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,21 +15,29 @@ from rclpy.exceptions import NameValidationException
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.serialization import deserialize_message
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
 from tqdm import tqdm
 
-from hier_seg_ros.bags.bag_file import BagMessage, BagReader, BagRecording
+from hier_seg_ros.bags.bag import Bag
+from hier_seg_ros.bags.damage import DamagedBagError
+from hier_seg_ros.bags.messages import (
+    COMPRESSED_IMAGE,
+    IMAGE,
+    LAST_STAMP,
+    deserialize,
+    header_stamp,
+)
+from hier_seg_ros.bags.storage import BagMessage
+from hier_seg_ros.bags.writer import BagWriter
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.images.messages import rgb_from_compressed_image
 from hier_seg_ros.ros.process.stop_request import StopRequest
-from hier_seg_ros.ros.replay.answers import Answers, stamp_of
+from hier_seg_ros.ros.replay.answers import Answers
 from hier_seg_ros.ros.topics.messages import image_message
 
-IMAGE = 'sensor_msgs/msg/Image'
-COMPRESSED_IMAGE = 'sensor_msgs/msg/CompressedImage'
 CLOCK_TOPIC = '/clock'
 
 # Seconds between two looks at what is to happen next; with --clock also the clock's period.
@@ -38,6 +46,8 @@ POLL_SECONDS = 0.025
 # longest answer so far: a best-effort subscriber may have missed it, a slow one has not.
 RESEND_SECONDS = 5.0
 RESEND_FACTOR = 4.0
+# Nanoseconds in the bag without any message, a day, that nobody has recorded: a time is damaged.
+LONGEST_GAP = 86_400 * 10**9
 ACKNOWLEDGE_TIMEOUT = Duration(seconds=5)
 
 
@@ -45,16 +55,26 @@ ACKNOWLEDGE_TIMEOUT = Duration(seconds=5)
 class PlayOptions:
     """What is played and how; the fields are the command's options.
 
-    Attributes:
-        topics: topics to play; all where empty.
-        rate: speed as a factor; None is 1, and with lockstep as fast as the answers come.
-        loop: whether to begin again at the end.
-        clock: whether to publish /clock.
-        decompress: whether CompressedImage topics go out as raw images.
-        lockstep: the topic that answers every image; None plays by the clock.
-        image_topic: the topic of these images; None where there is only one.
-        timeout: seconds to wait for the other side and for each answer.
-        record_topics: topics to record; only with lockstep.
+    Attributes
+    ----------
+    topics
+        Topics to play; all where empty.
+    rate
+        Speed as a factor; None is 1, and with lockstep as fast as the answers come.
+    loop
+        Whether to begin again at the end.
+    clock
+        Whether to publish /clock.
+    decompress
+        Whether CompressedImage topics go out as raw images.
+    lockstep
+        The topic that answers every image; None plays by the clock.
+    image_topic
+        The topic of these images; None where there is only one.
+    timeout
+        Seconds to wait for the other side and for each answer.
+    record_topics
+        Topics to record; only with lockstep.
 
     """
 
@@ -73,12 +93,20 @@ class PlayOptions:
 class PlaySummary:
     """What became of the messages.
 
-    Attributes:
-        played: messages that were published.
-        undecodable: images that --decompress left out.
-        frames: images that were played in lockstep.
-        resent: how often one of them was sent again.
-        unanswered: stamps, seconds and nanoseconds, of those that stayed without an answer.
+    Attributes
+    ----------
+    played
+        Messages that were published.
+    undecodable
+        Images that could not be decoded, or have no header to be answered by.
+    frames
+        Images that were played in lockstep.
+    resent
+        How often one of them was sent again.
+    unanswered
+        Stamps, in nanoseconds, of those that stayed without an answer.
+    damage
+        What of the bag could not be read; None where all of it could.
 
     """
 
@@ -86,7 +114,8 @@ class PlaySummary:
     undecodable: int = 0
     frames: int = 0
     resent: int = 0
-    unanswered: list[tuple[int, int]] = field(default_factory=list)
+    unanswered: list[int] = field(default_factory=list)
+    damage: DamagedBagError | None = None
 
 
 class PlayStoppedError(Exception):
@@ -105,11 +134,13 @@ class _Track:
 class BagPlayer:
     """Plays one bag through one node, whose executor spins on another thread."""
 
-    def __init__(self, node: Node, bag: BagReader, options: PlayOptions, stop: StopRequest) -> None:
+    def __init__(self, node: Node, bag: Bag, options: PlayOptions, stop: StopRequest) -> None:
         """Create the publishers.
 
-        Raises:
-            HierSegError: the bag lacks a topic, or has none that can be played.
+        Raises
+        ------
+        HierSegError
+            The bag lacks a topic, or has none that can be played.
 
         """
         self._node = node
@@ -125,15 +156,20 @@ class BagPlayer:
         self._image_topic = self._find_image_topic() if options.lockstep is not None else None
         self._clock = node.create_publisher(Clock, CLOCK_TOPIC, 10) if options.clock else None
 
-    def play(self, recording: BagRecording | None = None) -> PlaySummary:
-        """Play the bag, once or in a loop.
+    def play(self, recording: BagWriter | None = None) -> PlaySummary:
+        """Play the bag, once or in a loop; what cannot be read of it is in the summary.
 
-        Args:
-            recording: where the answers go.
+        Parameters
+        ----------
+        recording
+            Where the answers go.
 
-        Raises:
-            PlayStoppedError: the stop was requested before the end; a loop has none, and returns.
-            HierSegError: the bag is damaged, or the other side of lockstep does not appear.
+        Raises
+        ------
+        PlayStoppedError
+            The stop was requested before the end; a loop has none, and returns.
+        HierSegError
+            The other side of lockstep does not appear.
 
         """
         if self._options.lockstep is not None:
@@ -153,14 +189,9 @@ class BagPlayer:
     def _create_tracks(self) -> dict[str, _Track]:
         topics = self._bag.topics
         wanted = self._options.topics or tuple(topics)
-        for name in wanted:
-            if name not in topics:
-                raise HierSegError(
-                    f'{self._bag.path}: has no topic {name}; it has {", ".join(topics) or "none"}'
-                )
         tracks = {}
         for name in wanted:
-            topic = topics[name]
+            topic = self._bag.topic(name)
             if name == CLOCK_TOPIC and self._options.clock:
                 continue
             message_class = _message_class(topic.type_name)
@@ -220,7 +251,7 @@ class BagPlayer:
             f'is to be answered with --image-topic'
         )
 
-    def _prepare_lockstep(self, lockstep: str, recording: BagRecording | None) -> None:
+    def _prepare_lockstep(self, lockstep: str, recording: BagWriter | None) -> None:
         """Wait for the other side and subscribe to its answers."""
         endpoints = {
             topic: self._publisher_of(topic)
@@ -303,17 +334,35 @@ class BagPlayer:
         if self._stop.wait(seconds):
             raise PlayStoppedError
 
-    def _play_once(self, recording: BagRecording | None) -> None:
+    def _play_once(self, recording: BagWriter | None) -> None:
         total = sum(self._bag.topics[name].count for name in self._tracks)
         started = time.monotonic()
-        first_time: int | None = None
+        first_time = previous = None
         with tqdm(total=total, unit='msg', desc=str(self._bag.path), disable=None) as progress:
-            for message in self._bag.messages(list(self._tracks)):
-                if first_time is None:
-                    first_time = message.time
+            messages = self._bag.messages(list(self._tracks))
+            while (message := self._next(messages)) is not None:
+                if first_time is None or previous is None:
+                    first_time = previous = message.time
+                gap = message.time - previous
+                if gap > LONGEST_GAP:
+                    first_time += gap
+                    days = gap // LONGEST_GAP
+                    self._node.get_logger().warning(f'{days} days without a message are skipped')
+                previous = message.time
                 self._wait_for_turn(message.time, first_time, started)
                 self._publish(message, recording)
                 progress.update()
+
+    def _next(self, messages: Iterator[BagMessage]) -> BagMessage | None:
+        """Return the next message; None at the end, where damage comes out."""
+        try:
+            return next(messages, None)
+        except DamagedBagError as damage:
+            # A loop meets it every time.
+            if self._summary.damage is None:
+                self._node.get_logger().warning(f'{damage}; what can be read is played')
+            self._summary.damage = damage
+            return None
 
     def _wait_for_turn(self, bag_time: int, first_time: int, started: float) -> None:
         """Wait until the bag's time has come, letting /clock run on meanwhile."""
@@ -328,34 +377,36 @@ class BagPlayer:
 
     def _publish_clock(self, nanoseconds: int) -> None:
         if self._clock is not None:
-            seconds, rest = divmod(nanoseconds, 1_000_000_000)
+            seconds, rest = divmod(min(nanoseconds, LAST_STAMP), 1_000_000_000)
             self._clock.publish(Clock(clock=Time(sec=seconds, nanosec=rest)))
 
-    def _publish(self, message: BagMessage, recording: BagRecording | None) -> None:
+    def _publish(self, message: BagMessage, recording: BagWriter | None) -> None:
         track = self._tracks[message.topic]
+        stamp = 0
         data: bytes | Image = message.data
-        if track.decompress:
-            try:
+        try:
+            if message.topic == self._image_topic:
+                stamp = header_stamp(message.data)
+            if track.decompress:
                 data = _decompressed(message.data)
-            except HierSegError as error:
-                self._summary.undecodable += 1
-                self._node.get_logger().warning(f'{message.topic} at {message.time}: {error}')
-                return
+        except HierSegError as error:
+            self._summary.undecodable += 1
+            self._node.get_logger().warning(f'{message.topic} at {message.time}: {error}')
+            return
         if message.topic == self._image_topic:
-            self._publish_in_lockstep(track, message, data)
+            self._publish_in_lockstep(track, stamp, data)
             self._companions.clear()
             if recording is not None:
                 for topic, answer in self._answers.take():
                     if topic in self._options.record_topics:
-                        recording.write(topic, message.time, answer)
+                        recording.write_serialized(topic, answer, message.time)
         else:
             track.publisher.publish(data)
             if self._image_topic is not None:
                 self._companions.append((track.publisher, data))
         self._summary.played += 1
 
-    def _publish_in_lockstep(self, track: _Track, message: BagMessage, data: bytes | Image) -> None:
-        stamp = stamp_of(message.data)
+    def _publish_in_lockstep(self, track: _Track, stamp: int, data: bytes | Image) -> None:
         self._summary.frames += 1
         self._answers.expect(stamp)
         sent = time.monotonic()
@@ -368,8 +419,9 @@ class BagPlayer:
             now = time.monotonic()
             if now > deadline:
                 self._summary.unanswered.append(stamp)
+                seconds, nanoseconds = divmod(stamp, 10**9)
                 self._node.get_logger().warning(
-                    f'the frame with stamp {stamp[0]}.{stamp[1]:09d} was not answered on '
+                    f'the frame with stamp {seconds}.{nanoseconds:09d} was not answered on '
                     f'{", ".join(self._answers.missing)}'
                 )
                 return
@@ -409,9 +461,13 @@ def _qos(latched: bool) -> QoSProfile:
 def _decompressed(data: bytes) -> Image:
     """Return the Image message, rgb8, of a serialized CompressedImage.
 
-    Raises:
-        HierSegError: the image is damaged.
+    Raises
+    ------
+    HierSegError
+        The image is damaged.
 
     """
-    message = deserialize_message(data, CompressedImage)
-    return image_message(rgb_from_compressed_image(message), 'rgb8', message.header)
+    message = deserialize(data, COMPRESSED_IMAGE)
+    stamp = Time(sec=message.header.stamp.sec, nanosec=message.header.stamp.nanosec)
+    header = Header(stamp=stamp, frame_id=message.header.frame_id)
+    return image_message(rgb_from_compressed_image(message), 'rgb8', header)

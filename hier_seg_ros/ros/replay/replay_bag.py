@@ -28,8 +28,8 @@ class _InterruptedReplayError(Exception):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Replay a bag; return the exit code.
 
-    0 when all was played; 1 where something was wrong or frames stayed without an answer; 130
-    where a signal came before the end.
+    0 when all was played; 1 where something was wrong, part of the bag could not be read or frames
+    stayed without an answer; 130 where a signal came before the end.
     """
     stop = StopRequest()
     try:
@@ -47,10 +47,10 @@ def _parser() -> argparse.ArgumentParser:
 
     parser = argparse.ArgumentParser(
         prog=COMMAND,
-        description='Publish the messages of a rosbag2 folder or MCAP file.',
+        description='Publish the messages of a recording of ROS 2 or ROS 1.',
         epilog='ROS arguments, such as remappings, follow --ros-args.',
     )
-    parser.add_argument('bag', type=Path, help='rosbag2 folder or .mcap file')
+    parser.add_argument('bag', type=Path, help='rosbag2 folder, .mcap, .db3 or ROS 1 .bag file')
     parser.add_argument(
         '--topics',
         nargs='+',
@@ -122,7 +122,8 @@ def _run(arguments: list[str], stop: StopRequest) -> int:
     from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
     from rclpy.node import Node
 
-    from hier_seg_ros.bags.bag_file import BagReader, BagRecording
+    from hier_seg_ros.bags.bag import Bag
+    from hier_seg_ros.bags.writer import BagWriter
     from hier_seg_ros.ros.process.dds_profile import use_dds_profile
     from hier_seg_ros.ros.process.startup import initialize, parse_arguments
     from hier_seg_ros.ros.replay.bag_player import BagPlayer, PlayOptions, PlayStoppedError
@@ -147,13 +148,13 @@ def _run(arguments: list[str], stop: StopRequest) -> int:
     )
 
     with ExitStack() as stack:
-        bag = stack.enter_context(BagReader(options.bag))
+        bag = stack.enter_context(Bag(options.bag))
         initialize(arguments)
         stack.callback(rclpy.try_shutdown)
         node = Node(COMMAND)
         stack.callback(node.destroy_node)
-        if log_line is not None:
-            node.get_logger().warning(log_line)
+        for line in (*([] if log_line is None else [log_line]), *bag.warnings):
+            node.get_logger().warning(line)
         player = BagPlayer(node, bag, play_options, stop)
         executor = SingleThreadedExecutor()
         executor.add_node(node)
@@ -172,7 +173,7 @@ def _run(arguments: list[str], stop: StopRequest) -> int:
         stack.callback(executor.shutdown)
         recording = None
         if options.record:
-            recording = stack.enter_context(BagRecording(options.record, options.overwrite))
+            recording = stack.enter_context(BagWriter(options.record, options.overwrite))
         try:
             summary = player.play(recording)
         except PlayStoppedError as error:
@@ -190,7 +191,7 @@ def _report(summary: 'PlaySummary', options: argparse.Namespace) -> int:
     if summary.resent:
         line += f', {summary.resent} times a frame was sent again'
     print(line)
-    problems = []
+    problems = [] if summary.damage is None else [str(summary.damage)]
     if summary.unanswered:
         problems.append(
             f'{len(summary.unanswered)} of {summary.frames} frames were not answered within '

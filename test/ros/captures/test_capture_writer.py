@@ -28,7 +28,7 @@ from ros_client import DEADLINE, image, open_files, pixels_of, street
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import String
 
-from hier_seg_ros.bags.bag_file import BagReader
+from hier_seg_ros.bags.bag import Bag
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.evaluation import evaluate_bag
 from hier_seg_ros.frames.frame import Frame, FrameSource, SegmentedFrame
@@ -107,7 +107,7 @@ def frame(street_tree):
 
 def contents(bag):
     """Return the serialized messages, with their times, by topic."""
-    with BagReader(bag) as reader:
+    with Bag(bag) as reader:
         found = {name: [] for name in reader.topics}
         for message in reader.messages(reader.topics):
             found[message.topic].append((message.time, message.data))
@@ -219,7 +219,7 @@ def test_labels_are_those_of_the_result(frame, tmp_path):
 
 def test_the_tree_is_latched_and_written_once_for_a_model(frame, street_tree, tmp_path):
     bag = write_capture(tmp_path, [frame(number) for number in range(2)], NODE)
-    with BagReader(bag) as reader:
+    with Bag(bag) as reader:
         assert [name for name, topic in reader.topics.items() if topic.latched] == [
             f'{NODE}/hierarchy'
         ]

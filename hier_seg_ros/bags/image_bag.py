@@ -1,0 +1,225 @@
+# Copyright 2026 The hier_seg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The images of a recording, with their stamps."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from hier_seg_ros.bags.bag import Bag
+from hier_seg_ros.bags.damage import DamagedBagError
+from hier_seg_ros.bags.messages import (
+    COMPRESSED_IMAGE,
+    GROUND_TRUTH,
+    IMAGE,
+    LAST_STAMP,
+    StampedImage,
+    deserialize,
+    header_stamp,
+    image_pixels,
+    is_color,
+)
+from hier_seg_ros.bags.storage import BagMessage
+from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.images.encodings import InvalidFrameError
+from hier_seg_ros.images.messages import rgb_from_compressed_image
+
+
+class ImageBag(Bag):
+    """A recording whose messages are decoded."""
+
+    def __init__(self, path: str | Path) -> None:
+        """Open the recording; errors as for `Bag`."""
+        super().__init__(path)
+        self._without_stamps: set[str] = set()
+
+    def choose_image_topic(self, *, leave_out: Collection[str] = ()) -> str:
+        """Return the only topic of colour images.
+
+        Parameters
+        ----------
+        leave_out
+            Beginnings of topics that do not count; those below ``/ground_truth/`` never do.
+
+        Raises
+        ------
+        HierSegError
+            There is none, or there are several.
+
+        """
+        prefixes = (GROUND_TRUTH, *leave_out)
+        candidates = [topic for topic in self.image_topics if not topic.startswith(prefixes)]
+        colored = [topic for topic in candidates if self._is_color(topic)]
+        if len(colored) == 1:
+            return colored[0]
+        if colored:
+            raise HierSegError(
+                f'{self.path}: has several topics of colour images ({", ".join(colored)}); '
+                'choose one with --image-topic'
+            )
+        if candidates:
+            raise self.lacks(
+                f'no topic of 8-bit colour images, only {", ".join(candidates)}; '
+                'choose one of them with --image-topic if it is the camera'
+            )
+        found = ', '.join(sorted(self.topics)) or 'no messages at all'
+        raise self.lacks(
+            f'no image topic (it has {found}); '
+            'record one with: ros2 bag record -s mcap /camera/image_raw'
+        )
+
+    def deserialized(self, topic: str) -> Iterator[Any]:
+        """Yield the messages of a topic as objects, in the order of the recording.
+
+        Raises
+        ------
+        HierSegError
+            There is no such topic.
+        DamagedBagError
+            After the last message: not all could be read.
+
+        """
+        self.topic(topic)
+        for message in self.messages([topic]):
+            content = self._content(message)
+            if content is not None:
+                yield content
+
+    def images(
+        self, topic: str, rejected: list[str] | None = None, *, distinct: bool = False
+    ) -> Iterator[StampedImage]:
+        """Yield the images of a topic in the order of the recording.
+
+        Parameters
+        ----------
+        topic
+            Its name.
+        rejected
+            Takes a line for each image that makes no sense (size, step, length of the data,
+            encoding, a corrupt JPEG), which is left out; where it is None, the line is raised.
+        distinct
+            Whether an image whose stamp has been there before makes no sense either.
+
+        Raises
+        ------
+        HierSegError
+            There is no such topic, it is not one of images, or an image makes no sense.
+        DamagedBagError
+            After the last image: not all could be read.
+
+        """
+        seen: set[int] = set()
+        for message in self._image_messages([topic]):
+            content = self._content(message)
+            if content is None:
+                continue
+            try:
+                image = self._image(message, content)
+                if distinct and image.stamp in seen:
+                    raise HierSegError(
+                        f'{self.path}: {topic}: a second image with stamp {image.stamp}; '
+                        'stamps must differ to match images with predictions'
+                    )
+            except HierSegError as error:
+                if rejected is None:
+                    raise
+                rejected.append(str(error))
+                continue
+            seen.add(image.stamp)
+            yield image
+
+    def stamps(self, topics: Collection[str]) -> dict[str, dict[int, int]]:
+        """Return by topic the time of recording by stamp, both in nanoseconds, for `image_at`.
+
+        If a stamp occurs twice, the later recording counts. What cannot be read is left out, and
+        is in `damage`.
+
+        Raises
+        ------
+        HierSegError
+            There is no such topic, or it is not one of images.
+
+        """
+        times: dict[str, dict[int, int]] = {topic: {} for topic in topics}
+        with suppress(DamagedBagError):
+            for message in self._image_messages(topics):
+                if (stamp := self._stamp(message)) is not None:
+                    times[message.topic][stamp] = message.time
+        return times
+
+    def image_at(self, topic: str, stamp: int, recorded: int) -> StampedImage:
+        """Return the image with a stamp that was recorded at a time, both from `stamps`.
+
+        Raises
+        ------
+        HierSegError
+            It makes no sense.
+
+        """
+        for message in self.messages([topic], recorded, recorded + 1):
+            if self._stamp(message) == stamp and (content := self._content(message)) is not None:
+                return self._image(message, content)
+        raise HierSegError(f'{self.path}: {topic}: has no image with stamp {stamp}')
+
+    def _image_messages(self, topics: Collection[str]) -> Iterator[BagMessage]:
+        """Return the messages of some topics, which must be of images."""
+        for topic in map(self.topic, topics):
+            if topic.type_name not in (IMAGE, COMPRESSED_IMAGE):
+                raise HierSegError(
+                    f'{self.path}: {topic.name}: is of type {topic.type_name}, no image'
+                )
+            if not topic.count:
+                raise self.lacks(f'no messages of {topic.name}')
+        return self.messages(topics)
+
+    def _content(self, message: BagMessage) -> Any:
+        """Return a message as an object; None, and a note, where it is none of its type."""
+        try:
+            return deserialize(message.data, self.topics[message.topic].type_name)
+        except HierSegError as error:
+            self._note_senseless(message, error)
+            return None
+
+    def _stamp(self, message: BagMessage) -> int | None:
+        """Return a message's stamp, or the time of recording where the stamp is no time.
+
+        None, and a note, where the message is too short for a stamp.
+        """
+        try:
+            stamp = header_stamp(message.data)
+        except HierSegError as error:
+            self._note_senseless(message, error)
+            return None
+        if stamp > 0:
+            return min(stamp, LAST_STAMP)
+        if message.topic not in self._without_stamps:
+            self._without_stamps.add(message.topic)
+            self.warnings.append(
+                f'{self.path}: {message.topic}: has images without a stamp (zero or negative); the '
+                f'time of recording takes its place'
+            )
+        return min(message.time, LAST_STAMP)
+
+    def _image(self, message: BagMessage, content: Any) -> StampedImage:
+        stamp = self._stamp(message)
+        assert stamp is not None  # The message could be read.
+        try:
+            if self.topics[message.topic].type_name == IMAGE:
+                pixels = image_pixels(content)
+            else:
+                pixels = rgb_from_compressed_image(content)
+        except InvalidFrameError as error:
+            raise HierSegError(
+                f'{self.path}: {message.topic}: image with stamp {stamp}: {error}'
+            ) from error
+        return StampedImage(message.topic, stamp, content.header.frame_id, pixels)
+
+    def _is_color(self, topic: str) -> bool:
+        """Return whether the first image of a topic that can be read is in colour."""
+        with suppress(DamagedBagError):
+            for content in self.deserialized(topic):
+                return is_color(content)
+        return False
