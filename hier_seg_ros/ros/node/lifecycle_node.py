@@ -8,6 +8,7 @@ import functools
 import threading
 import traceback
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any
 
 from lifecycle_msgs.srv import ChangeState
@@ -91,7 +92,8 @@ class SegmenterNode(LifecycleNode):
         # Held by whatever changes the node: parameters and transitions come in one callback
         # group, services in another, `close` from another thread.
         self._control = threading.RLock()
-        self._closing = threading.Event()
+        # Not an event: who waits for a model waits for this, too.
+        self._closing: Future[None] = Future()
         self._state = 'unconfigured'
         self._error = ''
         self._warning = ''
@@ -212,7 +214,7 @@ class SegmenterNode(LifecycleNode):
         self._error = self._warning = ''
         try:
             self._pipeline = Pipeline(
-                self, self._connections, self._settings, self._on_death, self._closing.is_set
+                self, self._connections, self._settings, self._on_death, self._closing
             )
         except HierSegError as error:
             self._error = f'cannot configure: {error}'
@@ -321,7 +323,8 @@ class SegmenterNode(LifecycleNode):
 
     def abandon(self) -> None:
         """Let another model that is being loaded, or a capture, come to nothing."""
-        self._closing.set()
+        if not self._closing.done():
+            self._closing.set_result(None)
 
     def close(self) -> None:
         """Let go of everything, for good; a call under way is finished. Again, it does nothing."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,7 +44,7 @@ class Pipeline:
         connections: Connections,
         settings: Settings,
         on_death: Callable[[], None],
-        stopping: Callable[[], bool],
+        closing: Future[None],
     ) -> None:
         """Load the model and create the publishers.
 
@@ -57,8 +58,8 @@ class Pipeline:
             The values of the parameters.
         on_death
             Called where a bug has ended the worker.
-        stopping
-            Asked during long work; True abandons it.
+        closing
+            Done once the process is to end: long work is abandoned then.
 
         Raises
         ------
@@ -69,8 +70,8 @@ class Pipeline:
         self._node = node
         self._connections = connections
         self._on_death = on_death
-        self._stopping = stopping
-        self._processing = Processing(load_model(settings), settings)
+        self._closing = closing
+        self._processing = Processing(load_model(settings, closing), settings)
         self._topics = Topics(node, connections)
         self._worker: SegmentationWorker | None = None
         self._cameras: tuple[Camera, ...] = ()
@@ -181,9 +182,9 @@ class Pipeline:
 
     def _change_model(self, settings: Settings) -> None:
         shapes = {camera.ledger.shape for camera in self._cameras}
-        segmenter = load_model(settings, [shape for shape in shapes if shape is not None])
-        if self._stopping():
-            raise HierSegError('parameter model: the node is shutting down')
+        segmenter = load_model(
+            settings, self._closing, [shape for shape in shapes if shape is not None]
+        )
         offered = _outputs(segmenter)
         changed: list[tuple[Camera, CameraOutputs, CameraOutputs]] = []
         try:
@@ -218,11 +219,11 @@ class Pipeline:
 
         """
         directory = self._processing.settings.capture_directory
-        return self._captures.write(directory, self._complete, self._stopping)
+        return self._captures.write(directory, self._complete, self._closing.done)
 
     def _complete(self, frame: SegmentedFrame) -> SegmentedFrame:
         """Return a frame with its result; without one where it cannot be segmented."""
-        if self._stopping():
+        if self._closing.done():
             return frame
         # A frame at a time, so that the cameras' frames get their turn in between.
         with self._processing.lock:
