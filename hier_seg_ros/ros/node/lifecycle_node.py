@@ -27,7 +27,11 @@ from hier_seg_ros.ros.cameras.camera_outputs import LabelInfo
 from hier_seg_ros.ros.diagnostics.diagnostics import Diagnostics
 from hier_seg_ros.ros.diagnostics.reports import NodeReport, PipelineReport
 from hier_seg_ros.ros.node.model_loading import release_cached_memory
-from hier_seg_ros.ros.node.parameters import declare_parameters, with_declared_types
+from hier_seg_ros.ros.node.parameters import (
+    declare_parameters,
+    ignored_parameters,
+    with_declared_types,
+)
 from hier_seg_ros.ros.node.pipeline import Pipeline
 from hier_seg_ros.ros.topics.connections import Connections
 from hier_seg_ros.settings import MODEL_PARAMETERS, Settings, changed_settings, same_model
@@ -99,6 +103,8 @@ class SegmenterNode(LifecycleNode):
         self._warning = ''
         self._pipeline: Pipeline | None = None
         self._settings = declare_parameters(self)
+        for line in ignored_parameters(self):
+            self.get_logger().warning(line)
         # Humble has no such callback; there an empty list is written [''], and 1.0 with its point.
         if hasattr(self, 'add_pre_set_parameters_callback'):
             self.add_pre_set_parameters_callback(with_declared_types)

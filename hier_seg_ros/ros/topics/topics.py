@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Making the node's publishers and subscriptions: QoS, QoS overrides, callback groups."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,6 +15,7 @@ from rclpy.callback_groups import (
 )
 from rclpy.exceptions import ParameterException
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from rclpy.publisher import Publisher
 from rclpy.qos import (
     DurabilityPolicy,
@@ -32,6 +33,12 @@ try:
     from rclpy.event_handler import UnsupportedEventTypeError
 except ImportError:  # its name in Humble
     from rclpy.qos_event import UnsupportedEventTypeError
+
+
+def parameter_overrides(node: Node) -> Mapping[str, Parameter]:
+    """Return the parameters that a node was given at its start, declared or not, by name."""
+    # rclpy offers them to those alone who declare them.
+    return node._parameter_overrides
 
 
 def sensor_qos(depth: int) -> QoSProfile:
