@@ -226,7 +226,8 @@ class SegmenterNode(LifecycleNode):
             self._error = f'cannot configure: {error}'
         if self._pipeline is None:
             release_cached_memory()
-            self.get_logger().error(self._error)
+            if not self._closing.done():
+                self.get_logger().error(self._error)
             return TransitionCallbackReturn.FAILURE
         if LabelInfo is None:
             self.get_logger().info(
