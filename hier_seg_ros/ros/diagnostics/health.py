@@ -73,6 +73,8 @@ def _model_status(
     error = report.error or pipeline.out_of_memory
     if error or pipeline.backing_off > 0:
         findings.append((ERROR, error or 'out of memory'))
+    if pipeline.restarts:
+        findings.append((WARN, pipeline.restarts))
     if report.warning:
         findings.append((WARN, report.warning))
     failed_before = earlier[-1].pipeline.captures_failed if earlier else 0

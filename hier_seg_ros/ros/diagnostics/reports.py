@@ -56,6 +56,8 @@ class PipelineReport:
         One line where memory has run out and no frame has succeeded since; else ''.
     backing_off
         Seconds for which frames are still dropped after memory ran out; 0.0 for none.
+    restarts
+        One line where the worker was replaced of late, because it had died or hung; else ''.
     captures_written
         Bags written.
     captures_failed
@@ -72,6 +74,7 @@ class PipelineReport:
     device: str = ''
     out_of_memory: str = ''
     backing_off: float = 0.0
+    restarts: str = ''
     captures_written: int = 0
     captures_failed: int = 0
     captures_skipped: int = 0

@@ -14,12 +14,12 @@ from typing import Any
 from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.clock import JumpThreshold, TimeJump
+from rclpy.clock import Clock, ClockType, JumpThreshold, TimeJump
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.subscription import Subscription
-from rosgraph_msgs.msg import Clock
+from rosgraph_msgs.msg import Clock as ClockMessage
 from std_srvs.srv import SetBool, Trigger
 
 from hier_seg_ros.errors import HierSegError
@@ -76,13 +76,8 @@ def _transition(during: str, after: str) -> Callable[[Transition], Transition]:
 class SegmenterNode(LifecycleNode):
     """Loads a model on configure, and segments on a thread of its own while it is active."""
 
-    def __init__(self, on_death: Callable[[], None]) -> None:
+    def __init__(self) -> None:
         """Create the node, unconfigured.
-
-        Parameters
-        ----------
-        on_death
-            Called, from another thread, where a bug has ended the worker.
 
         Raises
         ------
@@ -92,7 +87,6 @@ class SegmenterNode(LifecycleNode):
         """
         self._clock_group = MutuallyExclusiveCallbackGroup()
         super().__init__('segmenter')
-        self._on_death = on_death
         # Held by whatever changes the node: parameters and transitions come in one callback
         # group, services in another, `close` from another thread.
         self._control = threading.RLock()
@@ -125,7 +119,9 @@ class SegmenterNode(LifecycleNode):
             ),
             post_callback=self._clock_jumped,
         )
-        self._diagnostics = Diagnostics(self, MutuallyExclusiveCallbackGroup(), self._report)
+        self._diagnostics = Diagnostics(
+            self, MutuallyExclusiveCallbackGroup(), self._look_after_and_report
+        )
 
     @property
     def settings(self) -> Settings:
@@ -161,7 +157,7 @@ class SegmenterNode(LifecycleNode):
         rclpy would put it into the default group, and simulated time would stand still while
         another model is loaded.
         """
-        if msg_type is Clock:
+        if msg_type is ClockMessage:
             options['callback_group'] = self._clock_group
         return super().create_subscription(msg_type, *args, **options)
 
@@ -219,9 +215,7 @@ class SegmenterNode(LifecycleNode):
         """Load the model, run it once and create the publishers."""
         self._error = self._warning = ''
         try:
-            self._pipeline = Pipeline(
-                self, self._connections, self._settings, self._on_death, self._closing
-            )
+            self._pipeline = Pipeline(self, self._connections, self._settings, self._closing)
         except HierSegError as error:
             self._error = f'cannot configure: {error}'
         if self._pipeline is None:
@@ -309,9 +303,11 @@ class SegmenterNode(LifecycleNode):
         if pipeline is not None:
             pipeline.forget_times()
 
-    def _report(self) -> NodeReport:
-        # Without a lock: diagnostics must not wait for a model that is being loaded.
+    def _look_after_and_report(self) -> NodeReport:
+        # Without a lock: neither may wait for a model that is being loaded.
         pipeline = self._pipeline
+        if pipeline is not None and (failure := pipeline.look_after()):
+            self._fail_safe(failure)
         settings = self._settings
         return NodeReport(
             state=self._state,
@@ -321,6 +317,20 @@ class SegmenterNode(LifecycleNode):
             stall_error_seconds=settings.stall_error_seconds,
             pipeline=PipelineReport() if pipeline is None else pipeline.report(),
         )
+
+    def _fail_safe(self, failure: str) -> None:
+        """Deactivate, with an error in the diagnostics."""
+        self._error = failure
+        self.get_logger().error(failure)
+
+        def deactivate() -> None:
+            self.destroy_timer(timer)
+            with self._control:
+                if self._state == 'active':
+                    self.trigger_deactivate()
+
+        # In the group of the other transitions.
+        timer = self.create_timer(0.0, deactivate, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def _close_pipeline(self) -> None:
         if self._pipeline is not None:

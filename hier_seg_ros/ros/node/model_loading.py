@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import Any
 
 import numpy as np
 import torch
@@ -52,19 +52,13 @@ def load_model(
         The model cannot be read, does not run, or has no such class; or the process is to end.
 
     """
-    loading: Future[Segmenter] = Future()
-
-    def load() -> None:
-        try:
-            loading.set_result(_load(settings, tuple(shapes)))
-        # To be raised where it is waited for.
-        except BaseException as error:
-            loading.set_exception(error)
-
     # On a thread that ends: what PyTorch keeps for a thread (OpenMP's threads; cuDNN's and
     # cuBLAS's handles, which the next new thread takes over) shall not stay with the caller's.
-    threading.Thread(target=load, name='model_loading', daemon=True).start()
-    wait((loading, closing), return_when=FIRST_COMPLETED)
+    thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix='model_loading')
+    loading = thread.submit(_load, settings, tuple(shapes))
+    thread.shutdown(wait=False)
+    either: tuple[Future[Any], ...] = (loading, closing)
+    wait(either, return_when=FIRST_COMPLETED)
     if not loading.done():
         raise HierSegError(f'model {settings.model}: not loaded, because the node is shutting down')
     return loading.result()

@@ -25,7 +25,7 @@ def main() -> NoReturn:
     """Run the node until SIGINT or SIGTERM, and end the process.
 
     The exit code is 0 after a signal; 1 where the node cannot start (with autostart also where it
-    cannot configure or activate) or a bug has ended one of its threads.
+    cannot configure or activate) or a bug has ended the executor.
     """
     # Before the imports, which take seconds: a signal must neither end in a traceback nor wait.
     stop = StopRequest(early_exit_code=0)
@@ -58,7 +58,7 @@ def _run(arguments: list[str], stop: StopRequest) -> int:
     stop.end_in_order()
     initialize(arguments)
     try:
-        node = SegmenterNode(on_death=stop.set)
+        node = SegmenterNode()
         try:
             if log_line is not None:
                 node.get_logger().warning(log_line)

@@ -411,12 +411,13 @@ def test_a_parameter_that_there_is_not_is_named_at_the_start(
     try:
         command.wait_for_output('is ready')
         warnings = [line for line in command.output.splitlines() if 'WARN' in line]
-        assert [line.partition(']: ')[2] for line in warnings] == [
-            "parameter Model: is ignored, since the node has none of that name; did you mean 'model'?",
-            'parameter overlay_alfa: is ignored, since the node has none of that name; did you mean '
-            "'overlay_alpha'?",
-            'parameter zzz.q: is ignored, since the node has none of that name; ros2 param list '
-            'tells those that it has',
+        assert [line.partition(']: parameter ')[2] for line in warnings] == [
+            f'{name}: is ignored, since the node has none of that name; {advice}'
+            for name, advice in (
+                ('Model', "did you mean 'model'?"),
+                ('overlay_alfa', "did you mean 'overlay_alpha'?"),
+                ('zzz.q', 'ros2 param list tells those that it has'),
+            )
         ]
         assert command.stop(signal.SIGINT) == 0
     finally:

@@ -53,7 +53,9 @@ def test_whatever_goes_wrong_is_one_line(settings, monkeypatch, step, error):
     with pytest.raises(HierSegError) as caught:
         load_model(settings, Future())
     assert '\n' not in str(caught.value)
-    assert f'model {settings.model} does not run on cpu: {type(error).__name__}' in str(caught.value)
+    assert f'model {settings.model} does not run on cpu: {type(error).__name__}' in str(
+        caught.value
+    )
 
 
 def test_what_a_folder_says_of_itself_is_said(settings, monkeypatch):
