@@ -27,7 +27,11 @@ class CameraReport:
     summary
         See `FrameStatistics`.
     problems
-        Lines of `Connections` about its topics; that of `explain_silence` comes first.
+        Lines of `Connections` about its topics.
+    explanation
+        A line of `Connections` that says why nothing comes, beyond the problems; '' for none.
+    publishers
+        How many publish the image topic.
     lost
         Images that were lost by what the middleware says; see `Connections`.
 
@@ -39,6 +43,8 @@ class CameraReport:
     counts: Mapping[str, int]
     summary: FrameSummary
     problems: tuple[str, ...] = ()
+    explanation: str = ''
+    publishers: int = 0
     lost: int = 0
 
 

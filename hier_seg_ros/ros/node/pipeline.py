@@ -270,14 +270,16 @@ class Pipeline:
 
     def _camera_report(self, camera: Camera) -> CameraReport:
         source, summary = camera.source, camera.ledger.summary()
-        silent = summary.silence > self._processing.settings.stall_warn_seconds
-        problems: list[str] = []
-        if camera.input.subscribed and silent:
-            problems.append(
-                self._connections.explain_silence(source.image_topic, camera.input.message_type)
+        explanation = ''
+        if (
+            camera.input.subscribed
+            and summary.silence > self._processing.settings.stall_warn_seconds
+        ):
+            explanation = self._connections.explain_silence(
+                source.image_topic, camera.input.message_type
             )
-        for topic in (source.image_topic, source.camera_info_topic, *camera.outputs.topics):
-            problems.extend(self._connections.problems(topic))
+        topics = (source.image_topic, source.camera_info_topic, *camera.outputs.topics)
+        problems = [line for topic in topics for line in self._connections.problems(topic)]
         return CameraReport(
             name=source.camera,
             topic=source.image_topic,
@@ -285,6 +287,9 @@ class Pipeline:
             counts=camera.ledger.counts,
             summary=summary,
             problems=tuple(problems),
+            # A mismatch is a problem by itself.
+            explanation='' if explanation in '; '.join(problems) else explanation,
+            publishers=self._node.count_publishers(source.image_topic),
             lost=self._connections.lost(source.image_topic),
         )
 

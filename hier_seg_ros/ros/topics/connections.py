@@ -119,6 +119,8 @@ class Connections:
             for publisher in publishers
         ]
         if all(reasons):
+            # The middleware does not notice every mismatch: in Humble none of types.
+            self._notice(topic)
             return '; '.join(dict.fromkeys(reasons))
         matching = dict.fromkeys(
             _full_name(publisher)
@@ -174,8 +176,7 @@ class Connections:
 
     def _mismatch_callbacks(self, topic: str, container: type) -> dict[str, Any]:
         def notice(event: Any) -> None:
-            with self._lock:
-                self._seen.setdefault(topic, frozenset())
+            self._notice(topic)
 
         # With callbacks of ours, rclpy does not log its own lines, which name no node.
         callbacks = {'incompatible_qos': notice}
@@ -183,6 +184,10 @@ class Connections:
         if 'incompatible_type' in inspect.signature(container).parameters:
             callbacks['incompatible_type'] = notice
         return callbacks
+
+    def _notice(self, topic: str) -> None:
+        with self._lock:
+            self._seen.setdefault(topic, frozenset())
 
     def _mismatches(self, topic: str) -> tuple[str, ...]:
         publishers = self._node.get_publishers_info_by_topic(topic)
