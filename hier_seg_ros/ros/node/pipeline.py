@@ -84,8 +84,7 @@ class Pipeline:
                     self._topics,
                     name,
                     _outputs(self.segmenter),
-                    settings.image_transport,
-                    lambda: self._processing.settings.max_rate_hz,
+                    lambda: self._processing.settings,
                     self._receive,
                 )
                 self._cameras += (camera,)
@@ -180,6 +179,7 @@ class Pipeline:
                     camera.outputs.publish_label_infos(settings.min_confidence)
         if settings.capture_frames != before.capture_frames:
             self._captures.resize(settings.capture_frames)
+        self._follow_publishers()
 
     def _change_model(self, settings: Settings) -> None:
         shapes = {camera.ledger.shape for camera in self._cameras}
@@ -249,8 +249,13 @@ class Pipeline:
             Why it cannot go on, in one line; '' where it does.
 
         """
+        self._follow_publishers()
         worker = self._worker
         return '' if worker is None else worker.watch()
+
+    def _follow_publishers(self) -> None:
+        for camera in self._cameras:
+            camera.input.follow_publishers()
 
     def report(self) -> PipelineReport:
         """Return how model, cameras and captures are."""

@@ -75,8 +75,7 @@ def bench(client, segmenter):
                     topics,
                     name,
                     image_outputs(segmenter.hierarchy, segmenter.supervised),
-                    'raw',
-                    lambda: self.processing.settings.max_rate_hz,
+                    lambda: self.processing.settings,
                     lambda camera, frame: self.worker.put(camera, frame),
                 )
                 for name in ('left', 'right')
