@@ -94,6 +94,12 @@ class Settings:
         choices=('raw', 'compressed'),
         changeable='unconfigured',
     )
+    image_reliability: str = _parameter(
+        'auto',
+        'QoS of the subscriptions of image and camera_info: auto is reliable where every publisher '
+        'is, else best effort; qos_overrides go before it',
+        choices=('auto', 'reliable', 'best_effort'),
+    )
     autostart: bool = _parameter(
         True,
         'Configure and activate without being asked; false leaves both to a lifecycle manager',

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The lock between the frames and all that changes what they are processed with."""
 
+from __future__ import annotations
+
 import threading
 from types import TracebackType
 
@@ -19,6 +21,7 @@ class FrameLock:
         self._changed = threading.Condition()
         self._asked = 0
         self._released = 0
+        self._holder: int | None = None
 
     @property
     def waiting(self) -> int:
@@ -32,6 +35,7 @@ class FrameLock:
             turn = self._asked
             self._asked += 1
             self._changed.wait_for(lambda: self._released == turn)
+            self._holder = threading.get_ident()
 
     def __exit__(
         self,
@@ -39,7 +43,13 @@ class FrameLock:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Give it to the next."""
+        """Give it to the next, unless it was taken away."""
+        self.take_away(threading.get_ident())
+
+    def take_away(self, thread: int | None) -> None:
+        """Give it to the next if the thread of this identifier has it, though it may hang."""
         with self._changed:
-            self._released += 1
-            self._changed.notify_all()
+            if thread is not None and self._holder == thread:
+                self._holder = None
+                self._released += 1
+                self._changed.notify_all()

@@ -2,8 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rates, delays and losses of one camera's frames."""
 
+from __future__ import annotations
+
 import threading
 import time
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +21,9 @@ from hier_seg_ros.frames.stamp_gaps import count_missing
 PLAUSIBLE_LATENCY = (-1.0, 60.0)
 # Frames whose stamps are searched for gaps; a number of frames, since cameras differ in rate.
 GAP_FRAMES = 200
+# Some drivers send frames a little out of order. A stamp that lies further back, in nanoseconds, is
+# another camera's on the same topic, or a bag begins again.
+DISORDER = 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -125,7 +131,7 @@ class FrameStatistics:
             self._last_arrival: float | None = None
             self._arrivals: deque[_Arrival] = deque()
             self._publications: deque[_Publication] = deque()
-            self._stamps: deque[int] = deque(maxlen=GAP_FRAMES)
+            self._stamps: deque[int] = deque()
 
     def clock_jumped(self) -> None:
         """Forget stamps and latencies, since the node's clock has jumped: a bag begins again."""
@@ -150,12 +156,7 @@ class FrameStatistics:
             self._last_arrival = now
             self._arrivals.append(_Arrival(now, stamp))
             self._forget(now)
-            # A bag that begins again, or two cameras on one topic.
-            if self._stamps and stamp < self._stamps[-1]:
-                self._stamps.clear()
-            # The same frame may have been sent twice.
-            if not self._stamps or stamp > self._stamps[-1]:
-                self._stamps.append(stamp)
+            self._keep_stamp(stamp)
 
     def published(self, received_at: float, latency: float) -> None:
         """Take note of a frame whose outputs have been published.
@@ -209,6 +210,18 @@ class FrameStatistics:
             # A single one may be a frame that was on its way when the clock jumped.
             implausible_latency=implausible[-1] if len(implausible) > len(plausible) else None,
         )
+
+    def _keep_stamp(self, stamp: int) -> None:
+        """Put a stamp among those of the last frames, which rise; the lock is held."""
+        stamps = self._stamps
+        if stamps and stamp <= stamps[-1] - DISORDER:
+            stamps.clear()
+        place = bisect_left(stamps, stamp)
+        # The same frame may have been sent twice.
+        if place == len(stamps) or stamps[place] != stamp:
+            stamps.insert(place, stamp)
+        if len(stamps) > GAP_FRAMES:
+            stamps.popleft()
 
     def _forget(self, now: float) -> None:
         """Drop what the window has passed; the lock is held."""

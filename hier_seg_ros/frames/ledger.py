@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import threading
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable
 from typing import Protocol
 
 from hier_seg_ros.frames.frame_statistics import FrameStatistics, FrameSummary
-from hier_seg_ros.images.encodings import InvalidFrameError
+from hier_seg_ros.images.encodings import InvalidFrameError, one_line
 from hier_seg_ros.segmenter.guards import Flag
 
 # Seconds in which the log gets the same error once.
@@ -26,6 +27,9 @@ class Logger(Protocol):
 
     def warning(self, message: str) -> object:
         """Log a warning."""
+
+    def debug(self, message: str) -> object:
+        """Log what only developers want to know."""
 
 
 class FrameLedger:
@@ -59,6 +63,7 @@ class FrameLedger:
         self._statistics = FrameStatistics(clock)
         self._throttle = ErrorThrottle(ERROR_PERIOD, clock)
         self._shape: tuple[int, int] | None = None
+        self._traced: set[type] = set()
 
     @property
     def counts(self) -> dict[str, int]:
@@ -100,6 +105,26 @@ class FrameLedger:
     def fail(self, reason: str, text: str) -> None:
         """Enter a frame that could not be segmented; `text` says why in one line."""
         self._enter_error(f'failed/{reason}', text)
+
+    def enter_bug(self, error: Exception, dropped: bool = True) -> None:
+        """Enter an exception that nobody expects, whose traceback is logged once, for debugging.
+
+        Parameters
+        ----------
+        error
+            The exception.
+        dropped
+            Whether the frame was dropped for it; it was published otherwise.
+
+        """
+        if type(error) not in self._traced:
+            self._traced.add(type(error))
+            self._logger.debug(''.join(traceback.format_exception(error)))
+        text = f'unexpected {type(error).__name__}: {one_line(error)}'
+        if dropped:
+            self.fail('unexpected', text)
+        elif self._throttle.allows(text):
+            self._logger.error(f'{self._label}: {text}')
 
     def flag(self, flag: Flag) -> None:
         """Enter that the result of a published frame makes no sense."""

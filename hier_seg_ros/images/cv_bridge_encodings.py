@@ -9,6 +9,7 @@ refused by name, and nothing else changes.
 from __future__ import annotations
 
 import importlib.util
+import re
 import subprocess
 import sys
 from array import array
@@ -24,6 +25,11 @@ from hier_seg_ros.images.encodings import (
     one_line,
 )
 
+# OpenCV's names for numbers of which nothing else is known, such as 32FC1; of those that are in the
+# table, drivers mean grey or colours.
+_NUMBERS = re.compile(r'(?:8|16|32|64)[USF]C\d*')
+_DEPTH = re.compile(r'(?:32|64)FC1?')
+
 
 def find_encoding(name: str) -> Encoding:
     """Return the encoding of that name, be it of the table or of cv_bridge.
@@ -31,12 +37,19 @@ def find_encoding(name: str) -> Encoding:
     Raises
     ------
     InvalidFrameError
-        Neither knows it, or cv_bridge cannot be imported.
+        Neither knows it, it is that of a depth image or the like, or cv_bridge cannot be imported.
 
     """
     encoding = ENCODINGS.get(name)
     if encoding is not None:
         return encoding
+    if _NUMBERS.fullmatch(name):
+        holds = 'a depth image' if _DEPTH.fullmatch(name) else 'an image of numbers'
+        raise InvalidFrameError(
+            'encoding',
+            f"the encoding {name!r} is that of {holds}, which has no colours: choose the camera's "
+            f'topic of colour images',
+        )
     hint = f'let the camera send one of {", ".join(ENCODINGS)}'
     missing = cv_bridge_fault()
     if missing:

@@ -63,3 +63,45 @@ def test_only_one_holds_the_lock():
         thread.join(DEADLINE)
     assert set(most) == {1}
     assert len(most) == 1200
+
+
+def test_a_lock_is_taken_from_a_thread_that_hangs_and_from_no_other():
+    lock = FrameLock()
+    holds, gate = threading.Event(), threading.Event()
+    order = []
+
+    def hang():
+        with lock:
+            holds.set()
+            assert gate.wait(DEADLINE)
+        order.append('late')
+
+    def wait():
+        with lock:
+            order.append('next')
+
+    hanging = threading.Thread(target=hang)
+    hanging.start()
+    assert holds.wait(DEADLINE)
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    while not lock.waiting:
+        assert waiting.is_alive()
+    lock.take_away(waiting.ident)
+    lock.take_away(None)
+    assert lock.waiting == 1
+    lock.take_away(hanging.ident)
+    waiting.join(DEADLINE)
+    with lock:
+        gate.set()
+        hanging.join(DEADLINE)
+        assert order == ['next', 'late']
+        # It has not given away what is ours.
+        assert lock.waiting == 0
+        after = threading.Thread(target=wait)
+        after.start()
+        while not lock.waiting:
+            assert after.is_alive()
+        assert order == ['next', 'late']
+    after.join(DEADLINE)
+    assert order == ['next', 'late', 'next']

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from hier_seg_ros.frames.frame_statistics import Durations, FrameStatistics
+from hier_seg_ros.frames.frame_statistics import GAP_FRAMES, Durations, FrameStatistics
 
 SECOND = 10**9
 
@@ -164,6 +164,32 @@ def test_frames_that_come_twice_and_two_cameras_on_a_topic_are_no_loss(statistic
     for index in range(100):
         statistics.received(index * SECOND // 10)
         statistics.received((index * SECOND // 7) + 12345 * SECOND)
+    assert statistics.summary().missing == 0
+
+
+def test_frames_a_little_out_of_order_do_not_hide_a_loss(statistics):
+    # In pairs that have changed places; 41 and 70 are lost.
+    stamps = [index ^ 1 for index in range(100) if index ^ 1 not in (41, 70)]
+    for index in stamps:
+        statistics.received(index * SECOND // 10)
+    summary = statistics.summary()
+    assert (summary.expected, summary.missing) == (99 - 10, 2)
+
+
+@pytest.mark.parametrize(('step', 'kept'), [(SECOND - 1, True), (SECOND, False)])
+def test_a_larger_step_back_is_a_beginning(statistics, step, kept):
+    for index in range(100):
+        if index != 50:
+            statistics.received(index * SECOND // 10)
+    statistics.received(99 * SECOND // 10 - step)
+    assert (statistics.summary().missing == 1) == kept
+    assert (statistics.summary().expected > 0) == kept
+
+
+def test_more_frames_than_are_kept_in_any_order(statistics):
+    for index in range(3 * GAP_FRAMES):
+        statistics.received((index ^ 3) * SECOND // 10)
+    assert statistics.summary().expected == GAP_FRAMES - 1 - 10
     assert statistics.summary().missing == 0
 
 

@@ -231,7 +231,27 @@ def test_opencv_is_imported_only_when_a_frame_needs_it():
     assert output.stdout.split() == [b'False', b'False']
 
 
-@pytest.mark.parametrize('encoding', ['rgb16', 'bayer_rggb16', '32FC1', 'bayer_of_nowhere8', ''])
+@pytest.mark.parametrize(
+    ('encoding', 'kind'),
+    [
+        *((name, 'a depth image') for name in ('32FC1', '64FC1', '32FC')),
+        *((name, 'an image of numbers') for name in ('32FC3', '64FC4', '16SC1', '32SC1', '8UC2')),
+    ],
+)
+def test_what_has_no_colours_is_called_what_it_is(encoding, kind, monkeypatch):
+    # With cv_bridge or without.
+    monkeypatch.setattr(encodings, 'cv_bridge_fault', lambda: pytest.fail('not asked'))
+    message = Image(height=2, width=2, encoding=encoding, step=64, data=array('B', bytes(128)))
+    with pytest.raises(InvalidFrameError) as caught:
+        check_raw_image(message)
+    assert caught.value.reason == 'encoding'
+    assert str(caught.value) == (
+        f"the encoding {encoding!r} is that of {kind}, which has no colours: choose the camera's "
+        f'topic of colour images'
+    )
+
+
+@pytest.mark.parametrize('encoding', ['rgb16', 'bayer_rggb16', 'bayer_of_nowhere8', ''])
 def test_without_cv_bridge_other_encodings_are_refused_by_name(encoding):
     if not encodings.cv_bridge_fault():
         pytest.skip('cv_bridge is installed here')

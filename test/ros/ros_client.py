@@ -38,15 +38,17 @@ MODULES = {'segmenter_node': 'node.segmenter_node', 'replay_bag': 'replay.replay
 
 
 class Command:
-    """A command of the package, running in its own process."""
+    """A command of the package, or '-c' and a program, running in its own process."""
 
     def __init__(self, command: str, *arguments: str) -> None:
         environment = dict(os.environ)
         environment['PYTHONPATH'] = os.pathsep.join(
             filter(None, [str(REPOSITORY), environment.get('PYTHONPATH')])
         )
+        module = MODULES.get(command)
+        start = [command] if module is None else ['-m', f'hier_seg_ros.ros.{module}']
         self.process = subprocess.Popen(
-            [sys.executable, '-m', f'hier_seg_ros.ros.{MODULES[command]}', *arguments],
+            [sys.executable, *start, *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -12,6 +12,7 @@ from hier_seg_ros.ros.cameras.camera_input import CameraInput, input_source
 from hier_seg_ros.ros.cameras.camera_outputs import CameraOutputs
 from hier_seg_ros.ros.topics.topics import Topics
 from hier_seg_ros.segmenter.outputs import ImageOutput
+from hier_seg_ros.settings import Settings
 
 
 class Camera:
@@ -35,8 +36,7 @@ class Camera:
         topics: Topics,
         name: str,
         outputs: tuple[ImageOutput, ...],
-        transport: str,
-        max_rate_hz: Callable[[], float],
+        settings: Callable[[], Settings],
         on_frame: Callable[[Camera, Frame], None],
     ) -> None:
         """Create the publishers; the subscriptions come with `input.subscribe`.
@@ -49,10 +49,8 @@ class Camera:
             The camera's name; '' for the only camera, whose topics bear no name.
         outputs
             The images to offer.
-        transport
-            'raw' or 'compressed'.
-        max_rate_hz
-            Returns how many frames per second to take at most; 0 for all.
+        settings
+            Returns the values of the parameters; `image_transport` stays what it is.
         on_frame
             Called with every frame that may be segmented.
 
@@ -62,14 +60,13 @@ class Camera:
             A publisher cannot be created.
 
         """
-        self.source = input_source(topics, name, transport)
+        self.source = input_source(topics, name, settings().image_transport)
         self.ledger = FrameLedger(self.source.label, topics.node.get_logger())
         self.input = CameraInput(
             topics,
             self.source,
-            transport,
             self.ledger,
-            max_rate_hz,
+            settings,
             lambda frame: on_frame(self, frame),
         )
         self.outputs = CameraOutputs(topics, name, outputs)

@@ -8,8 +8,8 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from typing import Any
 
-from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from hier_seg_ros.frames.frame import Frame, FrameSource
@@ -17,8 +17,10 @@ from hier_seg_ros.frames.ledger import FrameLedger
 from hier_seg_ros.frames.rate_limit import RateLimit
 from hier_seg_ros.images.encodings import InvalidFrameError
 from hier_seg_ros.images.messages import check_message, stamp_nanoseconds
+from hier_seg_ros.ros.topics.following_subscription import FollowingSubscription
 from hier_seg_ros.ros.topics.messages import camera_info_message
-from hier_seg_ros.ros.topics.topics import Topics, sensor_qos
+from hier_seg_ros.ros.topics.topics import Topics
+from hier_seg_ros.settings import Settings
 
 # A camera's CameraInfo and image come in any order, but not many frames apart.
 CAMERA_INFOS_KEPT = 16
@@ -41,9 +43,8 @@ class CameraInput:
         self,
         topics: Topics,
         source: FrameSource,
-        transport: str,
         ledger: FrameLedger,
-        max_rate_hz: Callable[[], float],
+        settings: Callable[[], Settings],
         on_frame: Callable[[Frame], None],
     ) -> None:
         """Begin without a subscription.
@@ -54,26 +55,25 @@ class CameraInput:
             Makes the subscriptions.
         source
             Where the frames come from, as `input_source` says it.
-        transport
-            'raw' or 'compressed'.
         ledger
             The account of the camera's frames.
-        max_rate_hz
-            Returns how many frames per second to take at most; 0 for all.
+        settings
+            Returns the values of the parameters; `image_transport` stays what it is.
         on_frame
             Called with every frame that may be segmented.
 
         """
+        transport = settings().image_transport
         self._message_class = CompressedImage if transport == 'compressed' else Image
         self._topics = topics
         self.source = source
         # Subscribed by these: a full name would be open to remapping once more.
         self._image, self._camera_info = _input_names(source.camera, transport)
         self._ledger = ledger
-        self._max_rate_hz = max_rate_hz
+        self._settings = settings
         self._on_frame = on_frame
         self._rate_limit = RateLimit()
-        self._subscriptions: list[Subscription] = []
+        self._subscriptions: list[FollowingSubscription] = []
         self._infos_lock = threading.Lock()
         self._infos: OrderedDict[int, CameraInfo] = OrderedDict()
 
@@ -100,25 +100,36 @@ class CameraInput:
             return
         self._ledger.begin()
         # The image comes second: who sees its subscription knows that of camera_info is there.
-        self._subscriptions.append(
-            self._topics.subscription(
-                CameraInfo, self._camera_info, sensor_qos(5), self._receive_camera_info
-            )
-        )
         try:
-            self._subscriptions.append(
-                self._topics.subscription(
-                    self._message_class, self._image, sensor_qos(1), self._receive
-                )
-            )
+            self._subscribe(CameraInfo, self._camera_info, 5, self._receive_camera_info)
+            self._subscribe(self._message_class, self._image, 1, self._receive)
         except BaseException:
             self.unsubscribe()
             raise
 
+    def _subscribe(
+        self, message_class: type, topic: str, depth: int, receive: Callable[[Any], None]
+    ) -> None:
+        self._subscriptions.append(
+            FollowingSubscription(
+                self._topics,
+                message_class,
+                topic,
+                depth,
+                lambda: self._settings().image_reliability,
+                receive,
+            )
+        )
+
+    def follow_publishers(self) -> None:
+        """Subscribe as the publishers of this moment offer; to be called about once a second."""
+        for subscription in tuple(self._subscriptions):
+            subscription.follow()
+
     def unsubscribe(self) -> None:
         """Let go of the topics; calling it again does nothing."""
         while self._subscriptions:
-            self._topics.node.destroy_subscription(self._subscriptions.pop())
+            self._subscriptions.pop().close()
         with self._infos_lock:
             self._infos.clear()
 
@@ -143,7 +154,7 @@ class CameraInput:
         except InvalidFrameError as error:
             self._ledger.reject(error)
             return
-        if not self._rate_limit.allows(self._max_rate_hz()):
+        if not self._rate_limit.allows(self._settings().max_rate_hz):
             self._ledger.drop('rate_limited')
             return
         self._on_frame(Frame(self.source, message, received_at))

@@ -1,6 +1,9 @@
 # Copyright 2026 The hier_seg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Publishing /diagnostics: how the node and its cameras are, and the memory they take."""
+"""Publishing /diagnostics: how the node and its cameras are, and the memory they take.
+
+What is wrong goes to the log, too.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,9 @@ from rclpy.callback_groups import CallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
-from hier_seg_ros.ros.diagnostics.health import REPORTS_KEPT, diagnose, key_values
+from hier_seg_ros.ros.diagnostics.findings_log import FindingsLog
+from hier_seg_ros.ros.diagnostics.health import REPORTS_KEPT, judge
+from hier_seg_ros.ros.diagnostics.judgement import key_values
 from hier_seg_ros.ros.diagnostics.reports import NodeReport
 
 PERIOD_SECONDS = 1.0
@@ -43,6 +48,7 @@ class Diagnostics:
         """
         self._node = node
         self._report = report
+        self._findings_log = FindingsLog(node.get_logger())
         self._earlier: deque[NodeReport] = deque(maxlen=REPORTS_KEPT)
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
         # Steady, so that it goes on where /clock stands still.
@@ -62,9 +68,11 @@ class Diagnostics:
 
     def _publish(self) -> None:
         report = self._report()
+        judgements = judge(report, self._earlier)
+        self._findings_log.enter(judgements)
         # With its namespace, where it has one, since a robot may run several of these nodes.
         name = self._node.get_fully_qualified_name().lstrip('/')
-        message = DiagnosticArray(status=diagnose(report, self._earlier, name))
+        message = DiagnosticArray(status=[judgement.status(name) for judgement in judgements])
         message.status[0].values += key_values(memory_use(report.pipeline.device))
         message.header.stamp = self._node.get_clock().now().to_msg()
         self._publisher.publish(message)

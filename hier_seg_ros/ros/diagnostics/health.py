@@ -1,6 +1,6 @@
 # Copyright 2026 The hier_seg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Whether the node and its cameras are well: statuses made of what was counted and measured."""
+"""Whether the node and its cameras are well, judged by what was counted and measured."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+from diagnostic_msgs.msg import DiagnosticStatus
 
 from hier_seg_ros.frames.frame_statistics import Durations, FrameSummary
+from hier_seg_ros.ros.diagnostics.judgement import ERROR, WARN, Finding, Judgement
 from hier_seg_ros.ros.diagnostics.reports import CameraReport, NodeReport
 
 # Shares of the frames are taken over this many messages.
@@ -34,14 +35,15 @@ ALWAYS_COUNTED = (
     'backing_off',
 )
 
-OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
-# A level and its line.
-Finding = tuple[bytes, str]
-
 
 def diagnose(
     report: NodeReport, earlier: Sequence[NodeReport], node_name: str
 ) -> list[DiagnosticStatus]:
+    """Return the statuses that `judge` comes to; their names begin with `node_name`."""
+    return [judgement.status(node_name) for judgement in judge(report, earlier)]
+
+
+def judge(report: NodeReport, earlier: Sequence[NodeReport]) -> list[Judgement]:
     """Judge a report.
 
     Parameters
@@ -50,35 +52,35 @@ def diagnose(
         The node now.
     earlier
         The reports of the last `REPORTS_KEPT` messages, oldest first; none at first.
-    node_name
-        What the names of the statuses begin with.
 
     Returns
     -------
-    list of DiagnosticStatus
-        The status of the model and one for each camera. A message has the worst first.
+    list[Judgement]
+        That of the model and one for each camera.
 
     """
     return [
-        _model_status(report, earlier, node_name),
-        *(_camera_status(camera, report, earlier, node_name) for camera in report.pipeline.cameras),
+        _judge_model(report, earlier),
+        *(_judge_camera(camera, report, earlier) for camera in report.pipeline.cameras),
     ]
 
 
-def _model_status(
-    report: NodeReport, earlier: Sequence[NodeReport], node_name: str
-) -> DiagnosticStatus:
+def _judge_model(report: NodeReport, earlier: Sequence[NodeReport]) -> Judgement:
     findings: list[Finding] = []
     pipeline = report.pipeline
-    error = report.error or pipeline.out_of_memory
-    if error or pipeline.backing_off > 0:
-        findings.append((ERROR, error or 'out of memory'))
+    if report.error:
+        findings.append(Finding(ERROR, report.error))
+    elif pipeline.out_of_memory or pipeline.backing_off > 0:
+        text = pipeline.out_of_memory or 'out of memory'
+        findings.append(Finding(ERROR, text, 'lack of memory', logged=True))
+    if pipeline.restarts:
+        findings.append(Finding(WARN, pipeline.restarts))
     if report.warning:
-        findings.append((WARN, report.warning))
+        findings.append(Finding(WARN, report.warning))
     failed_before = earlier[-1].pipeline.captures_failed if earlier else 0
     captures_failed = pipeline.captures_failed - failed_before
     if captures_failed > 0:
-        findings.append((WARN, f'captures that could not be written: {captures_failed}'))
+        findings.append(Finding(WARN, f'captures that could not be written: {captures_failed}'))
     summary = report.state
     if pipeline.model:
         summary += f': {pipeline.model} on {pipeline.device}'
@@ -91,12 +93,13 @@ def _model_status(
         'captures failed': str(pipeline.captures_failed),
         'captures of flagged frames skipped': str(pipeline.captures_skipped),
     }
-    return _status(f'{node_name}: model', pipeline.device, summary, findings, values)
+    at_work = report.state == 'active'
+    return Judgement('model', 'model', at_work, tuple(findings), summary, pipeline.device, values)
 
 
-def _camera_status(
-    camera: CameraReport, report: NodeReport, earlier: Sequence[NodeReport], node_name: str
-) -> DiagnosticStatus:
+def _judge_camera(
+    camera: CameraReport, report: NodeReport, earlier: Sequence[NodeReport]
+) -> Judgement:
     new = _new_counts(camera, earlier)
     recent = _recent_counts(camera, earlier)
     replaced = _share(recent.counts['replaced'], recent.counts['received'])
@@ -104,21 +107,21 @@ def _camera_status(
     missing = _share(camera.summary.missing, camera.summary.expected)
 
     findings: list[Finding] = []
-    if report.state != 'active':
-        summary = report.state
-    elif not camera.enabled:
-        summary = 'disabled by ~/enable'
-    else:
+    at_work = report.state == 'active' and camera.enabled
+    if at_work:
         summary = _rates(camera.summary, recent)
         stall = _stall(camera.summary, report)
         findings += stall
         # One may also be why nothing comes.
-        findings += [(WARN, problem) for problem in dict.fromkeys(camera.problems)]
+        findings += _connection(camera)
         findings += _troubles(new)
         if not stall:
             findings += _pace(recent, replaced)
             findings += _losses(lost, missing, replaced)
             findings += _times(camera.summary)
+        findings.sort(key=lambda finding: finding.level, reverse=True)
+    else:
+        summary = report.state if report.state != 'active' else 'disabled by ~/enable'
     values = {
         'topic': camera.topic,
         'enabled': str(camera.enabled),
@@ -129,30 +132,15 @@ def _camera_status(
         'lost, by the middleware, lately (%)': _percent(lost),
         'lost, by gaps in the header stamps, lately (%)': _percent(missing),
     }
-    name = f'{node_name}: camera {camera.name}'.rstrip()
-    return _status(name, report.pipeline.device, summary, findings, values)
-
-
-def _status(
-    name: str,
-    device: str,
-    summary: str,
-    findings: list[Finding],
-    values: Mapping[str, str],
-) -> DiagnosticStatus:
-    worst_first = sorted(findings, key=lambda finding: finding[0], reverse=True)
-    return DiagnosticStatus(
-        level=worst_first[0][0] if worst_first else OK,
-        name=name,
-        message='; '.join(text for _, text in worst_first) or summary,
-        hardware_id=device or 'none',
-        values=key_values(values),
+    return Judgement(
+        f'camera {camera.name}'.rstrip(),
+        f'camera {camera.name}' if camera.name else camera.topic,
+        at_work,
+        tuple(findings),
+        summary,
+        report.pipeline.device,
+        values,
     )
-
-
-def key_values(values: Mapping[str, str]) -> list[KeyValue]:
-    """Return values by their names as a status has them."""
-    return [KeyValue(key=key, value=value) for key, value in values.items()]
 
 
 @dataclass(frozen=True)
@@ -234,9 +222,19 @@ def _stall(summary: FrameSummary, report: NodeReport) -> list[Finding]:
     else:
         return []
     since = _span(summary.silence)
-    if summary.any_frame:
-        return [(level, f'no frame for {since}')]
-    return [(level, f'no frame has come yet, after {since}')]
+    text = f'no frame for {since}' if summary.any_frame else f'no frame has come yet, after {since}'
+    return [Finding(level, text, 'silence')]
+
+
+def _connection(camera: CameraReport) -> list[Finding]:
+    findings = [
+        Finding(WARN, problem, 'mismatch', logged=True)
+        for problem in dict.fromkeys(camera.problems)
+    ]
+    if camera.explanation:
+        kind = 'silence of a publisher' if camera.publishers else 'lack of a publisher'
+        findings.insert(0, Finding(WARN, camera.explanation, kind))
+    return findings
 
 
 def _troubles(new: Mapping[str, int]) -> list[Finding]:
@@ -249,9 +247,9 @@ def _troubles(new: Mapping[str, int]) -> list[Finding]:
         }
         if reasons:
             by_reason = ', '.join(f'{reason} {number}' for reason, number in reasons.items())
-            findings.append((WARN, f'frames {kind}: {by_reason}'))
+            findings.append(Finding(WARN, f'frames {kind}: {by_reason}'))
     if new.get('backing_off'):
-        findings.append((WARN, f'frames dropped for want of memory: {new["backing_off"]}'))
+        findings.append(Finding(WARN, f'frames dropped for want of memory: {new["backing_off"]}'))
     return findings
 
 
@@ -267,42 +265,41 @@ def _pace(recent: _Recent, replaced: float | None) -> list[Finding]:
         and not counts['published']
         and not counts['not_needed']
     ):
-        return [(ERROR, f'frames come, but none was published for {_span(REPORTS_KEPT)}')]
+        text = f'frames come, but none was published for {_span(REPORTS_KEPT)}'
+        return [Finding(ERROR, text, 'standstill')]
     if replaced is not None and replaced > FALLING_BEHIND_SHARE:
-        return [
-            (
-                WARN,
-                f'falling behind: {replaced:.0%} of the frames replaced by newer ones (set '
-                f'max_rate_hz or a smaller input_long_side)',
-            )
-        ]
+        text = (
+            f'falling behind: {replaced:.0%} of the frames replaced by newer ones (set max_rate_hz '
+            f'or a smaller input_long_side)'
+        )
+        return [Finding(WARN, text, 'falling behind')]
     return []
 
 
 def _losses(lost: float | None, missing: float | None, replaced: float | None) -> list[Finding]:
     if lost is not None and lost > LOST_SHARE:
-        return [(WARN, f'{lost:.0%} of the frames lost in transport (docs/troubleshooting.md)')]
+        text = f'{lost:.0%} of the frames lost in transport (docs/troubleshooting.md)'
+        return [Finding(WARN, text, 'loss of frames')]
     # A node that is too busy for its frames does not see all of them: some are overwritten while
     # they wait to be received, and that is no fault of the transport.
     falling_behind = replaced is not None and replaced > FALLING_BEHIND_SHARE
     if missing is not None and missing > LOST_SHARE and not falling_behind:
-        return [
-            (
-                WARN,
-                f'{missing:.0%} of the frames missing by their header stamps: lost in transport '
-                f'or left out by the driver (docs/troubleshooting.md)',
-            )
-        ]
+        text = (
+            f'{missing:.0%} of the frames missing by their header stamps: lost in transport or '
+            f'left out by the driver (docs/troubleshooting.md)'
+        )
+        return [Finding(WARN, text, 'loss of frames')]
     return []
 
 
 def _times(summary: FrameSummary) -> list[Finding]:
     if summary.implausible_latency is not None:
-        return [(WARN, f'header stamps are {_stamps(summary)}, so the latency is unknown')]
+        text = f'header stamps are {_stamps(summary)}, so the latency is unknown'
+        return [Finding(WARN, text, 'difference of clocks')]
     if summary.latency is not None and summary.processing is not None:
         age = summary.latency.mean - summary.processing.mean
         if age > LATE_SECONDS:
-            return [(WARN, f'frames are {_span(age)} old when they arrive')]
+            return [Finding(WARN, f'frames are {_span(age)} old when they arrive', 'late arrival')]
     return []
 
 

@@ -27,7 +27,11 @@ class CameraReport:
     summary
         See `FrameStatistics`.
     problems
-        Lines of `Connections` about its topics; that of `explain_silence` comes first.
+        Lines of `Connections` about its topics.
+    explanation
+        A line of `Connections` that says why nothing comes, beyond the problems; '' for none.
+    publishers
+        How many publish the image topic.
     lost
         Images that were lost by what the middleware says; see `Connections`.
 
@@ -39,6 +43,8 @@ class CameraReport:
     counts: Mapping[str, int]
     summary: FrameSummary
     problems: tuple[str, ...] = ()
+    explanation: str = ''
+    publishers: int = 0
     lost: int = 0
 
 
@@ -56,6 +62,8 @@ class PipelineReport:
         One line where memory has run out and no frame has succeeded since; else ''.
     backing_off
         Seconds for which frames are still dropped after memory ran out; 0.0 for none.
+    restarts
+        One line where the worker was replaced of late, because it had died or hung; else ''.
     captures_written
         Bags written.
     captures_failed
@@ -72,6 +80,7 @@ class PipelineReport:
     device: str = ''
     out_of_memory: str = ''
     backing_off: float = 0.0
+    restarts: str = ''
     captures_written: int = 0
     captures_failed: int = 0
     captures_skipped: int = 0

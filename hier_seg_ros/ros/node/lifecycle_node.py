@@ -8,17 +8,18 @@ import functools
 import threading
 import traceback
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any
 
 from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.clock import JumpThreshold, TimeJump
+from rclpy.clock import Clock, ClockType, JumpThreshold, TimeJump
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.subscription import Subscription
-from rosgraph_msgs.msg import Clock
+from rosgraph_msgs.msg import Clock as ClockMessage
 from std_srvs.srv import SetBool, Trigger
 
 from hier_seg_ros.errors import HierSegError
@@ -26,7 +27,11 @@ from hier_seg_ros.ros.cameras.camera_outputs import LabelInfo
 from hier_seg_ros.ros.diagnostics.diagnostics import Diagnostics
 from hier_seg_ros.ros.diagnostics.reports import NodeReport, PipelineReport
 from hier_seg_ros.ros.node.model_loading import release_cached_memory
-from hier_seg_ros.ros.node.parameters import declare_parameters, with_declared_types
+from hier_seg_ros.ros.node.parameters import (
+    declare_parameters,
+    ignored_parameters,
+    with_declared_types,
+)
 from hier_seg_ros.ros.node.pipeline import Pipeline
 from hier_seg_ros.ros.topics.connections import Connections
 from hier_seg_ros.settings import MODEL_PARAMETERS, Settings, changed_settings, same_model
@@ -71,13 +76,8 @@ def _transition(during: str, after: str) -> Callable[[Transition], Transition]:
 class SegmenterNode(LifecycleNode):
     """Loads a model on configure, and segments on a thread of its own while it is active."""
 
-    def __init__(self, on_death: Callable[[], None]) -> None:
+    def __init__(self) -> None:
         """Create the node, unconfigured.
-
-        Parameters
-        ----------
-        on_death
-            Called, from another thread, where a bug has ended the worker.
 
         Raises
         ------
@@ -87,16 +87,18 @@ class SegmenterNode(LifecycleNode):
         """
         self._clock_group = MutuallyExclusiveCallbackGroup()
         super().__init__('segmenter')
-        self._on_death = on_death
         # Held by whatever changes the node: parameters and transitions come in one callback
         # group, services in another, `close` from another thread.
         self._control = threading.RLock()
-        self._closing = threading.Event()
+        # Not an event: who waits for a model waits for this, too.
+        self._closing: Future[None] = Future()
         self._state = 'unconfigured'
         self._error = ''
         self._warning = ''
         self._pipeline: Pipeline | None = None
         self._settings = declare_parameters(self)
+        for line in ignored_parameters(self):
+            self.get_logger().warning(line)
         # Humble has no such callback; there an empty list is written [''], and 1.0 with its point.
         if hasattr(self, 'add_pre_set_parameters_callback'):
             self.add_pre_set_parameters_callback(with_declared_types)
@@ -117,7 +119,9 @@ class SegmenterNode(LifecycleNode):
             ),
             post_callback=self._clock_jumped,
         )
-        self._diagnostics = Diagnostics(self, MutuallyExclusiveCallbackGroup(), self._report)
+        self._diagnostics = Diagnostics(
+            self, MutuallyExclusiveCallbackGroup(), self._look_after_and_report
+        )
 
     @property
     def settings(self) -> Settings:
@@ -153,7 +157,7 @@ class SegmenterNode(LifecycleNode):
         rclpy would put it into the default group, and simulated time would stand still while
         another model is loaded.
         """
-        if msg_type is Clock:
+        if msg_type is ClockMessage:
             options['callback_group'] = self._clock_group
         return super().create_subscription(msg_type, *args, **options)
 
@@ -211,14 +215,13 @@ class SegmenterNode(LifecycleNode):
         """Load the model, run it once and create the publishers."""
         self._error = self._warning = ''
         try:
-            self._pipeline = Pipeline(
-                self, self._connections, self._settings, self._on_death, self._closing.is_set
-            )
+            self._pipeline = Pipeline(self, self._connections, self._settings, self._closing)
         except HierSegError as error:
             self._error = f'cannot configure: {error}'
         if self._pipeline is None:
             release_cached_memory()
-            self.get_logger().error(self._error)
+            if not self._closing.done():
+                self.get_logger().error(self._error)
             return TransitionCallbackReturn.FAILURE
         if LabelInfo is None:
             self.get_logger().info(
@@ -300,9 +303,11 @@ class SegmenterNode(LifecycleNode):
         if pipeline is not None:
             pipeline.forget_times()
 
-    def _report(self) -> NodeReport:
-        # Without a lock: diagnostics must not wait for a model that is being loaded.
+    def _look_after_and_report(self) -> NodeReport:
+        # Without a lock: neither may wait for a model that is being loaded.
         pipeline = self._pipeline
+        if pipeline is not None and (failure := pipeline.look_after()):
+            self._fail_safe(failure)
         settings = self._settings
         return NodeReport(
             state=self._state,
@@ -313,6 +318,20 @@ class SegmenterNode(LifecycleNode):
             pipeline=PipelineReport() if pipeline is None else pipeline.report(),
         )
 
+    def _fail_safe(self, failure: str) -> None:
+        """Deactivate, with an error in the diagnostics."""
+        self._error = failure
+        self.get_logger().error(failure)
+
+        def deactivate() -> None:
+            self.destroy_timer(timer)
+            with self._control:
+                if self._state == 'active':
+                    self.trigger_deactivate()
+
+        # In the group of the other transitions.
+        timer = self.create_timer(0.0, deactivate, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
     def _close_pipeline(self) -> None:
         if self._pipeline is not None:
             self._pipeline.close()
@@ -321,7 +340,8 @@ class SegmenterNode(LifecycleNode):
 
     def abandon(self) -> None:
         """Let another model that is being loaded, or a capture, come to nothing."""
-        self._closing.set()
+        if not self._closing.done():
+            self._closing.set_result(None)
 
     def close(self) -> None:
         """Let go of everything, for good; a call under way is finished. Again, it does nothing."""

@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,26 +32,36 @@ def decision_options(settings: Settings) -> DecisionOptions:
     )
 
 
-def load_model(settings: Settings, shapes: Iterable[tuple[int, int]] = ()) -> Segmenter:
+def load_model(
+    settings: Settings, closing: Future[None], shapes: Iterable[tuple[int, int]] = ()
+) -> Segmenter:
     """Load the model that the settings name, check the options against it and warm it up.
 
     Parameters
     ----------
     settings
         Which model, on which device, with which options.
+    closing
+        Done once the process is to end: the model is not waited for any longer then.
     shapes
         Height and width of the frames that will come; where there are none, usual ones.
 
     Raises
     ------
     HierSegError
-        The model cannot be read, does not run, or has no such class.
+        The model cannot be read, does not run, or has no such class; or the process is to end.
 
     """
     # On a thread that ends: what PyTorch keeps for a thread (OpenMP's threads; cuDNN's and
     # cuBLAS's handles, which the next new thread takes over) shall not stay with the caller's.
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix='model_loading') as thread:
-        return thread.submit(_load, settings, tuple(shapes)).result()
+    thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix='model_loading')
+    loading = thread.submit(_load, settings, tuple(shapes))
+    thread.shutdown(wait=False)
+    either: tuple[Future[Any], ...] = (loading, closing)
+    wait(either, return_when=FIRST_COMPLETED)
+    if not loading.done():
+        raise HierSegError(f'model {settings.model}: not loaded, because the node is shutting down')
+    return loading.result()
 
 
 def _load(settings: Settings, shapes: tuple[tuple[int, int], ...]) -> Segmenter:
@@ -64,12 +75,14 @@ def _load(settings: Settings, shapes: tuple[tuple[int, int], ...]) -> Segmenter:
         if not shapes:
             shapes = USUAL_SHAPES_CUDA if segmenter.device.type == 'cuda' else USUAL_SHAPES
         warm_up(segmenter, shapes)
-    # What fails inside torch is a RuntimeError, running out of GPU memory included.
-    except (RuntimeError, MemoryError) as error:
-        reason = ' '.join(str(error).split()) or type(error).__name__
+    except HierSegError:
+        raise
+    # Whatever is in a folder, and however torch and timm fail over it, the model before must go on.
+    except Exception as error:
+        reason = ' '.join(str(error).split())[:300]
         raise HierSegError(
-            f'model {settings.model} does not run on {settings.device}: {reason}; choose another '
-            f'device or model'
+            f'model {settings.model} does not run on {settings.device}: {type(error).__name__}'
+            f'{": " if reason else ""}{reason}; choose another device or model'
         ) from error
     return segmenter
 

@@ -10,6 +10,8 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.files.suggestions import did_you_mean
+from hier_seg_ros.ros.topics.topics import parameter_overrides
 from hier_seg_ros.settings import (
     PARAMETER_NAMED,
     PARAMETERS,
@@ -17,6 +19,9 @@ from hier_seg_ros.settings import (
     Settings,
     changed_settings,
 )
+
+# Declared by rclpy in its later versions only, and so not wrong in a file for all of them.
+_OF_RCLPY = ('use_sim_time', 'start_type_description_service')
 
 
 def declare_parameters(node: Node) -> Settings:
@@ -40,6 +45,21 @@ def declare_parameters(node: Node) -> Settings:
     names = [specification.name for specification in PARAMETERS]
     values = {parameter.name: parameter.value for parameter in node.get_parameters(names)}
     return changed_settings(Settings(), values)
+
+
+def ignored_parameters(node: Node) -> list[str]:
+    """Return a line for each parameter that was given to a node at its start and is none of its.
+
+    To be called when all are declared but those of QoS, which come with the topics.
+    """
+    return [
+        f'parameter {name}: is ignored, since the node has none of that name; '
+        + did_you_mean(name, PARAMETER_NAMED, 'ros2 param list tells those that it has')
+        for name in sorted(parameter_overrides(node))
+        if not node.has_parameter(name)
+        and name not in _OF_RCLPY
+        and not name.startswith('qos_overrides.')
+    ]
 
 
 def _declare(node: Node, specification: ParameterSpecification) -> None:

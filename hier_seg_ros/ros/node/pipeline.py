@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,14 +13,16 @@ from rclpy.node import Node
 from rclpy.publisher import Publisher
 from std_msgs.msg import String
 
-from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.frames.frame import Frame, SegmentedFrame
+from hier_seg_ros.frames.watchdog import RestartLimit
+from hier_seg_ros.images.encodings import one_line
 from hier_seg_ros.images.messages import rgb_of
 from hier_seg_ros.ros.cameras.camera import Camera
 from hier_seg_ros.ros.cameras.camera_outputs import CameraOutputs
 from hier_seg_ros.ros.captures.captures import Captures
 from hier_seg_ros.ros.diagnostics.reports import CameraReport, PipelineReport
 from hier_seg_ros.ros.node.model_loading import decision_options, load_model
+from hier_seg_ros.ros.node.supervised_worker import SupervisedWorker, WorkerReport
 from hier_seg_ros.ros.node.worker import Processing, SegmentationWorker
 from hier_seg_ros.ros.topics.connections import Connections
 from hier_seg_ros.ros.topics.topics import Topics, latched_qos
@@ -33,8 +35,8 @@ from hier_seg_ros.settings import Settings, same_model
 class Pipeline:
     """From the cameras through the model to the outputs.
 
-    Its methods are for one thread at a time; only `report` and `forget_times` may be called
-    beside them.
+    Its methods are for one thread at a time; only `look_after`, `report` and `forget_times` may be
+    called beside them.
     """
 
     def __init__(
@@ -42,8 +44,7 @@ class Pipeline:
         node: Node,
         connections: Connections,
         settings: Settings,
-        on_death: Callable[[], None],
-        stopping: Callable[[], bool],
+        closing: Future[None],
     ) -> None:
         """Load the model and create the publishers.
 
@@ -55,10 +56,8 @@ class Pipeline:
             Is told what the middleware says about the topics.
         settings
             The values of the parameters.
-        on_death
-            Called where a bug has ended the worker.
-        stopping
-            Asked during long work; True abandons it.
+        closing
+            Done once the process is to end: long work is abandoned then.
 
         Raises
         ------
@@ -68,11 +67,12 @@ class Pipeline:
         """
         self._node = node
         self._connections = connections
-        self._on_death = on_death
-        self._stopping = stopping
-        self._processing = Processing(load_model(settings), settings)
+        self._closing = closing
+        self._processing = Processing(load_model(settings, closing), settings)
         self._topics = Topics(node, connections)
-        self._worker: SegmentationWorker | None = None
+        self._worker: SupervisedWorker | None = None
+        # Beyond one activation, or a lifecycle manager would make a loop of it.
+        self._restarts = RestartLimit()
         self._cameras: tuple[Camera, ...] = ()
         self._enabled = True
         self._captures = Captures(node, settings.capture_frames)
@@ -84,8 +84,7 @@ class Pipeline:
                     self._topics,
                     name,
                     _outputs(self.segmenter),
-                    settings.image_transport,
-                    lambda: self._processing.settings.max_rate_hz,
+                    lambda: self._processing.settings,
                     self._receive,
                 )
                 self._cameras += (camera,)
@@ -108,8 +107,10 @@ class Pipeline:
 
         """
         self._publish_latched()
-        self._worker = SegmentationWorker(
-            self._processing, self._cameras, self._captures, self._on_death
+        self._worker = SupervisedWorker(
+            lambda: SegmentationWorker(self._processing, self._cameras, self._captures),
+            self._restarts,
+            self._node.get_logger(),
         )
         try:
             self.enable(self._enabled)
@@ -178,12 +179,13 @@ class Pipeline:
                     camera.outputs.publish_label_infos(settings.min_confidence)
         if settings.capture_frames != before.capture_frames:
             self._captures.resize(settings.capture_frames)
+        self._follow_publishers()
 
     def _change_model(self, settings: Settings) -> None:
         shapes = {camera.ledger.shape for camera in self._cameras}
-        segmenter = load_model(settings, [shape for shape in shapes if shape is not None])
-        if self._stopping():
-            raise HierSegError('parameter model: the node is shutting down')
+        segmenter = load_model(
+            settings, self._closing, [shape for shape in shapes if shape is not None]
+        )
         offered = _outputs(segmenter)
         changed: list[tuple[Camera, CameraOutputs, CameraOutputs]] = []
         try:
@@ -218,33 +220,53 @@ class Pipeline:
 
         """
         directory = self._processing.settings.capture_directory
-        return self._captures.write(directory, self._complete, self._stopping)
+        return self._captures.write(directory, self._complete, self._closing.done)
 
     def _complete(self, frame: SegmentedFrame) -> SegmentedFrame:
         """Return a frame with its result; without one where it cannot be segmented."""
-        if self._stopping():
+        if self._closing.done():
             return frame
         # A frame at a time, so that the cameras' frames get their turn in between.
         with self._processing.lock:
             settings = self._processing.settings
             try:
                 (result,) = self.segmenter.segment([rgb_of(frame.frame.message)])
-            except (HierSegError, RuntimeError, MemoryError) as error:
-                reason = ' '.join(str(error).split())
-                self._node.get_logger().warning(f'a captured frame has no prediction: {reason}')
+            # As the worker does: a frame that a bug strikes is captured without a prediction.
+            except Exception as error:  # noqa: BLE001
+                self._node.get_logger().warning(
+                    f'a captured frame has no prediction: {one_line(error)}'
+                )
                 return frame
         flags = check_result(result, settings.max_class_share, settings.max_void_share)
         return replace(frame, result=result, settings=settings, flags=flags)
 
+    def look_after(self) -> str:
+        """See that all goes on; to be called about once a second.
+
+        Returns
+        -------
+        str
+            Why it cannot go on, in one line; '' where it does.
+
+        """
+        self._follow_publishers()
+        worker = self._worker
+        return '' if worker is None else worker.watch()
+
+    def _follow_publishers(self) -> None:
+        for camera in self._cameras:
+            camera.input.follow_publishers()
+
     def report(self) -> PipelineReport:
         """Return how model, cameras and captures are."""
-        worker = self._worker
+        worker = WorkerReport() if self._worker is None else self._worker.report()
         captures = self._captures.counts
         return PipelineReport(
             model=self.segmenter.name,
             device=str(self.segmenter.device),
-            out_of_memory='' if worker is None else worker.out_of_memory,
-            backing_off=0.0 if worker is None else worker.backing_off,
+            out_of_memory=worker.out_of_memory,
+            backing_off=worker.backing_off,
+            restarts=worker.restarts,
             captures_written=captures.written,
             captures_failed=captures.failed,
             captures_skipped=captures.skipped,
@@ -253,14 +275,16 @@ class Pipeline:
 
     def _camera_report(self, camera: Camera) -> CameraReport:
         source, summary = camera.source, camera.ledger.summary()
-        silent = summary.silence > self._processing.settings.stall_warn_seconds
-        problems: list[str] = []
-        if camera.input.subscribed and silent:
-            problems.append(
-                self._connections.explain_silence(source.image_topic, camera.input.message_type)
+        explanation = ''
+        if (
+            camera.input.subscribed
+            and summary.silence > self._processing.settings.stall_warn_seconds
+        ):
+            explanation = self._connections.explain_silence(
+                source.image_topic, camera.input.message_type
             )
-        for topic in (source.image_topic, source.camera_info_topic, *camera.outputs.topics):
-            problems.extend(self._connections.problems(topic))
+        topics = (source.image_topic, source.camera_info_topic, *camera.outputs.topics)
+        problems = [line for topic in topics for line in self._connections.problems(topic)]
         return CameraReport(
             name=source.camera,
             topic=source.image_topic,
@@ -268,6 +292,9 @@ class Pipeline:
             counts=camera.ledger.counts,
             summary=summary,
             problems=tuple(problems),
+            # A mismatch is a problem by itself.
+            explanation='' if explanation in '; '.join(problems) else explanation,
+            publishers=self._node.count_publishers(source.image_topic),
             lost=self._connections.lost(source.image_topic),
         )
 

@@ -25,10 +25,10 @@ def main() -> NoReturn:
     """Run the node until SIGINT or SIGTERM, and end the process.
 
     The exit code is 0 after a signal; 1 where the node cannot start (with autostart also where it
-    cannot configure or activate) or a bug has ended one of its threads.
+    cannot configure or activate) or a bug has ended the executor.
     """
-    # Before the imports, which take seconds: a signal must not end in a traceback.
-    stop = StopRequest()
+    # Before the imports, which take seconds: a signal must neither end in a traceback nor wait.
+    stop = StopRequest(early_exit_code=0)
     try:
         code = _run(sys.argv, stop)
     except HierSegError as error:
@@ -55,9 +55,10 @@ def _run(arguments: list[str], stop: StopRequest) -> int:
 
     from hier_seg_ros.ros.node.lifecycle_node import SegmenterNode
 
+    stop.end_in_order()
     initialize(arguments)
     try:
-        node = SegmenterNode(on_death=stop.set)
+        node = SegmenterNode()
         try:
             if log_line is not None:
                 node.get_logger().warning(log_line)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -17,13 +18,16 @@ from hier_seg_ros.frames.back_off import BackOff
 from hier_seg_ros.frames.frame import Frame, Request, SegmentedFrame
 from hier_seg_ros.frames.frame_lock import FrameLock
 from hier_seg_ros.frames.latest_frames import LatestFrames
-from hier_seg_ros.images.encodings import InvalidFrameError
+from hier_seg_ros.frames.watchdog import Watchdog
+from hier_seg_ros.images.encodings import InvalidFrameError, one_line
 from hier_seg_ros.images.messages import rgb_of
 from hier_seg_ros.ros.cameras.camera import Camera
 from hier_seg_ros.ros.captures.captures import Captures
 from hier_seg_ros.segmenter import SegmentationResult, Segmenter
 from hier_seg_ros.segmenter.guards import check_result
 from hier_seg_ros.settings import Settings
+
+T = TypeVar('T')
 
 
 @dataclass
@@ -46,15 +50,18 @@ class _Job:
 
 
 class SegmentationWorker:
-    """Runs from the moment it is made until `close`."""
+    """Runs from the moment it is made until `close` or `abandon`.
+
+    No exception that a frame brings about ends it.
+    """
 
     def __init__(
         self,
         processing: Processing,
         cameras: Sequence[Camera],
         captures: Captures,
-        on_death: Callable[[], None],
         back_off: BackOff | None = None,
+        watchdog: Watchdog | None = None,
     ) -> None:
         """Start the thread.
 
@@ -67,19 +74,21 @@ class SegmentationWorker:
             Whose frames are taken.
         captures
             Is given every frame and its result.
-        on_death
-            Called where the thread ends by itself, which only a bug can bring about.
         back_off
             How long to pause after memory has run out; the usual one where it is None.
+        watchdog
+            How long the work on a frame may take; the usual one where it is None.
 
         """
         self._processing = processing
         self._cameras = {camera.source.camera: camera for camera in cameras}
         self._captures = captures
-        self._on_death = on_death
         self._back_off = BackOff() if back_off is None else back_off
+        self._watchdog = Watchdog() if watchdog is None else watchdog
         self._out_of_memory = ''
         self._frames: LatestFrames[Frame] = LatestFrames()
+        self._abandoned = False
+        self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name='segmentation', daemon=True)
         self._thread.start()
 
@@ -101,14 +110,44 @@ class SegmentationWorker:
         elif dropped is not None:
             camera.ledger.drop('replaced')
 
+    def failure(self) -> str:
+        """Return why this worker does not go on by itself; '' where it does."""
+        if self._frames.closed:
+            return ''
+        if self._ended.is_set():
+            return 'its thread has died'
+        if self._watchdog.busy > self._watchdog.bound:
+            return f'it has been busy with one frame for {self._watchdog.busy:.0f} s'
+        return ''
+
     def close(self) -> None:
-        """Stop after the frame under way; calling it again does nothing."""
+        """Stop after the frame under way, unless it hangs; calling it again does nothing."""
         for name in self._frames.close():
             self._cameras[name].ledger.drop('stopped')
-        self._thread.join()
+        if not self._ended.wait(self._watchdog.bound):
+            self.abandon()
+
+    def abandon(self) -> list[tuple[Camera, Frame]]:
+        """Let go of a thread that may hang: whatever it still brings about is not published.
+
+        Returns
+        -------
+        list[tuple[Camera, Frame]]
+            The frames that wait.
+
+        """
+        self._abandoned = True
+        frames = self._frames.close()
+        self._processing.lock.take_away(self._thread.ident)
+        self._ended.set()
+        return [(self._cameras[name], frame) for name, frame in frames.items()]
 
     def forget_failures(self) -> None:
-        """End the pause after memory has run out: another model may need less of it."""
+        """Begin anew with another model: it may need less memory, and other times."""
+        self._recover()
+        self._watchdog.forget()
+
+    def _recover(self) -> None:
         self._back_off.succeeded()
         self._out_of_memory = ''
 
@@ -117,80 +156,101 @@ class SegmentationWorker:
             while not self._frames.closed:
                 self._process(self._frames.take())
         finally:
-            if not self._frames.closed:
-                self._on_death()
+            self._ended.set()
 
     def _process(self, frames: dict[str, Frame]) -> None:
         with self._processing.lock:
-            jobs = [
-                job
-                for name, frame in frames.items()
-                if (job := self._job(self._cameras[name], frame)) is not None
-            ]
-            if jobs:
-                self._segment_and_publish(jobs)
+            self._watchdog.begin()
+            try:
+                jobs = [
+                    job
+                    for name, frame in frames.items()
+                    if (job := self._attempt(self._job, self._cameras[name], frame)) is not None
+                ]
+                if jobs:
+                    self._segment_and_publish(jobs)
+            finally:
+                self._watchdog.end()
 
-    def _job(self, camera: Camera, frame: Frame) -> _Job | None:
-        """Return what is to be done for a frame, or None where it is done with."""
-        request = camera.outputs.request()
-        if not request.outputs:
-            camera.ledger.drop('not_needed')
-            info = camera.input.camera_info(frame)
-            unsegmented = SegmentedFrame(frame, self._processing.settings, camera_info=info)
-            camera.outputs.publish(unsegmented)
-            self._captures.add(unsegmented)
-            return None
-        if self._back_off.remaining() > 0.0:
-            camera.ledger.drop('backing_off')
-            return None
+    def _attempt(
+        self, step: Callable[..., T | None], camera: Camera, *arguments: Any, dropped: bool = True
+    ) -> T | None:
+        """Return what a step of a frame's way returns; None where it fails.
+
+        The frame is entered as dropped then, unless it was published before.
+        """
         try:
-            return _Job(camera, frame, request, rgb_of(frame.message))
+            return step(camera, *arguments)
         except InvalidFrameError as error:
             camera.ledger.reject(error)
             return None
         except MemoryError:
             pass
+        # A bug, in a library or here, may cost the frame that brings it about, but none of those
+        # that follow.
+        except Exception as error:  # noqa: BLE001
+            camera.ledger.enter_bug(error, dropped)
+            return None
         # Not before, because the exception holds on to what was to become the pixels.
-        self._run_out_of_memory(camera)
+        self._run_out_of_memory(camera, dropped)
         return None
 
+    def _job(self, camera: Camera, frame: Frame) -> _Job | None:
+        """Return what is to be done for a frame, or None where it is done with."""
+        request = camera.outputs.request()
+        if not request.outputs:
+            info = camera.input.camera_info(frame)
+            unsegmented = SegmentedFrame(frame, self._processing.settings, camera_info=info)
+            camera.outputs.publish(unsegmented)
+            self._captures.add(unsegmented)
+            camera.ledger.drop('not_needed')
+            return None
+        if self._back_off.remaining() > 0.0:
+            camera.ledger.drop('backing_off')
+            return None
+        return _Job(camera, frame, request, rgb_of(frame.message))
+
     def _segment_and_publish(self, jobs: list[_Job]) -> None:
-        settings = self._processing.settings
         level = max(job.request.level for job in jobs)
         confidence = any(job.request.confidence for job in jobs)
-        suspicious = False
+        flagged = False
         for job, result in zip(jobs, self._segment(jobs, level, confidence), strict=True):
             if result is None:
                 continue
-            segmented = self._publish(job, result)
-            if segmented is None:
-                self._run_out_of_memory(job.camera)
+            if self._abandoned:
+                job.camera.ledger.fail('too_late', 'segmented after another worker had taken over')
                 continue
-            for flag in segmented.flags:
-                job.camera.ledger.flag(flag)
-            suspicious = suspicious or bool(segmented.flags)
-            self._captures.add(segmented)
-        if suspicious and settings.capture_flagged:
-            self._captures.request(settings.capture_directory)
+            segmented = self._attempt(self._publish, job.camera, job, result)
+            if segmented is not None:
+                flagged = flagged or bool(segmented.flags)
+                self._attempt(self._keep, job.camera, segmented, dropped=False)
+        if flagged and self._processing.settings.capture_flagged:
+            self._attempt(self._request_capture, jobs[0].camera, dropped=False)
 
-    def _publish(self, job: _Job, result: SegmentationResult) -> SegmentedFrame | None:
-        """Judge a result, publish it and return it; None where there is no memory for that."""
+    def _publish(self, camera: Camera, job: _Job, result: SegmentationResult) -> SegmentedFrame:
+        """Judge a result, publish it and return it."""
         settings = self._processing.settings
-        try:
-            segmented = SegmentedFrame(
-                frame=job.frame,
-                settings=settings,
-                request=job.request,
-                rgb=job.rgb,
-                result=result,
-                # Before it is published: what is counted as published cannot fail any more.
-                flags=check_result(result, settings.max_class_share, settings.max_void_share),
-                camera_info=job.camera.input.camera_info(job.frame),
-            )
-            job.camera.publish(segmented)
-        except MemoryError:
-            return None
+        segmented = SegmentedFrame(
+            frame=job.frame,
+            settings=settings,
+            request=job.request,
+            rgb=job.rgb,
+            result=result,
+            # Before it is published: what is counted as published cannot fail any more.
+            flags=check_result(result, settings.max_class_share, settings.max_void_share),
+            camera_info=camera.input.camera_info(job.frame),
+        )
+        camera.publish(segmented)
         return segmented
+
+    def _keep(self, camera: Camera, segmented: SegmentedFrame) -> None:
+        """Enter the flags of a published frame, and keep it for captures."""
+        for flag in segmented.flags:
+            camera.ledger.flag(flag)
+        self._captures.add(segmented)
+
+    def _request_capture(self, camera: Camera) -> None:
+        self._captures.request(self._processing.settings.capture_directory)
 
     def _segment(
         self, jobs: list[_Job], level: int, confidence: bool
@@ -203,35 +263,42 @@ class SegmentationWorker:
                     [job.rgb for job in jobs], confidence=confidence, max_level=level
                 )
             ]
-            self.forget_failures()
+            self._recover()
             return results
-        except HierSegError as error:
-            out_of_memory = False
-            reason, text = 'segmenter', str(error)
-        # What fails inside torch (CUDA, no memory on GPU or CPU) is a RuntimeError.
-        except (RuntimeError, MemoryError) as error:
+        # As in `_attempt`.
+        except Exception as error:  # noqa: BLE001
             out_of_memory = _is_out_of_memory(error)
-            reason, text = 'runtime', f'the network failed: {" ".join(str(error).split())}'
+            if not out_of_memory and len(jobs) == 1:
+                _enter_failure(jobs[0].camera, error)
         # From here on, because the exception holds on to the tensors of what failed.
-        if not out_of_memory:
-            for job in jobs:
-                job.camera.ledger.fail(reason, text)
-            return [None] * len(jobs)
-        if segmenter.device.type == 'cuda':
+        if out_of_memory and segmenter.device.type == 'cuda':
             torch.cuda.empty_cache()
         if len(jobs) > 1:
             return [result for job in jobs for result in self._segment([job], level, confidence)]
-        self._run_out_of_memory(jobs[0].camera)
+        if out_of_memory:
+            self._run_out_of_memory(jobs[0].camera)
         return [None]
 
-    def _run_out_of_memory(self, camera: Camera) -> None:
+    def _run_out_of_memory(self, camera: Camera, dropped: bool = True) -> None:
         device = self._processing.segmenter.device
         self._out_of_memory = f'{device}: out of memory; set input_long_side or use a smaller model'
         self._back_off.failed()
-        camera.ledger.fail('out_of_memory', self._out_of_memory)
+        if dropped:
+            camera.ledger.fail('out_of_memory', self._out_of_memory)
 
 
-def _is_out_of_memory(error: RuntimeError | MemoryError) -> bool:
+def _enter_failure(camera: Camera, error: Exception) -> None:
+    """Enter a frame that the segmenter has failed over."""
+    if isinstance(error, HierSegError):
+        camera.ledger.fail('segmenter', str(error))
+    # What fails inside torch, such as CUDA, is a RuntimeError.
+    elif isinstance(error, RuntimeError):
+        camera.ledger.fail('runtime', f'the network failed: {one_line(error)}')
+    else:
+        camera.ledger.enter_bug(error)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
     # On the CPU torch has no class of its own for this.
     return isinstance(error, torch.cuda.OutOfMemoryError | MemoryError) or (
         'DefaultCPUAllocator' in str(error)

@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0 when all was played; 1 where something was wrong, part of the bag could not be read or frames
     stayed without an answer; 130 where a signal came before the end.
     """
-    stop = StopRequest()
+    stop = StopRequest(early_exit_code=EXIT_INTERRUPTED)
     try:
         return _run(list(sys.argv if arguments is None else [COMMAND, *arguments]), stop)
     except HierSegError as error:
@@ -117,7 +117,7 @@ def _positive(text: str) -> float:
 
 
 def _run(arguments: list[str], stop: StopRequest) -> int:
-    # Late, so that a signal during the imports, which take long, ends in no traceback.
+    # Late, because they take long, and a signal must neither end in a traceback nor wait.
     import rclpy
     from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
     from rclpy.node import Node
@@ -149,6 +149,7 @@ def _run(arguments: list[str], stop: StopRequest) -> int:
 
     with ExitStack() as stack:
         bag = stack.enter_context(Bag(options.bag))
+        stop.end_in_order()
         initialize(arguments)
         stack.callback(rclpy.try_shutdown)
         node = Node(COMMAND)

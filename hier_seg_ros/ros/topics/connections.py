@@ -2,9 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Why messages do not pass between this node and others: names, types, QoS, transport."""
 
+from __future__ import annotations
+
 import inspect
 import threading
 from collections import Counter
+from collections.abc import Callable, Sequence
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any
 
@@ -50,13 +53,25 @@ class Connections:
         self._logged: dict[str, frozenset[str]] = {}
         self._lost: Counter[str] = Counter()
 
-    def subscription_events(self, topic: str) -> SubscriptionEventCallbacks:
-        """Return the event callbacks with which to subscribe a topic."""
+    def subscription_events(
+        self, topic: str, counts_losses: Callable[[], bool] = lambda: True
+    ) -> SubscriptionEventCallbacks:
+        """Return the event callbacks with which to subscribe a topic.
+
+        Parameters
+        ----------
+        topic
+            The topic.
+        counts_losses
+            Asked whether messages that the subscription loses now are lost.
+
+        """
         topic = self._node.resolve_topic_name(topic)
 
         def lose(event: Any) -> None:
-            with self._lock:
-                self._lost[topic] += event.total_count_change
+            if counts_losses():
+                with self._lock:
+                    self._lost[topic] += event.total_count_change
 
         return SubscriptionEventCallbacks(
             message_lost=lose, **self._mismatch_callbacks(topic, SubscriptionEventCallbacks)
@@ -115,10 +130,11 @@ class Connections:
             if self._is_own(endpoint)
         ]
         reasons = [
-            _input_mismatch(topic, publisher, message_type, own[0] if own else None)
-            for publisher in publishers
+            self._input_mismatch(topic, publisher, message_type, own) for publisher in publishers
         ]
         if all(reasons):
+            # The middleware does not notice every mismatch: in Humble none of types.
+            self._notice(topic)
             return '; '.join(dict.fromkeys(reasons))
         matching = dict.fromkeys(
             _full_name(publisher)
@@ -169,13 +185,12 @@ class Connections:
             for endpoint in self._node.get_publishers_info_by_topic(topic)
         )
 
-    def _is_own(self, endpoint: 'TopicEndpointInfo') -> bool:
+    def _is_own(self, endpoint: TopicEndpointInfo) -> bool:
         return _full_name(endpoint) == self._node.get_fully_qualified_name()
 
     def _mismatch_callbacks(self, topic: str, container: type) -> dict[str, Any]:
         def notice(event: Any) -> None:
-            with self._lock:
-                self._seen.setdefault(topic, frozenset())
+            self._notice(topic)
 
         # With callbacks of ours, rclpy does not log its own lines, which name no node.
         callbacks = {'incompatible_qos': notice}
@@ -184,14 +199,18 @@ class Connections:
             callbacks['incompatible_type'] = notice
         return callbacks
 
+    def _notice(self, topic: str) -> None:
+        with self._lock:
+            self._seen.setdefault(topic, frozenset())
+
     def _mismatches(self, topic: str) -> tuple[str, ...]:
         publishers = self._node.get_publishers_info_by_topic(topic)
         subscriptions = self._node.get_subscriptions_info_by_topic(topic)
+        own = [endpoint for endpoint in subscriptions if self._is_own(endpoint)]
+        qos = [endpoint.qos_profile for endpoint in own]
         lines = [
-            _input_mismatch(topic, publisher, own.topic_type, own.qos_profile)
-            for own in subscriptions
-            if self._is_own(own)
-            for publisher in publishers
+            self._input_mismatch(topic, publisher, own[0].topic_type, qos)
+            for publisher in (publishers if own else ())
         ]
         lines += [
             _output_mismatch(topic, subscription, own.topic_type, own.qos_profile)
@@ -201,60 +220,77 @@ class Connections:
         ]
         return tuple(dict.fromkeys(line for line in lines if line))
 
+    def _input_mismatch(
+        self,
+        topic: str,
+        publisher: TopicEndpointInfo,
+        message_type: str,
+        subscribed: Sequence[QoSProfile],
+    ) -> str:
+        """Return why a publisher's messages do not reach this node; '' where they do.
 
-def _full_name(endpoint: 'TopicEndpointInfo') -> str:
+        Parameters
+        ----------
+        topic
+            The topic of both.
+        publisher
+            Of another node.
+        message_type
+            What we subscribe.
+        subscribed
+            Of each of our subscriptions: there are two while one takes another's place, and none
+            where they are not known.
+
+        """
+        name = _full_name(publisher)
+        if publisher.topic_type != message_type:
+            remedy = {
+                (IMAGE, COMPRESSED_IMAGE): 'set image_transport to compressed and remap '
+                f'image/compressed to {topic}',
+                (COMPRESSED_IMAGE, IMAGE): f'set image_transport to raw and remap image to {topic}',
+            }.get((message_type, publisher.topic_type), 'remap one of them to another topic')
+            return (
+                f'{topic}: {name} publishes {publisher.topic_type}, this node subscribes '
+                f'{message_type}: {remedy}'
+            )
+        offered = publisher.qos_profile
+        reason = ''
+        for qos in subscribed:
+            compatibility, reason = qos_check_compatible(offered, qos)
+            if compatibility != QoSCompatibility.ERROR:
+                return ''
+        if not subscribed:
+            return ''
+        if (
+            offered.reliability == ReliabilityPolicy.BEST_EFFORT
+            and subscribed[0].reliability == ReliabilityPolicy.RELIABLE
+        ):
+            return f'{topic}: {name} publishes best effort, but {self._who_asks_for_reliable(name)}'
+        return f"{topic}: the QoS of {name}'s publisher does not match, nothing arrives: {reason}"
+
+    def _who_asks_for_reliable(self, name: str) -> str:
+        parameter = 'image_reliability'
+        asks = self._node.has_parameter(parameter) and self._node.get_parameter(parameter).value
+        if asks == 'reliable':
+            return (
+                f'{parameter} makes this subscription reliable, so nothing arrives: set it to auto '
+                f'or make {name} reliable'
+            )
+        return (
+            f'qos_overrides make this subscription reliable, so nothing arrives: take that '
+            f'override out or make {name} reliable'
+        )
+
+
+def _full_name(endpoint: TopicEndpointInfo) -> str:
     # What rmw says of a node that is being discovered, and of a program that is none.
     if endpoint.node_name in ('_NODE_NAME_UNKNOWN_', '_CREATED_BY_BARE_DDS_APP_'):
         return 'an unknown node'
     return f'{endpoint.node_namespace.rstrip("/")}/{endpoint.node_name}'
 
 
-def _input_mismatch(
-    topic: str, publisher: 'TopicEndpointInfo', message_type: str, qos: QoSProfile | None
-) -> str:
-    """Return why a publisher's messages do not reach our subscription; '' where they do.
-
-    Parameters
-    ----------
-    topic
-        The topic of both.
-    publisher
-        Of another node.
-    message_type
-        What we subscribe.
-    qos
-        Of our subscription; None where it is not known, and not compared.
-
-    """
-    name = _full_name(publisher)
-    if publisher.topic_type != message_type:
-        remedy = {
-            (IMAGE, COMPRESSED_IMAGE): 'set image_transport to compressed and remap '
-            f'image/compressed to {topic}',
-            (COMPRESSED_IMAGE, IMAGE): f'set image_transport to raw and remap image to {topic}',
-        }.get((message_type, publisher.topic_type), 'remap one of them to another topic')
-        return (
-            f'{topic}: {name} publishes {publisher.topic_type}, this node subscribes '
-            f'{message_type}: {remedy}'
-        )
-    if qos is None:
-        return ''
-    compatibility, reason = qos_check_compatible(publisher.qos_profile, qos)
-    if compatibility != QoSCompatibility.ERROR:
-        return ''
-    if (
-        publisher.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT
-        and qos.reliability == ReliabilityPolicy.RELIABLE
-    ):
-        return (
-            f'{topic}: {name} publishes best effort, but qos_overrides make this subscription '
-            f'reliable, so nothing arrives: take that override out or make {name} reliable'
-        )
-    return f"{topic}: the QoS of {name}'s publisher does not match, nothing arrives: {reason}"
-
-
 def _output_mismatch(
-    topic: str, subscription: 'TopicEndpointInfo', message_type: str, qos: QoSProfile
+    topic: str, subscription: TopicEndpointInfo, message_type: str, qos: QoSProfile
 ) -> str:
     """Return why our messages do not reach another node's subscription; '' where they do.
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Making the node's publishers and subscriptions: QoS, QoS overrides, callback groups."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,10 +15,12 @@ from rclpy.callback_groups import (
 )
 from rclpy.exceptions import ParameterException
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from rclpy.publisher import Publisher
 from rclpy.qos import (
     DurabilityPolicy,
     HistoryPolicy,
+    QoSPolicyKind,
     QoSProfile,
     ReliabilityPolicy,
 )
@@ -34,9 +36,20 @@ except ImportError:  # its name in Humble
     from rclpy.qos_event import UnsupportedEventTypeError
 
 
-def sensor_qos(depth: int) -> QoSProfile:
-    """Return the QoS that matches every publisher: best effort, volatile, the newest `depth`."""
-    return _keep_last(depth, ReliabilityPolicy.BEST_EFFORT, DurabilityPolicy.VOLATILE)
+def parameter_overrides(node: Node) -> Mapping[str, Parameter]:
+    """Return the parameters that a node was given at its start, declared or not, by name."""
+    # rclpy offers them to those alone who declare them.
+    return node._parameter_overrides
+
+
+def sensor_qos(
+    depth: int, reliability: ReliabilityPolicy = ReliabilityPolicy.BEST_EFFORT
+) -> QoSProfile:
+    """Return the QoS of an input: volatile, the newest `depth`.
+
+    Best effort fits every publisher.
+    """
+    return _keep_last(depth, reliability, DurabilityPolicy.VOLATILE)
 
 
 def output_qos() -> QoSProfile:
@@ -104,10 +117,33 @@ class Topics:
             )
             return _with_events(create, self.connections.publisher_events(topic))
 
+    def overrides_reliability(self, topic: str) -> bool:
+        """Return whether a parameter says how reliable the subscription of a topic is."""
+        name = f'qos_overrides.{self.node.resolve_topic_name(topic)}.subscription.reliability'
+        return name in parameter_overrides(self.node)
+
     def subscription(
-        self, message_class: type, topic: str, qos: QoSProfile, callback: Callable
+        self,
+        message_class: type,
+        topic: str,
+        qos: QoSProfile,
+        callback: Callable,
+        counts_losses: Callable[[], bool],
     ) -> Subscription:
         """Create a subscription whose QoS parameters may override.
+
+        Parameters
+        ----------
+        message_class
+            The type of the messages.
+        topic
+            The topic.
+        qos
+            Its QoS where no parameter says another.
+        callback
+            Called with each message, and information on it if it takes two arguments.
+        counts_losses
+            Asked whether messages that it loses now are lost.
 
         Raises
         ------
@@ -115,6 +151,10 @@ class Topics:
             The parameters ask for a QoS that there is not.
 
         """
+        # What is declared once stays so, and another subscription of the topic may be otherwise.
+        policies = [QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH]
+        if self.overrides_reliability(topic):
+            policies.append(QoSPolicyKind.RELIABILITY)
         with _qos_errors(topic):
             create = partial(
                 self.node.create_subscription,
@@ -125,9 +165,10 @@ class Topics:
                 # A group of its own, because in Humble a message whose subscription is destroyed
                 # between its announcement and its turn blocks the group for ever.
                 callback_group=MutuallyExclusiveCallbackGroup(),
-                qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+                qos_overriding_options=QoSOverridingOptions(policies),
             )
-            subscription = _with_events(create, self.connections.subscription_events(topic))
+            events = self.connections.subscription_events(topic, counts_losses)
+            subscription = _with_events(create, events)
         for event_handler in subscription.event_handlers:
             event_handler.callback_group = self.event_group
         return subscription

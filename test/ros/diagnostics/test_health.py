@@ -150,7 +150,7 @@ def test_the_thresholds_of_a_stall_are_those_of_the_report():
 def test_no_frame_has_ever_come_and_why():
     summary = FrameSummary(0.0, 0.0, None, None, 12.3, False, 0, 0)
     why = 'nobody publishes /camera/image_raw; sensor_msgs/msg/Image is published on /cam/image'
-    status = camera_status([with_camera(summary=summary, counts={}, problems=(why,))])
+    status = camera_status([with_camera(summary=summary, counts={}, explanation=why)])
     assert status.level == ERROR
     assert status.message == f'no frame has come yet, after 12 s; {why}'
     assert values_of(status)['latency mean (ms)'] == 'unknown'

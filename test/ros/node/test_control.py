@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 import threading
@@ -274,12 +275,32 @@ def broken_copy(folder, tmp_path):
     return broken
 
 
-@pytest.mark.parametrize('case', ['broken', 'device', 'long', 'small'])
+def copy_with(folder, copy, entry):
+    """Copy a model folder; in the copy a line of model.yaml is another one."""
+    shutil.copytree(folder, copy)
+    key = entry.partition(':')[0]
+    text = (copy / 'model.yaml').read_text()
+    changed = re.sub(rf'^( *){key}:.*$', rf'\1{entry}', text, flags=re.MULTILINE)
+    assert changed != text
+    (copy / 'model.yaml').write_text(changed)
+    return str(copy)
+
+
+@pytest.mark.parametrize('case', ['broken', 'date', 'huge', 'device', 'long', 'small'])
 def test_a_model_that_does_not_work_is_refused_and_the_old_one_goes_on(
     camera, client, varied_model, tmp_path, case
 ):
     change, reason = {
         'broken': (('model', str(broken_copy(varied_model, tmp_path))), 'weights.safetensors'),
+        # A date that there is not, and more channels than a number of torch can count.
+        'date': (
+            ('model', copy_with(varied_model, tmp_path / 'date', 'hierarchy: 2026-02-30')),
+            'date',
+        ),
+        'huge': (
+            ('model', copy_with(varied_model, tmp_path / 'huge', f'shared_channels: {10**30}')),
+            'huge',
+        ),
         'device': (('device', 'cuda:99'), "device 'cuda:99'"),
         'long': (('model', 'a' * 300), 'too long'),
         'small': (('input_long_side', 16), 'input_long_side'),

@@ -457,6 +457,8 @@ def test_out_of_memory(own_ros_domain, client, varied_model, monkeypatch):
         limit_memory(node, None)
         (answer,) = client.ask(camera, large, [labels])
         assert (answer.height, answer.width) == (2000, 3000)
+        # The log has the beginning, frame by frame, and the end.
+        node.command.wait_for_output('model: lack of memory is over')
         assert node.command.stop(signal.SIGINT) == 0
 
 

@@ -388,6 +388,42 @@ def test_what_cannot_start_says_why_in_one_line(own_ros_domain, arguments, text)
         command.kill()
 
 
+def test_a_parameter_that_there_is_not_is_named_at_the_start(
+    own_ros_domain, varied_model, tmp_path
+):
+    file = tmp_path / 'parameters.yaml'
+    file.write_text(
+        '/**:\n'
+        '  ros__parameters:\n'
+        '    overlay_alfa: 0.25\n'
+        '    zzz: {q: 1}\n'
+        '    use_sim_time: false\n'
+        '    start_type_description_service: true\n'
+        '    qos_overrides:\n'
+        '      /image: {subscription: {depth: 2}}\n'
+    )
+    command = Command(
+        'segmenter_node',
+        '--ros-args',
+        *('-p', f'model:={varied_model}', '-p', 'device:=cpu', '-p', 'Model:=x'),
+        *('--params-file', str(file)),
+    )
+    try:
+        command.wait_for_output('is ready')
+        warnings = [line for line in command.output.splitlines() if 'WARN' in line]
+        assert [line.partition(']: parameter ')[2] for line in warnings] == [
+            f'{name}: is ignored, since the node has none of that name; {advice}'
+            for name, advice in (
+                ('Model', "did you mean 'model'?"),
+                ('overlay_alfa', "did you mean 'overlay_alpha'?"),
+                ('zzz.q', 'ros2 param list tells those that it has'),
+            )
+        ]
+        assert command.stop(signal.SIGINT) == 0
+    finally:
+        command.kill()
+
+
 def test_help(own_ros_domain):
     command = Command('segmenter_node', '--help')
     assert command.wait() == 0

@@ -19,6 +19,7 @@ from sensor_msgs.msg import Image
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.frames.back_off import BackOff
 from hier_seg_ros.frames.frame import Frame
+from hier_seg_ros.frames.watchdog import Watchdog
 from hier_seg_ros.ros.cameras.camera import Camera
 from hier_seg_ros.ros.captures.captures import Captures
 from hier_seg_ros.ros.node import worker
@@ -67,7 +68,6 @@ def bench(client, segmenter):
             self.segmenter = RecordingSegmenter(segmenter)
             self.processing = Processing(self.segmenter, Settings())
             self.captures = Captures(client.node, frames_per_camera=3)
-            self.deaths = []
             self.now = 0.0
             topics = Topics(client.node, Connections(client.node))
             self.cameras = [
@@ -75,18 +75,20 @@ def bench(client, segmenter):
                     topics,
                     name,
                     image_outputs(segmenter.hierarchy, segmenter.supervised),
-                    'raw',
-                    lambda: self.processing.settings.max_rate_hz,
+                    lambda: self.processing.settings,
                     lambda camera, frame: self.worker.put(camera, frame),
                 )
                 for name in ('left', 'right')
             ]
-            self.worker = SegmentationWorker(
+            self.worker = self.start()
+
+        def start(self):
+            return SegmentationWorker(
                 self.processing,
                 self.cameras,
                 self.captures,
-                lambda: self.deaths.append(True),
                 BackOff(clock=lambda: self.now),
+                Watchdog(clock=lambda: self.now),
             )
 
         def put(self, camera, message):
@@ -118,7 +120,6 @@ def bench(client, segmenter):
     bench = Bench()
     yield bench
     bench.close()
-    assert not bench.deaths
 
 
 def test_without_subscribers_nothing_is_segmented(bench):
@@ -382,14 +383,145 @@ def test_settings_are_read_between_frames(bench, client):
     assert np.array_equal(np.array(messages[0].data, np.uint8), pixels.ravel())
 
 
-@pytest.mark.filterwarnings('ignore::pytest.PytestUnhandledThreadExceptionWarning')
-def test_a_bug_is_not_kept_quiet(bench):
+@pytest.mark.parametrize('step', ['wanting', 'decoding', 'segmenting', 'judging', 'publishing'])
+@pytest.mark.parametrize('error', [KeyError('a bug'), TypeError('two\nlines'), AssertionError()])
+def test_a_bug_costs_its_frame_and_no_other(bench, monkeypatch, capfd, step, error):
     bench.subscribe('left/level_1/labels')
-    bench.segmenter.failures = [KeyError('a bug')]
+    failing = threading.Event()
+
+    def fail(*arguments, **options):
+        failing.set()
+        raise error
+
+    with monkeypatch.context() as patch:
+        target, name = {
+            'wanting': (bench.cameras[0].outputs, 'request'),
+            'decoding': (worker, 'rgb_of'),
+            'segmenting': (bench.segmenter, 'segment'),
+            'judging': (worker, 'check_result'),
+            'publishing': (bench.cameras[0], 'publish'),
+        }[step]
+        patch.setattr(target, name, fail)
+        bench.put(0, image(street()))
+        bench.counts('failed/unexpected', 1)
+    bench.put(0, image(street()))
+    bench.counts('published', 1)
+    assert failing.is_set()
+    assert bench.cameras[0].ledger.counts == {'failed/unexpected': 1, 'published': 1}
+    assert bench.worker.failure() == ''
+    lines = [line for line in capfd.readouterr().err.splitlines() if 'unexpected' in line]
+    assert len(lines) == 1
+    assert f'unexpected {type(error).__name__}: ' in lines[0]
+    assert '(1 such frames dropped)' in lines[0]
+
+
+def test_a_bug_after_publication_drops_no_frame(bench, monkeypatch, capfd):
+    bench.subscribe('left/level_1/labels')
+
+    def fail(frame):
+        raise KeyError('a bug')
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.captures, 'add', fail)
+        for number in (1, 2):
+            bench.put(0, image(street()))
+            bench.counts('published', number)
+    bench.put(0, image(street()))
+    bench.counts('published', 3)
+    assert bench.cameras[0].ledger.counts == {'published': 3}
+    assert capfd.readouterr().err.count('unexpected KeyError') == 1
+
+
+def test_a_bug_that_one_frame_of_a_batch_brings_about_costs_that_one_alone(bench):
+    bench.subscribe('left/level_1/labels')
+    bench.subscribe('right/level_1/labels')
+    bench.segmenter.gate.clear()
+    bench.put(0, image(street()))
+    assert bench.segmenter.entered.wait(DEADLINE)
+    bench.put(0, image(street()))
+    bench.put(1, image(street()))
+    bench.segmenter.failures = [None, KeyError('a bug'), None, KeyError('a bug')]
+    bench.segmenter.gate.set()
+    bench.counts('published', 2)
+    bench.counts('failed/unexpected', 1, camera=1)
+    assert [number for number, _ in bench.segmenter.calls] == [1, 2, 1, 1]
+
+
+@pytest.mark.filterwarnings('ignore::pytest.PytestUnhandledThreadExceptionWarning')
+def test_a_thread_that_dies_is_noticed(bench, monkeypatch):
+    bench.subscribe('left/level_1/labels')
+    assert bench.worker.failure() == ''
+    # Nothing that is an Exception gets so far.
+    bench.segmenter.failures = [SystemExit()]
     bench.put(0, image(street()))
     bench.worker._thread.join(DEADLINE)
-    assert bench.deaths == [True]
-    bench.deaths.clear()
+    assert bench.worker.failure() == 'its thread has died'
+    bench.worker.close()
+    assert bench.worker.failure() == ''
+
+
+def test_a_thread_that_hangs_is_noticed_and_nothing_late_is_published(bench, client):
+    labels = bench.subscribe('left/level_1/labels')
+    bench.segmenter.gate.clear()
+    late = image(street())
+    bench.put(0, late)
+    assert bench.segmenter.entered.wait(DEADLINE)
+    waiting = image(street())
+    bench.put(0, waiting)
+    changed = []
+
+    def change():
+        with bench.processing.lock:
+            changed.append(True)
+
+    change_thread = threading.Thread(target=change)
+    change_thread.start()
+    while not bench.processing.lock.waiting:
+        assert change_thread.is_alive()
+    bench.now = 60.0  # twice the shortest bound: it is the first frame
+    assert bench.worker.failure() == ''
+    bench.now = 61.0
+    assert bench.worker.failure() == 'it has been busy with one frame for 61 s'
+
+    hung = bench.worker
+    bench.segmenter.entered.clear()
+    bench.worker = bench.start()
+    for camera, frame in hung.abandon():
+        bench.worker.put(camera, frame)
+    assert hung.failure() == ''
+    hung.close()  # does not wait
+    # The change has its turn, and then the frame that waited; it hangs in the same segmenter.
+    change_thread.join(DEADLINE)
+    assert changed == [True]
+    assert bench.segmenter.entered.wait(DEADLINE)
+    bench.segmenter.gate.set()
+    hung._thread.join(DEADLINE)
+    bench.counts('published', 1)
+    bench.counts('failed/too_late', 1)
+    client.wait_for(lambda: labels, 'the labels')
+    assert [message.header.stamp for message in labels] == [waiting.header.stamp]
+    # Whoever comes late does not give away a lock that is another one's.
+    assert bench.processing.lock.waiting == 0
+    bench.put(0, image(street()))
+    bench.counts('published', 2)
+
+
+def test_close_does_not_wait_for_ever(bench):
+    bench.subscribe('left/level_1/labels')
+    bench.segmenter.gate.clear()
+    bench.put(0, image(street()))
+    assert bench.segmenter.entered.wait(DEADLINE)
+    thread = threading.Thread(target=bench.worker.close)
+    thread.start()
+    while not bench.worker._frames.closed:
+        assert thread.is_alive()
+    # Whoever watches finds nothing to replace, and the frame is left to itself all the same.
+    assert bench.worker.failure() == ''
+    bench.worker.abandon()
+    thread.join(DEADLINE)
+    assert not thread.is_alive()
+    bench.segmenter.gate.set()
+    bench.counts('failed/too_late', 1)
 
 
 def test_close_may_come_twice_and_later_frames_are_dropped(bench):
