@@ -15,11 +15,12 @@ from torch import Tensor, nn
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.segmenter.network import HierarchicalNetwork, NetworkOptions, build_network
 from hier_seg_trainer.augmentation import AugmentationOptions, CropOptions, PasteOptions
+from hier_seg_trainer.batches.batch import normalise
 from hier_seg_trainer.batches.mixed_batches import MixedBatches, Stream
-from hier_seg_trainer.configuration import Experiment, parse
+from hier_seg_trainer.configuration import Experiment
 from hier_seg_trainer.datasets.opening import open_dataset
-from hier_seg_trainer.training.batch_statistics import renew_statistics
-from hier_seg_trainer.training.teachers import normalise
+from hier_seg_trainer.options import parse
+from hier_seg_trainer.training.weights.batch_statistics import renew_statistics
 
 TINY = NetworkOptions('test_efficientnet', {}, (8, 16), 8, 4, True, True)
 CPU = torch.device('cpu')

@@ -22,7 +22,8 @@ from hier_seg_trainer.augmentation import (
     cells,
     sign_places,
 )
-from hier_seg_trainer.batches.mixed_batches import Batch, MixedBatches, Stream
+from hier_seg_trainer.batches.batch import Batch
+from hier_seg_trainer.batches.mixed_batches import MixedBatches, Stream
 from hier_seg_trainer.datasets.formats.gtsrb import Gtsrb
 from hier_seg_trainer.datasets.opening import open_dataset
 from hier_seg_trainer.datasets.samples import Box, StreetDataset, StreetSample, Supervision

@@ -26,17 +26,17 @@ from hier_seg_ros.segmenter.network import NetworkOptions, build_network
 from hier_seg_ros.segmenter.segmenter import Segmenter
 from hier_seg_trainer import configuration
 from hier_seg_trainer.batches.mixed_batches import MixedBatches
-from hier_seg_trainer.batches.training_data import open_training_data
 from hier_seg_trainer.cli import main
 from hier_seg_trainer.commands import train as train_command
 from hier_seg_trainer.configuration import load_experiment
 from hier_seg_trainer.datasets.opening import open_dataset
 from hier_seg_trainer.evaluation import EvaluationOptions, evaluate_dataset, summary
-from hier_seg_trainer.export import export
-from hier_seg_trainer.export.export import evaluate_and_export
-from hier_seg_trainer.runs.checkpoint import BEST, CHECKPOINT, read_checkpoint
+from hier_seg_trainer.export import model_export
+from hier_seg_trainer.export.model_export import evaluate_and_export
 from hier_seg_trainer.training import validation
-from hier_seg_trainer.training.batch_statistics import renew_statistics
+from hier_seg_trainer.training.runs.checkpoint import BEST, CHECKPOINT, read_checkpoint
+from hier_seg_trainer.training.training_data import open_training_data
+from hier_seg_trainer.training.weights.batch_statistics import renew_statistics
 
 SUPERVISED = {'Sky', 'Building', 'Driveable', 'Rider', 'Traffic Sign', 'Traffic Sign (Front)'}
 
@@ -185,7 +185,7 @@ def test_what_the_run_has_scored_is_not_scored_again_for_the_card(
     def again(*arguments: Any, **keywords: Any) -> None:
         pytest.fail('scored a second time')
 
-    monkeypatch.setattr(export, 'evaluate_dataset', again)
+    monkeypatch.setattr(model_export, 'evaluate_dataset', again)
     places = ['--data', str(trained.data), '--run', str(tmp_path / 'run'), '--device', 'cpu']
     assert main(['train', str(trained.experiment), *places, '--workers', '0']) == 0
     card = (tmp_path / 'run' / 'model' / 'README.md').read_text(encoding='utf-8')

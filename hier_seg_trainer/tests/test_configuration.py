@@ -15,17 +15,17 @@ import pytest
 import yaml
 
 from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.hierarchy import Hierarchy
+from hier_seg_ros.resources import find_hierarchy
 from hier_seg_ros.segmenter.network import LIGHT, PAPER
 from hier_seg_trainer.augmentation import PasteOptions
-from hier_seg_trainer.batches.training_data import load_hierarchy
 from hier_seg_trainer.configuration import (
     DataOptions,
     Experiment,
-    as_plain,
     load_experiment,
-    parse,
 )
 from hier_seg_trainer.datasets.opening import FORMATS
+from hier_seg_trainer.options import as_plain, parse
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CONFIGS = REPOSITORY / 'hier_seg_trainer' / 'configs'
@@ -51,7 +51,7 @@ def changed(content: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
 def test_a_shipped_experiment_loads(path: Path) -> None:
     experiment = load_experiment(path)
     assert experiment.name == path.stem
-    assert load_hierarchy(experiment.hierarchy).name == experiment.hierarchy
+    assert Hierarchy.load(find_hierarchy(experiment.hierarchy)).name == experiment.hierarchy
     assert {entry.format for entry in experiment.data} <= FORMATS.keys()
     assert parse(Experiment, as_plain(experiment)) == experiment
 
@@ -121,12 +121,11 @@ def test_a_whole_number_does_for_a_float() -> None:
     assert parse(
         DataOptions,
         {
-            'format': 'x',
+            'format': 'camvid',
             'path': 'y',
             'images_per_batch': 1,
             'scale': [1, 2],
         },
-        'here',
     ).scale == (1.0, 2.0)
 
 

@@ -31,12 +31,9 @@ from hier_seg_ros.segmenter.network import (
     build_network,
 )
 from hier_seg_trainer.datasets.samples import open_image
-from hier_seg_trainer.runs.initial_weights import (
-    PACKAGES,
-    average_with_models,
-    load_imagenet_weights,
-    load_initial_weights,
-)
+from hier_seg_trainer.training.weights.backbone_weights import PACKAGES, load_imagenet_weights
+from hier_seg_trainer.training.weights.initial_weights import load_initial_weights
+from hier_seg_trainer.training.weights.model_weights import average_with_models
 
 LITE0 = PACKAGES['tf_efficientnet_lite0']
 
@@ -184,22 +181,23 @@ def fresh(options: NetworkOptions, tree: Hierarchy) -> HierarchicalNetwork:
 
 
 def test_random_weights_stay() -> None:
-    network = fresh(SMALL, small_tree({'root': 3}))
+    tree = small_tree({'root': 3})
+    network = fresh(SMALL, tree)
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    assert load_initial_weights(network, 'random') == 'random'
+    assert load_initial_weights(network, tree, 'random') == 'random'
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
 
 @needs_package
-def test_imagenet_is_asked_for_by_name(network: HierarchicalNetwork) -> None:
-    assert load_initial_weights(network, 'imagenet').startswith('ImageNet, from the package')
+def test_imagenet_is_asked_for_by_name(network: HierarchicalNetwork, tree: Hierarchy) -> None:
+    assert load_initial_weights(network, tree, 'imagenet').startswith('ImageNet, from the package')
 
 
 def test_a_model_folder_of_the_same_network_is_taken_whole(tmp_path: Path) -> None:
     tree = small_tree({'root': 3, 'root0': 2})
     source = write_model(tmp_path / 'model', SMALL, tree)
     network = fresh(SMALL, tree)
-    text = load_initial_weights(network, str(tmp_path / 'model'))
+    text = load_initial_weights(network, tree, str(tmp_path / 'model'))
     count = sum(not name.endswith('num_batches_tracked') for name in source.state_dict())
     assert text == f'the model before: {count} of {count} tensors'
     images = torch.randn(2, 3, 64, 64)
@@ -217,7 +215,7 @@ def test_the_offsets_of_a_models_logits_are_taken_off(tmp_path: Path) -> None:
     }
     source = write_model(tmp_path / 'model', SMALL, tree, recorded)
     network = fresh(SMALL, tree)
-    load_initial_weights(network, str(tmp_path / 'model'))
+    load_initial_weights(network, tree, str(tmp_path / 'model'))
     images = torch.randn(2, 3, 64, 64)
     theirs, ours = source(images), network.eval()(images)
     for name, moved in {'root': [0.0, 1.5, 0.0, 0.0], 'root0': [-2.0, 0.0, 0.0]}.items():
@@ -241,7 +239,7 @@ def test_a_record_of_offsets_that_was_damaged_is_refused(
     tree = small_tree({'root': 3})
     write_model(tmp_path / 'model', SMALL, tree, experiment)
     with pytest.raises(HierSegError, match=message):
-        load_initial_weights(fresh(SMALL, tree), str(tmp_path / 'model'))
+        load_initial_weights(fresh(SMALL, tree), tree, str(tmp_path / 'model'))
 
 
 def test_several_models_give_their_mean(tmp_path: Path) -> None:
@@ -254,7 +252,7 @@ def test_several_models_give_their_mean(tmp_path: Path) -> None:
         write_model(tmp_path / 'c', SMALL, tree, seed=3),
     ]
     network = fresh(SMALL, tree)
-    text = load_initial_weights(network, [str(tmp_path / name) for name in 'abc'])
+    text = load_initial_weights(network, tree, [str(tmp_path / name) for name in 'abc'])
     states = [source.state_dict() for source in sources]
     count = sum(not name.endswith('num_batches_tracked') for name in states[0])
     assert (
@@ -274,29 +272,31 @@ def test_several_models_give_their_mean(tmp_path: Path) -> None:
 def test_models_that_have_no_mean_are_refused(tmp_path: Path) -> None:
     write_model(tmp_path / 'a', SMALL, small_tree({'root': 3}))
     write_model(tmp_path / 'b', SMALL, small_tree({'root': 4}))
-    network = fresh(SMALL, small_tree({'root': 3}))
+    tree = small_tree({'root': 3})
+    network = fresh(SMALL, tree)
     message = (
         r'b: gives other tensors than .*a \(branches/root/.*\); only models of the same network'
     )
     with pytest.raises(HierSegError, match=message):
-        load_initial_weights(network, [str(tmp_path / 'a'), str(tmp_path / 'b')])
+        load_initial_weights(network, tree, [str(tmp_path / 'a'), str(tmp_path / 'b')])
     write_model(tmp_path / 'c', SMALL, small_tree({'root': 3}, backwards=True))
     with pytest.raises(HierSegError, match='c: its classifier root has other classes, or in ano'):
-        load_initial_weights(network, [str(tmp_path / 'a'), str(tmp_path / 'c')])
+        load_initial_weights(network, tree, [str(tmp_path / 'a'), str(tmp_path / 'c')])
     with pytest.raises(HierSegError, match='c: its classifier root has other classes, or in ano'):
-        average_with_models(network, small_tree({'root': 3}), [tmp_path / 'c'])
+        average_with_models(network, tree, [tmp_path / 'c'])
     with pytest.raises(HierSegError, match='initial_weights: lists no model; give one'):
-        load_initial_weights(network, [])
+        load_initial_weights(network, tree, [])
     with pytest.raises(HierSegError, match=r'initial_weights: .*imagenet.*or write'):
-        load_initial_weights(network, [str(tmp_path / 'a'), 'imagenet'])
+        load_initial_weights(network, tree, [str(tmp_path / 'a'), 'imagenet'])
 
 
 def test_branches_are_taken_by_the_name_of_their_classifier(tmp_path: Path) -> None:
     """Between trees whose second classifiers have the same shape but another parent."""
     source = write_model(tmp_path / 'model', SMALL, small_tree({'root': 3, 'root0': 2, 'root1': 4}))
-    network = fresh(SMALL, small_tree({'root': 3, 'root1': 4, 'root2': 2}))
+    tree = small_tree({'root': 3, 'root1': 4, 'root2': 2})
+    network = fresh(SMALL, tree)
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    text = load_initial_weights(network, str(tmp_path / 'model'))
+    text = load_initial_weights(network, tree, str(tmp_path / 'model'))
     branch = dict(zip(network.classifiers, network.branches.values(), strict=True))
     theirs = dict(zip(source.classifiers, source.branches.values(), strict=True))
     for name in ('root', 'root1'):
@@ -311,11 +311,30 @@ def test_branches_are_taken_by_the_name_of_their_classifier(tmp_path: Path) -> N
     assert text.endswith(f' and {len(left) - 5} more')
 
 
+def test_what_stands_for_other_classes_is_left_out_though_its_shape_fits(tmp_path: Path) -> None:
+    """Only what a branch has before its logits is taken from a classifier of other classes."""
+    source = write_model(tmp_path / 'model', SMALL, small_tree({'root': 3}, backwards=True))
+    tree = small_tree({'root': 3})
+    network = fresh(SMALL, tree)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    text = load_initial_weights(network, tree, str(tmp_path / 'model'))
+    assert text.endswith(
+        'left as they were: branches/root/classifier.weight, branches/root/classifier.bias, '
+        'branches/root/upsampling.weight, branches/root/upsampling.bias'
+    )
+    for name, theirs in source.state_dict().items():
+        by_class = name.startswith(('branches.0.classifier', 'branches.0.upsampling'))
+        expected = before[name] if by_class else theirs
+        if not name.endswith('num_batches_tracked'):
+            assert torch.equal(network.state_dict()[name], expected), name
+
+
 def test_tensors_of_another_shape_are_named(tmp_path: Path) -> None:
     write_model(tmp_path / 'model', SMALL, small_tree({'root': 3}))
-    network = fresh(replace(SMALL, learned_upsampling=False), small_tree({'root': 5}))
+    tree = small_tree({'root': 5})
+    network = fresh(replace(SMALL, learned_upsampling=False), tree)
     before = network.branches['0'].classifier.weight.detach().clone()
-    text = load_initial_weights(network, str(tmp_path / 'model'))
+    text = load_initial_weights(network, tree, str(tmp_path / 'model'))
     assert text.endswith(
         'left as they were: branches/root/classifier.weight, branches/root/classifier.bias'
     )
@@ -329,7 +348,7 @@ def test_a_batch_normalised_model_starts_another_normalisation(
     tree = small_tree({'root': 3})
     source = write_model(tmp_path / 'model', SMALL, tree)
     network = fresh(replace(SMALL, normalization=normalization), tree)
-    text = load_initial_weights(network, str(tmp_path / 'model'))
+    text = load_initial_weights(network, tree, str(tmp_path / 'model'))
     assert 'left as they were' not in text
     ours, theirs = network.state_dict(), source.state_dict()
     convolutions = [name for name, value in theirs.items() if value.ndim == 4]
@@ -338,18 +357,19 @@ def test_a_batch_normalised_model_starts_another_normalisation(
 
 
 def test_a_model_folder_that_is_none_is_refused(tmp_path: Path) -> None:
-    network = fresh(SMALL, small_tree({'root': 3}))
+    tree = small_tree({'root': 3})
+    network = fresh(SMALL, tree)
     with pytest.raises(
         HierSegError, match=r"initial_weights: model 'image': .* imagenet or random"
     ):
-        load_initial_weights(network, 'image')
+        load_initial_weights(network, tree, 'image')
     write_model(tmp_path / 'model', SMALL, small_tree({'root': 3}))
     other = fresh(
         replace(SMALL, backbone='resnet18', shared_channels=6, branch_channels=3),
         small_tree({'root': 7}),
     )
     with pytest.raises(HierSegError, match='none of its tensors fits the network'):
-        load_initial_weights(other, str(tmp_path / 'model'))
+        load_initial_weights(other, tree, str(tmp_path / 'model'))
 
 
 def test_a_backbone_without_a_package_is_refused(tree: Hierarchy) -> None:
@@ -414,7 +434,7 @@ def test_a_safetensors_file_gives_the_backbone_under_the_names_of_timm(
     path = tmp_path / 'backbone.safetensors'
     save_file(whole.state_dict(), path)
     network = build_network(SMALL, tree)
-    assert load_initial_weights(network, str(path)) == (
+    assert load_initial_weights(network, tree, str(path)) == (
         'backbone weights of the file backbone.safetensors'
     )
     stored = whole.state_dict()
@@ -427,9 +447,9 @@ def test_a_safetensors_file_of_another_backbone_is_refused(tmp_path: Path, tree:
     path = tmp_path / 'other.safetensors'
     save_file({'conv1.weight': torch.zeros(1)}, path)
     with pytest.raises(HierSegError, match=r'other\.safetensors: the tensor .* is .*backbone'):
-        load_initial_weights(build_network(SMALL, tree), str(path))
+        load_initial_weights(build_network(SMALL, tree), tree, str(path))
     path.write_bytes(b'no weights')
     with pytest.raises(HierSegError, match='cannot be read'):
-        load_initial_weights(build_network(SMALL, tree), str(path))
+        load_initial_weights(build_network(SMALL, tree), tree, str(path))
     with pytest.raises(HierSegError, match='cannot be read'):
-        load_initial_weights(build_network(SMALL, tree), str(tmp_path / 'none.safetensors'))
+        load_initial_weights(build_network(SMALL, tree), tree, str(tmp_path / 'none.safetensors'))

@@ -16,11 +16,11 @@ from training_runs import CPU
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.segmenter.network import LIGHT_DETAILED, NetworkOptions, build_network
-from hier_seg_trainer.batches.training_data import open_training_data
-from hier_seg_trainer.configuration import Experiment
-from hier_seg_trainer.export.logit_offsets import LogitOffset, add_logit_offsets
-from hier_seg_trainer.training.train import train
+from hier_seg_trainer.configuration import Experiment, LogitOffset
+from hier_seg_trainer.training.training_data import open_training_data
+from hier_seg_trainer.training.training_loop import train
 from hier_seg_trainer.training.validation import build_segmenter
+from hier_seg_trainer.training.weights.logit_offsets import add_logit_offsets
 
 Make = Callable[..., tuple[Path, Experiment]]
 
@@ -85,10 +85,10 @@ def test_evaluation_moves_the_logits_and_training_does_not(
     tree = data.network_hierarchy
     image = torch.randint(0, 256, (64, 96, 3), dtype=torch.uint8).numpy()
     root = tree.classifiers[0]
-    moved, _ = build_segmenter(run, experiment, data, CPU).logits(image)
-    kept, _ = build_segmenter(run, plain, data, CPU).logits(image)
+    moved = build_segmenter(run, experiment, data, CPU).logits(image)
+    kept = build_segmenter(run, plain, data, CPU).logits(image)
     sky = [node.name for node in root.nodes].index('nature--sky')
-    difference = moved(root.name) - kept(root.name)
+    difference = moved[root.name] - kept[root.name]
     assert difference[sky].mean().item() == pytest.approx(-3.0, abs=1e-4)
     difference[sky] = 0
     assert difference.abs().max() < 1e-5

@@ -16,15 +16,17 @@ from torch import nn
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.segmenter.network import HierarchicalNetwork, NetworkOptions
-from hier_seg_trainer.training.optimization import (
+from hier_seg_trainer.options.optimizer_options import (
     OPTIMIZERS,
     SCHEDULES,
-    AdaBound,
     OptimizerOptions,
     ScheduleOptions,
+)
+from hier_seg_trainer.training.optimization.ada_bound import AdaBound
+from hier_seg_trainer.training.optimization.learning_rate import learning_rate_factor
+from hier_seg_trainer.training.optimization.optimizers import (
     build_optimizer,
     l1_penalty,
-    learning_rate_factor,
     set_learning_rate,
 )
 

@@ -19,16 +19,16 @@ from training_runs import CPU, Trainer, assert_same, logged_losses, read_log
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
+from hier_seg_ros.resources import find_hierarchy
 from hier_seg_ros.segmenter.network import NetworkOptions
-from hier_seg_trainer.batches.training_data import load_hierarchy, open_training_data
 from hier_seg_trainer.configuration import Experiment
 from hier_seg_trainer.datasets.mapping import FOLDER
 from hier_seg_trainer.evaluation import evaluate_dataset, summary
-from hier_seg_trainer.runs.checkpoint import BEST, CHECKPOINT, read_checkpoint
-from hier_seg_trainer.runs.run import Run, load_checkpoint, start_run
-from hier_seg_trainer.training import train as training
-from hier_seg_trainer.training import validation
-from hier_seg_trainer.training.train import train
+from hier_seg_trainer.training import training_loop, training_setup, validation
+from hier_seg_trainer.training.runs.checkpoint import BEST, CHECKPOINT, read_checkpoint
+from hier_seg_trainer.training.runs.run import Run, load_checkpoint, start_run
+from hier_seg_trainer.training.training_data import open_training_data
+from hier_seg_trainer.training.training_loop import train
 from hier_seg_trainer.training.validation import is_finished
 
 Make = Callable[..., tuple[Path, Experiment]]
@@ -47,7 +47,7 @@ EVERYTHING: dict[str, Any] = {
 
 def stop_after(monkeypatch: pytest.MonkeyPatch, iterations: int) -> None:
     """Let SIGTERM come during an iteration."""
-    whole = training.train_iteration
+    whole = training_loop.train_iteration
     calls = []
 
     def iteration(*arguments: Any) -> dict[str, float]:
@@ -56,7 +56,7 @@ def stop_after(monkeypatch: pytest.MonkeyPatch, iterations: int) -> None:
             signal.raise_signal(signal.SIGTERM)
         return whole(*arguments)
 
-    monkeypatch.setattr(training, 'train_iteration', iteration)
+    monkeypatch.setattr(training_loop, 'train_iteration', iteration)
 
 
 def test_a_stopped_and_resumed_run_is_the_run_without_a_stop(
@@ -89,7 +89,7 @@ def test_a_stopped_and_resumed_run_is_the_run_without_a_stop(
     assert sorted(losses) == [1, 2, 3, 4, 5, 6]
     assert logged_losses(tmp_path / 'parts') == losses
     # And what is on disk is the end of the run.
-    start = start_run(experiment, open_training_data(experiment, small_data), CPU)
+    start = start_run(experiment, open_training_data(experiment, small_data).network_hierarchy, CPU)
     load_checkpoint(start, tmp_path / 'parts' / CHECKPOINT)
     assert_same(start, whole)
     # A finished run has nothing left to do.
@@ -309,9 +309,9 @@ def test_classes_are_counted_once_and_balanced(
         data=experiment_content()['data'][:1], class_balance=0.5, iterations=1
     )
     counted = []
-    count = training.count_pixels
+    count = training_setup.count_pixels
     monkeypatch.setattr(
-        training,
+        training_setup,
         'count_pixels',
         lambda dataset, progress: counted.append(dataset.name) or count(dataset, progress),
     )
@@ -323,11 +323,11 @@ def test_classes_are_counted_once_and_balanced(
     assert {name: n for name, n in found.items() if n} == {
         tree.node(name).name: 2 * 64 * 12 * share for name, share in pixels.items()
     }
-    data = training.count_classes(
+    data = training_setup.count_classes(
         run, experiment, open_training_data(experiment, tmp_path / 'data'), CPU
     )
     assert counted == ['camvid'], 'the checkpoint keeps the counts'
-    loss = training.build_loss(experiment, data, None, CPU)
+    loss = training_setup.build_loss(experiment, data, None, CPU)
     root_target = loss.targets[0]
     weights = {
         name: float(root_target.class_weights[root_target.index_of_id[tree.node(name).id]])
@@ -509,15 +509,15 @@ def test_processes_that_find_different_checkpoints_are_refused(
 ) -> None:
     _, experiment = make_experiment(iterations=2)
     # The first process is at iteration 5, this one, which has no checkpoint, at 0.
-    monkeypatch.setattr(training.distributed, 'from_first', lambda values: values + 5)
+    monkeypatch.setattr(training_setup.distributed, 'from_first', lambda values: values + 5)
     with pytest.raises(HierSegError, match='not all processes find the same checkpoint'):
         train(experiment, small_data, tmp_path / 'run', CPU, 0)
 
 
 def test_a_tree_is_found_by_name_or_path(tmp_path: Path, tree: Hierarchy) -> None:
-    assert load_hierarchy('street_108') == tree
+    assert Hierarchy.load(find_hierarchy('street_108')) == tree
     tree.save(tmp_path / 'mine.yaml')
-    assert load_hierarchy(str(tmp_path / 'mine.yaml')) == tree
+    assert Hierarchy.load(find_hierarchy(str(tmp_path / 'mine.yaml'))) == tree
 
 
 def test_a_run_of_another_length_goes_on_from_the_checkpoint(

@@ -4,7 +4,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,11 +25,22 @@ from training_runs import CPU, Trainer, assert_same
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.segmenter.network import NetworkOptions
-from hier_seg_trainer.batches.training_data import TrainingData, open_training_data
 from hier_seg_trainer.configuration import Experiment
-from hier_seg_trainer.runs.checkpoint import BEST, CHECKPOINT, finished_checkpoint, read_checkpoint
-from hier_seg_trainer.runs.run import Run, load_checkpoint, save_best, save_checkpoint, start_run
-from hier_seg_trainer.runs.run_folder import record_run
+from hier_seg_trainer.training.runs.checkpoint import (
+    BEST,
+    CHECKPOINT,
+    finished_checkpoint,
+    read_checkpoint,
+)
+from hier_seg_trainer.training.runs.run import (
+    Run,
+    load_checkpoint,
+    save_best,
+    save_checkpoint,
+    start_run,
+)
+from hier_seg_trainer.training.runs.run_folder import record_run
+from hier_seg_trainer.training.training_data import TrainingData, open_training_data
 
 Make = Callable[..., tuple[Path, Experiment]]
 
@@ -33,7 +52,7 @@ def data(make_experiment: Make, small_data: Path) -> TrainingData:
 
 @pytest.fixture
 def run(make_experiment: Make, data: TrainingData, tiny_network: NetworkOptions) -> Run:
-    return start_run(make_experiment()[1], data, CPU)
+    return start_run(make_experiment()[1], data.network_hierarchy, CPU)
 
 
 def test_a_checkpoint_holds_the_whole_run(
@@ -46,7 +65,7 @@ def test_a_checkpoint_holds_the_whole_run(
     trainer.run.best, trainer.run.evaluations_since_best = 0.25, 3
     trainer.run.pixel_counts = torch.arange(512).reshape(2, 256)
     save_checkpoint(trainer.run, tmp_path)
-    restored = start_run(experiment, trainer.data, CPU)
+    restored = start_run(experiment, trainer.data.network_hierarchy, CPU)
     load_checkpoint(restored, tmp_path / CHECKPOINT)
     assert_same(restored, trainer.run)
     assert (restored.iteration, restored.evaluated) == (1, 1)
@@ -57,25 +76,94 @@ def test_a_checkpoint_holds_the_whole_run(
     assert read_checkpoint(tmp_path / CHECKPOINT)['versions']['torch'] == str(torch.__version__)
 
 
+def files_of(folder: Path) -> list[str]:
+    """Return the names of its files, but for the recipe that the fixtures have put there."""
+    return [path.name for path in folder.iterdir() if path.name != 'experiment.yaml']
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """Let every write of this process fail once a file has a kilobyte."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
 def test_a_failing_write_keeps_the_checkpoint_before(run: Run, tmp_path: Path) -> None:
     save_checkpoint(run, tmp_path)
     path = tmp_path / CHECKPOINT
     before = path.read_bytes()
-    # A full disk.
-    path.with_suffix('.partial').symlink_to('/dev/full')
     run.iteration = 9
-    with pytest.raises(HierSegError, match=r'checkpoint\.pt: cannot be written.*before it is kept'):
+    with (
+        full_disk(),
+        pytest.raises(HierSegError, match=r'checkpoint\.pt: cannot be written.*before it is kept'),
+    ):
         save_checkpoint(run, tmp_path)
     assert path.read_bytes() == before
     assert read_checkpoint(path)['iteration'] == 0
-    assert [p.name for p in tmp_path.glob('checkpoint*')] == [CHECKPOINT]
+    assert files_of(tmp_path) == [CHECKPOINT]
 
 
 def test_a_failing_first_write_does_not_speak_of_one_before(run: Run, tmp_path: Path) -> None:
-    (tmp_path / CHECKPOINT).with_suffix('.partial').symlink_to('/dev/full')
-    with pytest.raises(HierSegError, match=r'cannot be written .*there is none before it'):
+    with (
+        full_disk(),
+        pytest.raises(HierSegError, match=r'cannot be written .*there is none before it'),
+    ):
         save_checkpoint(run, tmp_path)
-    assert not list(tmp_path.glob('checkpoint*'))
+    assert files_of(tmp_path) == []
+
+
+# Begins a process for each line that it reads, which writes checkpoint after checkpoint and says
+# the number of each when it is there.
+WRITER = """
+import itertools, os, sys
+from pathlib import Path
+import torch
+from hier_seg_trainer.training.runs.checkpoint import write_checkpoint
+
+path = Path(sys.argv[1])
+for line in sys.stdin:
+    process = os.fork()
+    if process == 0:
+        for number in itertools.count(int(line)):
+            write_checkpoint(path, {'number': number, 'values': torch.full((400_000,), number)})
+            print(number, flush=True)
+    print('process', process, flush=True)
+    os.waitpid(process, 0)
+    print('killed', flush=True)
+"""
+
+
+def test_a_killed_process_leaves_the_old_checkpoint_or_the_new_one(tmp_path: Path) -> None:
+    path = tmp_path / CHECKPOINT
+    random_numbers = random.Random(3)
+    command = [sys.executable, '-c', WRITER, str(path)]
+    left_behind = set()
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as writer:
+        assert writer.stdin is not None
+        assert writer.stdout is not None
+        for start in range(0, 20_000, 1000):
+            print(start, file=writer.stdin, flush=True)
+            said: list[str] = []
+            while len({line.startswith('process') for line in said}) < 2:
+                said.append(writer.stdout.readline())
+            (process,) = (int(line.split()[1]) for line in said if line.startswith('process'))
+            # At any moment of some writes.
+            time.sleep(random_numbers.uniform(0.0, 0.05))
+            os.kill(process, signal.SIGKILL)
+            said += iter(writer.stdout.readline, 'killed\n')
+            written = [int(line) for line in said if line.strip().isdecimal()]
+            content = read_checkpoint(path)
+            assert content['number'] - written[-1] in (0, 1)
+            assert (content['values'] == content['number']).all()
+            left_behind |= set(tmp_path.iterdir()) - {path}
+        writer.stdin.close()
+    assert left_behind, 'no write was cut short'
 
 
 def test_an_interrupted_write_keeps_the_checkpoint_before(
@@ -95,7 +183,7 @@ def test_an_interrupted_write_keeps_the_checkpoint_before(
             save_checkpoint(run, tmp_path)
     assert path.read_bytes() == before
     save_checkpoint(run, tmp_path)
-    assert not path.with_suffix('.partial').exists()
+    assert files_of(tmp_path) == [CHECKPOINT]
 
 
 def damage_nothing(data: bytes) -> bytes:
@@ -149,7 +237,7 @@ def test_a_checkpoint_of_another_network_is_refused(
     save_checkpoint(run, tmp_path)
     node = {'id': 1, 'name': 'a', 'color': [1, 2, 3], 'parent': None, 'category': 'c'}
     small = Hierarchy({'format': 1, 'name': 'other', 'nodes': [node]})
-    other = start_run(make_experiment()[1], replace(data, network_hierarchy=small), CPU)
+    other = start_run(make_experiment()[1], small, CPU)
     with pytest.raises(HierSegError, match=r'does not fit this experiment .*another run') as e:
         load_checkpoint(other, tmp_path / CHECKPOINT)
     assert '\n' not in str(e.value)

@@ -21,14 +21,14 @@ from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.segmenter.drawing import overlay
 from hier_seg_ros.segmenter.network import NetworkOptions
-from hier_seg_trainer.batches.training_data import open_training_data
-from hier_seg_trainer.configuration import Experiment, as_plain
+from hier_seg_trainer.configuration import Experiment
 from hier_seg_trainer.evaluation import summary
-from hier_seg_trainer.training import train as training
-from hier_seg_trainer.training import validation
-from hier_seg_trainer.training.optimization import learning_rate_factor
-from hier_seg_trainer.training.train import train
+from hier_seg_trainer.options import as_plain
+from hier_seg_trainer.training import training_loop, validation
+from hier_seg_trainer.training.optimization.learning_rate import learning_rate_factor
+from hier_seg_trainer.training.training_data import open_training_data
 from hier_seg_trainer.training.training_log import TrainingLog, draw_prediction
+from hier_seg_trainer.training.training_loop import train
 
 Make = Callable[..., tuple[Path, Experiment]]
 
@@ -85,7 +85,7 @@ def test_the_share_of_waiting_is_the_time_until_the_batch_is_there(
 ) -> None:
     # A clock that only the batches and the steps move: three seconds and one.
     now = [0.0]
-    read, step = training.read_batches, training.train_iteration
+    read, step = training_loop.read_batches, training_loop.train_iteration
 
     def slow_batches(*arguments: Any) -> Any:
         for batch in read(*arguments):
@@ -97,8 +97,8 @@ def test_the_share_of_waiting_is_the_time_until_the_batch_is_there(
         return step(*arguments)
 
     monkeypatch.setattr(time, 'perf_counter', lambda: now[0])
-    monkeypatch.setattr(training, 'read_batches', slow_batches)
-    monkeypatch.setattr(training, 'train_iteration', slow_step)
+    monkeypatch.setattr(training_loop, 'read_batches', slow_batches)
+    monkeypatch.setattr(training_loop, 'train_iteration', slow_step)
     _, experiment = make_experiment(iterations=2, accumulate=2)
     train(experiment, small_data, tmp_path / 'run', CPU, 0)
     events = read_log(tmp_path / 'run')

@@ -218,7 +218,7 @@ class Outcome:
 def train(experiment: Experiment, data: Path) -> Outcome:
     trainer = Trainer(experiment, data)
     if experiment.teacher:
-        known = load_teacher(experiment.teacher, trainer.data, CPU)
+        known = load_teacher(experiment.teacher, trainer.data.network_hierarchy, CPU)
         trainer = Trainer(experiment, data, known)
     losses = [trainer.step() for _ in range(ITERATIONS)]
     return Outcome(losses, trainer.run.average.state_dict())

@@ -22,9 +22,9 @@ import yaml
 from training_runs import CPU, logged_losses
 
 from hier_seg_trainer.configuration import Experiment, load_experiment
-from hier_seg_trainer.runs.checkpoint import CHECKPOINT, read_checkpoint
-from hier_seg_trainer.runs.run_folder import record_run
-from hier_seg_trainer.training.train import train
+from hier_seg_trainer.training.runs.checkpoint import CHECKPOINT, read_checkpoint
+from hier_seg_trainer.training.runs.run_folder import record_run
+from hier_seg_trainer.training.training_loop import train
 from hier_seg_trainer.training.validation import is_finished
 
 # A process of its own has the networks that the package has: the light one on a tiny backbone.

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from training_runs import CPU, Trainer, assert_same, make_batch, whole_state
 
 from hier_seg_ros.segmenter.network import NetworkOptions
-from hier_seg_trainer.batches.training_data import open_training_data
 from hier_seg_trainer.configuration import Experiment
-from hier_seg_trainer.runs.run import start_run
+from hier_seg_trainer.training.runs.run import start_run
+from hier_seg_trainer.training.training_data import open_training_data
 from hier_seg_trainer.training.training_step import drop_empty_gradients
 
 Make = Callable[..., tuple[Path, Experiment]]
@@ -61,10 +61,10 @@ def test_the_same_seed_starts_the_same_run_and_another_does_not(
     make_experiment: Make, small_data: Path, tiny_network: NetworkOptions
 ) -> None:
     _, experiment = make_experiment()
-    data = open_training_data(experiment, small_data)
-    one = start_run(experiment, data, CPU)
-    assert_same(one, start_run(experiment, data, CPU))
-    other = whole_state(start_run(replace(experiment, seed=1), data, CPU))
+    tree = open_training_data(experiment, small_data).network_hierarchy
+    one = start_run(experiment, tree, CPU)
+    assert_same(one, start_run(experiment, tree, CPU))
+    other = whole_state(start_run(replace(experiment, seed=1), tree, CPU))
     assert any(not torch.equal(v, other[k]) for k, v in whole_state(one).items())
 
 
@@ -84,7 +84,8 @@ def test_a_branch_that_no_process_has_a_pixel_for_is_left_alone(
     make_experiment: Make, small_data: Path, tiny_network: NetworkOptions
 ) -> None:
     _, experiment = make_experiment()
-    network = start_run(experiment, open_training_data(experiment, small_data), CPU).network
+    tree = open_training_data(experiment, small_data).network_hierarchy
+    network = start_run(experiment, tree, CPU).network
     for parameter in network.parameters():
         parameter.grad = torch.ones_like(parameter)
     empty, *others = network.branches.values()

@@ -132,7 +132,7 @@ def test_a_network_that_is_its_teacher_has_nothing_to_learn_from_it(
 ) -> None:
     experiment = distilling(make_experiment, write_teacher())
     trainer = Trainer(experiment, small_data)
-    teacher = load_teacher(experiment.teacher, trainer.data, CPU)
+    teacher = load_teacher(experiment.teacher, trainer.data.network_hierarchy, CPU)
     assert not teacher.network.training
     own = replace(teacher, network=copy.deepcopy(trainer.run.average), input=experiment.input)
     values = {}
@@ -153,7 +153,7 @@ def test_a_teacher_learns_nothing_itself_and_sees_each_batch_once(
 ) -> None:
     experiment = distilling(make_experiment, write_teacher())
     trainer = Trainer(experiment, small_data)
-    teacher = load_teacher(experiment.teacher, trainer.data, CPU)
+    teacher = load_teacher(experiment.teacher, trainer.data.network_hierarchy, CPU)
     trainer = Trainer(experiment, small_data, teacher)
     before = copy.deepcopy(teacher.network.state_dict())
     seen = []
@@ -176,6 +176,6 @@ def test_a_teacher_of_another_tree_is_refused(
     experiment = distilling(make_experiment, flat)
     trainer = Trainer(experiment, small_data)
     with pytest.raises(HierSegError, match=r"has the tree 'street_108_flat', not .*'street_108'"):
-        load_teacher(experiment.teacher, trainer.data, CPU)
+        load_teacher(experiment.teacher, trainer.data.network_hierarchy, CPU)
     with pytest.raises(HierSegError, match='neither a folder nor one of the models'):
-        load_teacher('gone', trainer.data, CPU)
+        load_teacher('gone', trainer.data.network_hierarchy, CPU)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from hier_seg_trainer.training.weight_average import update_average
+from hier_seg_trainer.training.optimization.weight_average import update_average
 
 
 def set_weights(network: nn.BatchNorm2d, values: list[float]) -> None:

@@ -10,11 +10,11 @@ from pathlib import Path
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.resources import find_model
 from hier_seg_ros.segmenter.segmenter import resolve_device
-from hier_seg_trainer.commands.arguments import add_device, count
+from hier_seg_trainer.commands.arguments import add_count, add_device
 from hier_seg_trainer.configuration import load_experiment
-from hier_seg_trainer.export.export import MeanOptions, evaluate_and_export
+from hier_seg_trainer.export.model_export import MeanOptions, evaluate_and_export
 from hier_seg_trainer.export.onnx_export import export_onnx
-from hier_seg_trainer.runs.run_folder import EXPERIMENT_FILE, check_settings
+from hier_seg_trainer.training.runs.run_folder import EXPERIMENT_FILE, check_settings
 
 # Keys of the experiment that the weights are not trained with, but changed by when exported.
 APPLIED_LATER = ('logit_offsets',)
@@ -40,12 +40,13 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         metavar='MODEL',
         help="write the mean of the run's weights and those of these models, its stages before",
     )
-    parser.add_argument(
+    add_count(
+        parser,
         '--statistics-batches',
-        type=count,
+        None,
+        f"the mean's batch normalisation takes its statistics from N batches of the training data "
+        f"({_STATISTICS_BATCHES}); 0: they are the mean of the models'",
         metavar='N',
-        help=f"the mean's batch normalisation takes its statistics from N batches of the training "
-        f"data ({_STATISTICS_BATCHES}); 0: they are the mean of the models'",
     )
     parser.add_argument('--onnx', type=Path, metavar='FILE', help='also write an ONNX file')
     parser.add_argument(
@@ -89,13 +90,12 @@ def _export_run(options: argparse.Namespace) -> Path:
             notes = options.notes.read_text(encoding='utf-8')
         except (OSError, UnicodeDecodeError) as error:
             raise HierSegError(f'{options.notes}: cannot be read ({error})') from error
-    device = str(resolve_device(options.device))
     evaluate_and_export(
         experiment,
         options.data,
         options.run,
         options.out,
-        device,
+        str(resolve_device(options.device)),
         notes,
         mean=_mean_options(options),
     )

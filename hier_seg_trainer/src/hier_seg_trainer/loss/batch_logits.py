@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from hier_seg_ros.segmenter.interpolation import Grid, upsample, upsample_at
+from hier_seg_ros.segmenter.interpolation import upsample, upsample_at
+from hier_seg_ros.segmenter.logits import Logits
 from hier_seg_trainer.loss.targets import IGNORED, Target
 
 # From this share of an image's pixels on, all of them at once cost less: measured on a CPU, a fifth
@@ -33,17 +34,17 @@ class Samples:
 class BatchLogits:
     """Upsampled logits of the C supervised classes; a branch runs when it is first asked for."""
 
-    def __init__(self, logits_of: Callable[[str], Tensor], grid: Grid) -> None:
-        """Take ``logits_of(classifier)``: (N, C, h, w) of the whole batch."""
-        self.logits_of = logits_of
-        self.grid = grid
+    def __init__(self, logits: Logits) -> None:
+        """Take the logits of the whole batch."""
+        self.logits = logits
+        self.grid = logits.grid
         self._images: dict[str, tuple[Tensor, ...]] = {}
         self._dense: dict[tuple[str, int], Tensor] = {}
 
     def of_image(self, target: Target, image: int) -> Tensor:
         """Return one image's logits as the network gave them: (C, h, w) float32."""
         if target.name not in self._images:
-            logits = self.logits_of(target.name)
+            logits = self.logits[target.name]
             if len(target.logit_indices) < logits.shape[1]:
                 logits = logits.index_select(1, target.logit_indices)
             # Taken apart once: the gradients of the images are then put together once, too.

@@ -19,8 +19,9 @@ from tqdm import tqdm
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.segmenter.drawing import overlay
 from hier_seg_ros.segmenter.segmenter import Segmenter, scaled_size
-from hier_seg_trainer.configuration import Experiment, as_plain
+from hier_seg_trainer.configuration import Experiment
 from hier_seg_trainer.datasets.samples import StreetDataset
+from hier_seg_trainer.options import as_plain
 
 FOLDER = 'tensorboard'
 _PICTURES = 4
@@ -78,9 +79,21 @@ class TrainingLog:
         waiting: float,
         computing: float,
     ) -> None:
-        """Log one step of the optimiser: its losses by name and its times in seconds.
+        """Log one step of the optimiser.
 
-        `waiting` is the time until its batches were there, `computing` the rest.
+        Parameters
+        ----------
+        iteration
+            Its number, from 1.
+        losses
+            By name.
+        learning_rate
+            Of the parts outside the backbone.
+        waiting
+            Seconds until its batches were there.
+        computing
+            The other seconds.
+
         """
         if not self._enabled:
             return

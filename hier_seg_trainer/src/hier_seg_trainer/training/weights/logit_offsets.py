@@ -10,26 +10,12 @@ its logits (Saerens, Latinne & Decaestecker, Neural Computation 2002; Menon et a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.segmenter.model_folder import ModelDescription
 from hier_seg_ros.segmenter.network import HierarchicalNetwork
-
-
-@dataclass(frozen=True)
-class LogitOffset:
-    """What is added to the logit of a class, wherever its classifier decides.
-
-    Attributes
-    ----------
-    node : name of a class of the tree
-    offset : below 0 the class is decided less often, above 0 more often
-    """
-
-    node: str
-    offset: float
+from hier_seg_trainer.configuration import LogitOffset
 
 
 def add_logit_offsets(
@@ -37,7 +23,11 @@ def add_logit_offsets(
 ) -> None:
     """Add the offsets to the biases of a network of `hierarchy`, in place.
 
-    Raises HierSegError for a class that the tree lacks.
+    Raises
+    ------
+    HierSegError
+        The tree lacks a class.
+
     """
     for classifier, index, offset in places(hierarchy, offsets):
         network.add_to_logit(classifier, index, offset)
@@ -46,7 +36,11 @@ def add_logit_offsets(
 def offsets_in_weights(description: ModelDescription) -> tuple[LogitOffset, ...]:
     """Return the offsets that a model's weights contain, by the experiment that it records.
 
-    Raises HierSegError if that record is not as it was exported.
+    Raises
+    ------
+    HierSegError
+        That record is not as it was exported.
+
     """
     try:
         recorded = description.training.get('experiment', {}).get('logit_offsets', ())
@@ -64,7 +58,11 @@ def places(
 ) -> tuple[tuple[str, int, float], ...]:
     """Return the classifier, the position among its logits and the value of each offset.
 
-    Raises HierSegError for a class that the tree lacks.
+    Raises
+    ------
+    HierSegError
+        The tree lacks a class.
+
     """
     found = {
         node.name: (classifier.name, index)

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from collections.abc import Collection
 from contextlib import suppress
@@ -17,14 +16,18 @@ import torchvision
 import yaml
 
 from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.files.reading import read_yaml
+from hier_seg_ros.files.writing import write_text
 from hier_seg_ros.segmenter.model_folder import MODEL_FILE
 from hier_seg_trainer import __version__
-from hier_seg_trainer.configuration import Experiment, as_plain, parse
-from hier_seg_trainer.runs.checkpoint import CHECKPOINT
+from hier_seg_trainer.configuration import Experiment
+from hier_seg_trainer.options import as_plain, parse
+from hier_seg_trainer.training.runs.checkpoint import CHECKPOINT
 
 EXPERIMENT_FILE = 'experiment.yaml'
 VERSIONS_FILE = 'versions.yaml'
 MODEL_FOLDER = 'model'
+_ADVICE = 'use another --run'
 
 
 def versions() -> dict[str, str]:
@@ -42,18 +45,29 @@ def versions() -> dict[str, str]:
 def check_settings(
     folder: Path, experiment: Experiment, advice: str, free: Collection[str] = ()
 ) -> None:
-    """Raise HierSegError, which ends with `advice`, if the checkpoint in a run folder has others.
+    """Check that the checkpoint in a run folder, if there is one, is of an experiment.
 
-    Without a checkpoint there is nothing that they must agree with. The keys in `free` may differ.
+    Parameters
+    ----------
+    folder
+        The run folder.
+    experiment
+        The experiment.
+    advice
+        The end of the error's line.
+    free
+        Keys that may differ.
+
+    Raises
+    ------
+    HierSegError
+        The run has other settings, or they cannot be read.
+
     """
     path = folder / EXPERIMENT_FILE
     if not (path.is_file() and (folder / CHECKPOINT).is_file()):
         return
-    try:
-        before = yaml.safe_load(path.read_text(encoding='utf-8'))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = ' '.join(str(error).split())
-        raise HierSegError(f'{path}: cannot be read ({reason}); use another --run') from error
+    before = read_yaml(path, _ADVICE)
     # What an older version did not know yet it ran with as the defaults say.
     with suppress(HierSegError):
         before = as_plain(parse(Experiment, before))
@@ -71,28 +85,22 @@ def check_settings(
 def record_run(folder: Path, experiment: Experiment, command: list[str]) -> None:
     """Write the experiment, the versions and the command into a run folder.
 
-    Raises HierSegError if the folder cannot be written, if the model could not be put there once
-    the run is over, or if it holds a run of another experiment: its checkpoint would go on under
-    other rules than it began with.
+    Raises
+    ------
+    HierSegError
+        The folder cannot be written, the model could not be put there once the run is over, or it
+        holds a run of another experiment: its checkpoint would go on under other rules than it
+        began with.
+
     """
     check_settings(folder, experiment, 'use another --run folder, or restore the settings')
     model = folder / MODEL_FOLDER
     if model.exists() and not (model / MODEL_FILE).is_file():
         raise HierSegError(
-            f'{model}: is no model folder, but the model is to be written there; use another --run'
+            f'{model}: is no model folder, but the model is to be written there; {_ADVICE}'
         )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        _write_yaml(folder / EXPERIMENT_FILE, as_plain(experiment))
-        _write_yaml(folder / VERSIONS_FILE, {'command': command, **versions()})
-    except OSError as error:
-        raise HierSegError(f'{folder}: cannot be written ({error}); use another --run') from error
-
-
-def _write_yaml(path: Path, content: object) -> None:
-    partial = path.with_suffix('.partial')
-    try:
-        partial.write_text(yaml.safe_dump(content, sort_keys=False), encoding='utf-8')
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    for name, content in (
+        (EXPERIMENT_FILE, as_plain(experiment)),
+        (VERSIONS_FILE, {'command': command, **versions()}),
+    ):
+        write_text(folder / name, yaml.safe_dump(content, sort_keys=False), _ADVICE)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 
 def autocast(device: torch.device, option: bool | str) -> torch.autocast:
-    """Return the context for false, true or 'bfloat16', or 'float16'."""
+    """Return the context for the option ``automatic_mixed_precision``."""
     dtype = torch.float16 if option == 'float16' else torch.bfloat16
     return torch.autocast(device.type, dtype, enabled=option is not False)
 

@@ -4,11 +4,9 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 import zlib
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -16,6 +14,7 @@ from typing import Any
 import torch
 
 from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.files.writing import written_file
 
 CHECKPOINT = 'checkpoint.pt'
 BEST = 'best.pt'
@@ -25,32 +24,30 @@ FORMAT = 2
 def write_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
     """Write a checkpoint; the one before is kept until this one is whole and on the disk.
 
-    Raises HierSegError if it cannot be written, a full disk among the reasons; nothing of it is
-    then left behind.
+    Raises
+    ------
+    HierSegError
+        It cannot be written, a full disk among the reasons; nothing of it is left behind.
+
     """
-    partial = path.with_suffix('.partial')
-    try:
-        with partial.open('wb') as file:
-            torch.save({'format': FORMAT, **content}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    # PyTorch turns some failed writes into its own error.
-    except (OSError, RuntimeError) as error:
-        with suppress(OSError):
-            partial.unlink()
-        reason = ' '.join(str(error).split())[:200]
-        kept = 'the checkpoint before it is kept' if path.exists() else 'there is none before it'
-        raise HierSegError(
-            f'{path}: cannot be written ({reason}); {kept}: make room and give the same command '
-            f'again'
-        ) from error
+    kept = 'the checkpoint before it is kept' if path.exists() else 'there is none before it'
+    with written_file(path, f'{kept}: make room and give the same command again') as partial:
+        try:
+            with partial.open('wb') as file:
+                torch.save({'format': FORMAT, **content}, file)
+        except RuntimeError as error:
+            # PyTorch turns some failed writes into its own error.
+            raise OSError(_reason(error)) from error
 
 
 def finished_checkpoint(run_folder: Path) -> Path:
     """Return the checkpoint to export: the best one if the run kept it, else the last.
 
-    Raises HierSegError if there is none.
+    Raises
+    ------
+    HierSegError
+        There is none.
+
     """
     for name in (BEST, CHECKPOINT):
         if (run_folder / name).is_file():
@@ -61,7 +58,14 @@ def finished_checkpoint(run_folder: Path) -> Path:
 
 
 def read_checkpoint(path: Path) -> Mapping[str, Any]:
-    """Return a checkpoint's content, on the CPU; HierSegError if it cannot be read."""
+    """Return a checkpoint's content, on the CPU.
+
+    Raises
+    ------
+    HierSegError
+        It cannot be read.
+
+    """
     try:
         # torch.load does not look at the checksums.
         with zipfile.ZipFile(path) as archive:
@@ -80,10 +84,13 @@ def read_checkpoint(path: Path) -> Mapping[str, Any]:
         zlib.error,
         UnpicklingError,
     ) as error:
-        reason = ' '.join(str(error).split())[:200]
         raise HierSegError(
-            f'{path}: is no checkpoint ({reason}); remove it to start anew'
+            f'{path}: is no checkpoint ({_reason(error)}); remove it to start anew'
         ) from error
     if not isinstance(content, dict) or content.get('format') != FORMAT:
         raise HierSegError(f'{path}: is no checkpoint of this version; remove it to start anew')
     return content
+
+
+def _reason(error: Exception) -> str:
+    return ' '.join(str(error).split())[:200]

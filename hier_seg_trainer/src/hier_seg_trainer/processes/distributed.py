@@ -25,10 +25,19 @@ _TIMEOUT = timedelta(hours=6)
 
 @contextmanager
 def process_group(device: str) -> Iterator[torch.device]:
-    """Join the processes that torchrun started, if it did; give this process's device.
+    """Join the processes that torchrun started, if it did; yield this process's device.
 
-    `device` is 'auto', 'cpu', 'cuda' or, for a process on its own, 'cuda:N'. Several processes on
-    CUDA devices take one each. Raises HierSegError if there are not enough of them.
+    Parameters
+    ----------
+    device
+        'auto', 'cpu', 'cuda' or, for a process on its own, 'cuda:N'. Several processes on CUDA
+        devices take one each.
+
+    Raises
+    ------
+    HierSegError
+        There is no such device, or there are fewer than processes.
+
     """
     own = resolve_device(device)
     if 'RANK' not in os.environ or 'WORLD_SIZE' not in os.environ:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import Hierarchy
-from hier_seg_ros.resources import share_folder
+from hier_seg_ros.resources import find_hierarchy
 from hier_seg_trainer.augmentation import CropOptions, sign_places
 from hier_seg_trainer.batches.mixed_batches import Stream
 from hier_seg_trainer.configuration import DataOptions, Experiment
@@ -18,7 +18,6 @@ from hier_seg_trainer.datasets.flat import flat_hierarchy
 from hier_seg_trainer.datasets.formats.gtsrb import Gtsrb
 from hier_seg_trainer.datasets.opening import open_dataset
 from hier_seg_trainer.datasets.samples import StreetDataset
-from hier_seg_trainer.evaluation import EvaluationOptions
 from hier_seg_trainer.loss import supervised_nodes
 
 
@@ -28,14 +27,22 @@ class TrainingData:
 
     Attributes
     ----------
-    hierarchy : the tree that the data sets are read by and scored on
-    network_hierarchy : the tree of the network's classifiers: the same one, or a flat one
-    streams : what the batches are made of, in the order of the experiment
-    validation : what is scored, by the name that its scores go by, with its entry
-    supervised : names of the nodes of ``network_hierarchy`` that some data set teaches
-    box_ids, image_ids : ids of the nodes that boxes and image labels may show
-    negative_ids : ids of the nodes that no pixel far from all boxes shows, in any of the data sets
-        whose boxes are complete
+    hierarchy
+        The tree that the data sets are read by and scored on.
+    network_hierarchy
+        The tree of the network's classifiers: the same one, or a flat one.
+    streams
+        What the batches are made of, in the order of the experiment.
+    validation
+        What is scored, by the name that its scores go by, with its entry.
+    supervised
+        Names of the nodes of ``network_hierarchy`` that some data set teaches.
+    box_ids, image_ids
+        Ids of the nodes that boxes and image labels may show.
+    negative_ids
+        Ids of the nodes that no pixel far from all boxes shows, in any of the data sets whose boxes
+        are complete.
+
     """
 
     hierarchy: Hierarchy
@@ -47,25 +54,22 @@ class TrainingData:
     image_ids: frozenset[int]
     negative_ids: frozenset[int]
 
-
-def evaluation_options(experiment: Experiment) -> EvaluationOptions:
-    """Return how the experiment's models are scored, during training and for the model card."""
-    # The paper's rule for flat baselines has no meaning for a tree.
-    return EvaluationOptions(runner_up=experiment.flat)
-
-
-def load_hierarchy(name: str) -> Hierarchy:
-    """Return a tree by name, as in config/hierarchies, or by the path of its file."""
-    bundled = share_folder() / 'config' / 'hierarchies' / f'{name}.yaml'
-    return Hierarchy.load(bundled if bundled.is_file() else Path(name))
+    @property
+    def datasets(self) -> list[StreetDataset]:
+        """What is trained on, in the order of the experiment."""
+        return [stream.dataset for stream in self.streams]
 
 
 def open_training_data(experiment: Experiment, data: Path) -> TrainingData:
-    """Open everything that `experiment` names below the folder `data`.
+    """Open everything that an experiment names below the folder `data`.
 
-    Raises HierSegError for what is missing, broken or does not go together.
+    Raises
+    ------
+    HierSegError
+        Something is missing, is broken or does not go together.
+
     """
-    hierarchy = load_hierarchy(experiment.hierarchy)
+    hierarchy = Hierarchy.load(find_hierarchy(experiment.hierarchy))
     streams = tuple(_stream(entry, experiment, data, hierarchy) for entry in experiment.data)
     named = frozenset().union(*(_named(stream, hierarchy) for stream in streams))
     network_hierarchy = flat_hierarchy(hierarchy, named) if experiment.flat else hierarchy
