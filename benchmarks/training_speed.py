@@ -37,7 +37,7 @@ from torchvision.transforms import v2
 from hier_seg_ros.hierarchy import UNLABELLED
 from hier_seg_ros.segmenter.network import build_network
 from hier_seg_trainer.configuration import Experiment
-from hier_seg_trainer.options import parse
+from hier_seg_trainer.options.parsing import parse
 from hier_seg_trainer.training.batch_loading import read_batches
 from hier_seg_trainer.training.runs.run import start_run
 from hier_seg_trainer.training.training_data import TrainingData, open_training_data

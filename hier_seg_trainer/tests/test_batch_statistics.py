@@ -19,7 +19,7 @@ from hier_seg_trainer.batches.batch import normalise
 from hier_seg_trainer.batches.mixed_batches import MixedBatches, Stream
 from hier_seg_trainer.configuration import Experiment
 from hier_seg_trainer.datasets.opening import open_dataset
-from hier_seg_trainer.options import parse
+from hier_seg_trainer.options.parsing import parse
 from hier_seg_trainer.training.weights.batch_statistics import renew_statistics
 
 TINY = NetworkOptions('test_efficientnet', {}, (8, 16), 8, 4, True, True)

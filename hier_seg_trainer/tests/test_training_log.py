@@ -23,7 +23,7 @@ from hier_seg_ros.segmenter.drawing import overlay
 from hier_seg_ros.segmenter.network import NetworkOptions
 from hier_seg_trainer.configuration import Experiment
 from hier_seg_trainer.evaluation import summary
-from hier_seg_trainer.options import as_plain
+from hier_seg_trainer.options.parsing import as_plain
 from hier_seg_trainer.training import training_loop, validation
 from hier_seg_trainer.training.optimization.learning_rate import learning_rate_factor
 from hier_seg_trainer.training.training_data import open_training_data

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,20 +17,10 @@ from hier_seg_ros.segmenter.network.normalization import NORMALIZATIONS
 from hier_seg_trainer.augmentation import AugmentationOptions, PasteOptions
 from hier_seg_trainer.datasets.opening import FORMATS
 from hier_seg_trainer.loss import LossOptions
-from hier_seg_trainer.options import (
-    BELOW_1,
-    FROM_0,
-    FROM_1,
-    POSITIVE,
-    SHARE,
-    Interval,
-    Option,
-    check_given,
-    option,
-    parse,
-    required,
-)
+from hier_seg_trainer.options.fields import Option, option, required
+from hier_seg_trainer.options.intervals import BELOW_1, FROM_0, FROM_1, POSITIVE, SHARE, Interval
 from hier_seg_trainer.options.optimizer_options import OptimizerOptions, ScheduleOptions
+from hier_seg_trainer.options.parsing import MissingOptionError, check_given, parse
 from hier_seg_trainer.options.recipes import read_recipe
 
 SYNCHRONISED = 'sync_batch'
@@ -81,7 +71,7 @@ class SelfTrainingOptions:
     """A teacher (the averaged weights) labels the pixels of images that have boxes only."""
 
     start: int = option(0, 'the averaged weights label from this iteration on; 0: never', FROM_0)
-    confidence: float = option(0.9, 'where their softmax value is at least this', SHARE)
+    confidence: float = option(0.9, 'they label where their softmax value is at least this', SHARE)
 
 
 @dataclass(frozen=True)
@@ -205,10 +195,10 @@ class Experiment:
         (False, True, 'bfloat16', 'float16'),
     )
     seed: int = option(0, 'of weights, batches and augmentation', FROM_0)
-    evaluate_every: int = option(500, 'in iterations', FROM_1)
-    checkpoint_every: int = option(100, 'in iterations', FROM_1)
+    evaluate_every: int = option(500, 'iterations between two scorings', FROM_1)
+    checkpoint_every: int = option(100, 'iterations between two checkpoints', FROM_1)
     images_every: int = option(
-        500, 'in iterations: pictures of predictions for TensorBoard; 0: none', FROM_0
+        500, 'iterations between two sets of pictures for TensorBoard; 0: none', FROM_0
     )
 
     @property
@@ -260,13 +250,17 @@ def load_experiment(path: str | Path, changes: Sequence[str] = ()) -> Experiment
             raise HierSegError(f'{file}: {error}') from error
     try:
         return _checked(versions[-1][1])
+    except MissingOptionError as error:
+        raise HierSegError(f'{path}: {error}') from error
     except HierSegError as error:
         raise HierSegError(f'{_origin(error, versions)}: {error}') from error
 
 
 def _checked(content: Any) -> Experiment:
     experiment = parse(Experiment, content)
-    _check_combinations(experiment)
+    for is_wrong, message in _combinations(experiment):
+        if is_wrong:
+            raise HierSegError(message)
     return experiment
 
 
@@ -281,54 +275,53 @@ def _origin(error: HierSegError, versions: Sequence[tuple[Path, Any]]) -> Path:
     return versions[-1][0]
 
 
-def _check_combinations(experiment: Experiment) -> None:
-    """Check what must fit together, besides what the groups check of themselves."""
+def _combinations(experiment: Experiment) -> Iterator[tuple[bool, str]]:
+    """Yield whether things that must fit together do not, each with the error's line."""
+    loss, stopping, image = experiment.loss, experiment.early_stopping, experiment.input
     for edge in experiment.crop:
-        if edge % 32:
-            raise HierSegError(f'crop: {edge} is no multiple of 32; choose one')
-    if not experiment.data:
-        raise HierSegError('data: lists no data set; add one')
+        yield edge % 32 != 0, f'crop: {edge} is no multiple of 32; choose one'
+    yield not experiment.data, 'data: lists no data set; add one'
     for entry in experiment.data:
-        if entry.scale[0] > entry.scale[1]:
-            raise HierSegError(
-                f'data.scale: {list(entry.scale)} is no range; write the lower factor first'
-            )
-        if entry.pasted_signs and entry.paste.count == entry.paste.replace == 0:
-            raise HierSegError(
-                'data.pasted_signs: does nothing without a paste.count or paste.replace above 0; '
-                'give one, or leave it out'
-            )
+        yield (
+            entry.scale[0] > entry.scale[1],
+            f'data.scale: {list(entry.scale)} is no range; write the lower factor first',
+        )
+        yield (
+            bool(entry.pasted_signs) and entry.paste.count == entry.paste.replace == 0,
+            'data.pasted_signs: does nothing without a paste.count or paste.replace above 0; give '
+            'one, or leave it out',
+        )
     # Batch normalisation has nothing to normalise by in the average of a single image.
-    batch_norm = experiment.network_options.normalization == 'batch'
-    if batch_norm and experiment.images_per_batch < 2:
-        raise HierSegError('data: a batch needs at least 2 images; raise images_per_batch')
-    stopping = experiment.early_stopping
-    if stopping.measure and stopping.patience == 0:
-        raise HierSegError(
-            'early_stopping.measure: does nothing with a patience of 0; give a patience or leave '
-            'both out'
-        )
-    if stopping.patience > 0 and '/' not in stopping.measure:
-        raise HierSegError(
-            f'early_stopping.measure: {stopping.measure!r} names no score; write DATA SET/MEASURE, '
-            f'for example camvid/mean_iou_paper'
-        )
-    if experiment.self_training.start > 0 and experiment.loss.self_training_weight == 0:
-        raise HierSegError(
-            'self_training.start: does nothing without a loss.self_training_weight above 0; give '
-            'one, or write start: 0'
-        )
-    if experiment.input.minimum_long_side > experiment.input.long_side:
-        raise HierSegError(
-            f'input.minimum_long_side: is {experiment.input.minimum_long_side}; it must be at most '
-            f'input.long_side, {experiment.input.long_side}'
-        )
-    if experiment.loss.lovasz_weight > 0 and experiment.augmentation.mixup > 0:
-        raise HierSegError(
-            'loss.lovasz_weight: needs pixels of a single class, and augmentation.mixup mixes '
-            'them; leave one at 0'
-        )
-    if bool(experiment.teacher) != (experiment.loss.distillation_weight > 0):
-        raise HierSegError(
-            'teacher: goes with a loss.distillation_weight above 0; give both or neither'
-        )
+    yield (
+        experiment.network_options.normalization == 'batch' and experiment.images_per_batch < 2,
+        'data: a batch needs at least 2 images; raise images_per_batch',
+    )
+    yield (
+        bool(stopping.measure) and stopping.patience == 0,
+        'early_stopping.measure: does nothing with a patience of 0; give a patience or leave both '
+        'out',
+    )
+    yield (
+        stopping.patience > 0 and '/' not in stopping.measure,
+        f'early_stopping.measure: {stopping.measure!r} names no score; write DATA SET/MEASURE, for '
+        f'example camvid/mean_iou_paper',
+    )
+    yield (
+        experiment.self_training.start > 0 and loss.self_training_weight == 0,
+        'self_training.start: does nothing without a loss.self_training_weight above 0; give one, '
+        'or write start: 0',
+    )
+    yield (
+        image.minimum_long_side > image.long_side,
+        f'input.minimum_long_side: is {image.minimum_long_side}; it must be at most '
+        f'input.long_side, {image.long_side}',
+    )
+    yield (
+        loss.lovasz_weight > 0 and experiment.augmentation.mixup > 0,
+        'loss.lovasz_weight: needs pixels of a single class, and augmentation.mixup mixes them; '
+        'leave one at 0',
+    )
+    yield (
+        bool(experiment.teacher) != (loss.distillation_weight > 0),
+        'teacher: goes with a loss.distillation_weight above 0; give both or neither',
+    )

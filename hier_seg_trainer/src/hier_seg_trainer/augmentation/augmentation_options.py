@@ -7,7 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hier_seg_ros.errors import HierSegError
-from hier_seg_trainer.options import FROM_0, SHARE, Interval, check_options, option
+from hier_seg_trainer.options.fields import check_options, option
+from hier_seg_trainer.options.intervals import FROM_0, SHARE, Interval
 
 AUTO_AUGMENT = ('auto', 'rand', '')
 LARGEST_MAGNITUDE = 30
@@ -77,7 +78,9 @@ class AugmentationOptions:
         9, 'of `rand`: their strength', Interval(least=0, most=LARGEST_MAGNITUDE)
     )
     cutout: float = option(0.0, 'probability that a square is erased', SHARE)
-    cutout_size: float = option(0.25, "its edge as a share of the crop's shorter edge", SHARE)
+    cutout_size: float = option(
+        0.25, "edge of that square as a share of the crop's shorter edge", SHARE
+    )
     random_erasing: float = option(
         0.0, 'probability that a rectangle, 2–40 % of the crop, becomes noise', SHARE
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hier_seg_trainer.datasets.opening import FORMATS
-from hier_seg_trainer.options import default_of, options_of
+from hier_seg_trainer.options.fields import default_of, options_of
 
 
 def add_device(parser: argparse._ActionsContainer) -> None:

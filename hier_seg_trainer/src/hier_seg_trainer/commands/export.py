@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import re
 from pathlib import Path
 
 from hier_seg_ros.errors import HierSegError
@@ -84,12 +86,7 @@ def _export_run(options: argparse.Namespace) -> Path:
     check_settings(options.run, experiment, advice, free=APPLIED_LATER)
     if options.statistics_batches is not None and not options.mean_with:
         raise HierSegError('--statistics-batches: has no use without --mean-with, leave it out')
-    notes = ''
-    if options.notes is not None:
-        try:
-            notes = options.notes.read_text(encoding='utf-8')
-        except (OSError, UnicodeDecodeError) as error:
-            raise HierSegError(f'{options.notes}: cannot be read ({error})') from error
+    notes = _notes(options.notes, options.out) if options.notes else ''
     evaluate_and_export(
         experiment,
         options.data,
@@ -110,4 +107,17 @@ def _mean_options(options: argparse.Namespace) -> MeanOptions | None:
     return MeanOptions(
         [find_model(model) for model in options.mean_with],
         _STATISTICS_BATCHES if batches is None else batches,
+    )
+
+
+def _notes(file: Path, folder: Path) -> str:
+    """Return what goes into the card in `folder`; its links lead there from where the file is."""
+    try:
+        text = file.read_text(encoding='utf-8')
+    except (OSError, UnicodeDecodeError) as error:
+        raise HierSegError(f'{file}: cannot be read ({error})') from error
+    return re.sub(
+        r'(?<=\]\()(?![a-z]+:|[/#])[^)\s]+',
+        lambda link: Path(os.path.relpath(file.parent / link[0], folder)).as_posix(),
+        text,
     )

@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass
 
 from hier_seg_ros.errors import HierSegError
-from hier_seg_trainer.options import option
+from hier_seg_trainer.options.fields import option
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from hier_seg_trainer.batches.mixed_batches import MixedBatches
 from hier_seg_trainer.configuration import Experiment
 from hier_seg_trainer.evaluation import DatasetScores, evaluate_dataset, summary
 from hier_seg_trainer.export.model_card import model_card
-from hier_seg_trainer.options import as_plain
+from hier_seg_trainer.options.parsing import as_plain
 from hier_seg_trainer.training.runs.checkpoint import finished_checkpoint, read_checkpoint
 from hier_seg_trainer.training.training_data import TrainingData, open_training_data
 from hier_seg_trainer.training.validation import evaluation_options

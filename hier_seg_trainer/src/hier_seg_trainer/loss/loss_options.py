@@ -7,14 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hier_seg_ros.errors import HierSegError
-from hier_seg_trainer.options import (
-    BELOW_1,
-    FROM_0,
-    POSITIVE,
-    Interval,
-    check_options,
-    option,
-)
+from hier_seg_trainer.options.fields import check_options, option
+from hier_seg_trainer.options.intervals import BELOW_1, FROM_0, POSITIVE, Interval
 
 PIXEL_LOSSES = ('cross_entropy', 'focal', 'ohem')
 BOX_PIXELS = ('parent', 'box', 'shape', 'parent_or_shape')
@@ -55,7 +49,7 @@ class LossOptions:
         0.25, '`ohem` keeps this share of the pixels, the hardest ones', Interval(above=0, most=1)
     )
     ohem_threshold: float = option(
-        0.0, 'and all whose class has a softmax value below this', BELOW_1
+        0.0, '`ohem` also keeps those whose class has a softmax value below this', BELOW_1
     )
     label_smoothing: float = option(
         0.0, 'share of every label that is spread over the classes', BELOW_1
@@ -85,7 +79,7 @@ class LossOptions:
         0.0, "weight of the losses on the `teacher`'s softmax values", FROM_0
     )
     distillation_temperature: float = option(
-        2.0, 'what logits are divided by before that softmax', POSITIVE
+        2.0, 'what the logits are divided by before that softmax', POSITIVE
     )
 
     def __post_init__(self) -> None:

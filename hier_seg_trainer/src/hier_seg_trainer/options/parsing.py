@@ -19,6 +19,10 @@ from hier_seg_trainer.options.fields import Option, default_of, options_of
 T = TypeVar('T')
 
 
+class MissingOptionError(HierSegError):
+    """An option that must be given is not."""
+
+
 def parse(kind: type[T], content: Any) -> T:
     """Return plain YAML values as an option class.
 
@@ -76,7 +80,7 @@ def _group(kind: Any, content: Any, where: str, option: Option, whole: bool) -> 
             key = f'{where}.{name}' if where else name
             values[name] = _convert(hints[name], content[name], key, inner, whole)
         elif whole and default_of(kind, name) is dataclasses.MISSING:
-            raise HierSegError(f'{prefix}has no {name!r}; add it')
+            raise MissingOptionError(f'{prefix}has no {name!r}; add it')
     return kind(**values) if whole else values
 
 

@@ -21,7 +21,7 @@ from hier_seg_ros.segmenter.drawing import overlay
 from hier_seg_ros.segmenter.segmenter import Segmenter, scaled_size
 from hier_seg_trainer.configuration import Experiment
 from hier_seg_trainer.datasets.samples import StreetDataset
-from hier_seg_trainer.options import as_plain
+from hier_seg_trainer.options.parsing import as_plain
 
 FOLDER = 'tensorboard'
 _PICTURES = 4

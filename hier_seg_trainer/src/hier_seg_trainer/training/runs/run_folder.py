@@ -21,7 +21,7 @@ from hier_seg_ros.files.writing import write_text
 from hier_seg_ros.segmenter.model_folder import MODEL_FILE
 from hier_seg_trainer import __version__
 from hier_seg_trainer.configuration import Experiment
-from hier_seg_trainer.options import as_plain, parse
+from hier_seg_trainer.options.parsing import as_plain, parse
 from hier_seg_trainer.training.runs.checkpoint import CHECKPOINT
 
 EXPERIMENT_FILE = 'experiment.yaml'
