@@ -19,7 +19,7 @@ from hier_seg_ros.segmenter.decision_options import DecisionOptions
 from hier_seg_ros.segmenter.model_folder import InputOptions, ModelDescription, write_model_folder
 from hier_seg_ros.segmenter.network import NetworkOptions, build_network
 from hier_seg_trainer.cli import main
-from hier_seg_trainer.export.onnx_export import OLDEST_TORCH, export_onnx
+from hier_seg_trainer.export.onnx_export import OLDEST_TORCH, check_onnx_classes, export_onnx
 from hier_seg_trainer.loss import supervised_nodes
 
 onnxruntime = pytest.importorskip('onnxruntime', reason='onnxruntime is not installed')
@@ -27,7 +27,7 @@ needs_exporter = pytest.mark.skipif(
     torch.__version__ < OLDEST_TORCH, reason=f'the ONNX export needs torch {OLDEST_TORCH}'
 )
 
-PHOTOGRAPH = Path(__file__).resolve().parents[2] / 'docs' / 'images' / 'demo.jpg'
+PHOTOGRAPH = Path(__file__).resolve().parents[3] / 'docs' / 'images' / 'demo.jpg'
 NETWORKS = {
     'fused': NetworkOptions(
         backbone='mobilenetv3_small_050',
@@ -166,6 +166,31 @@ def test_the_tree_is_in_the_metadata(exported: tuple[Path, Path, DecisionOptions
     metadata = session.get_modelmeta().custom_metadata_map
     assert metadata['name'] == 'small'
     assert json.loads(metadata['hierarchy']) == Hierarchy.load(model / 'hierarchy.yaml').as_dict()
+
+
+@needs_exporter
+def test_the_classes_are_in_the_metadata_and_of_one_tree_only(
+    exported: tuple[Path, Path, DecisionOptions], tmp_path: Path
+) -> None:
+    model, file, _ = exported
+    hierarchy = Hierarchy.load(model / 'hierarchy.yaml')
+    check_onnx_classes(file, hierarchy)
+    content = hierarchy.as_dict()
+    # Two classes of the root change places.
+    roots = [node for node in content['nodes'] if node['parent'] is None]
+    places = [content['nodes'].index(node) for node in roots[:2]]
+    content['nodes'][places[0]], content['nodes'][places[1]] = roots[1], roots[0]
+    with pytest.raises(HierSegError, match=r'onnx: .*root') as raised:
+        check_onnx_classes(file, Hierarchy(content))
+    assert '\n' not in str(raised.value)
+    # A file that does not say what its logits stand for.
+    import onnx
+
+    unnamed = onnx.load(file)
+    del unnamed.metadata_props[:]
+    onnx.save(unnamed, tmp_path / 'unnamed.onnx')
+    with pytest.raises(HierSegError, match=r'unnamed\.onnx: '):
+        check_onnx_classes(tmp_path / 'unnamed.onnx', hierarchy)
 
 
 @needs_exporter

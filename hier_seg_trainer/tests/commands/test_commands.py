@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -170,6 +171,41 @@ def test_export_writes_the_model_again_with_notes(trained: Trained, tmp_path: Pa
     assert [path.name for path in out.parent.iterdir()] == ['mine']
 
 
+def test_links_of_the_notes_lead_from_the_card_to_the_same_place(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / 'notes').mkdir()
+    links = (
+        '[a](rules.md#two) [b](../data/mine.yaml) [c](https://example.org/x) [d](#scores) '
+        '[e](/etc/hosts)'
+    )
+    (tmp_path / 'notes' / 'mine.md').write_text(f'{links}\n', encoding='utf-8')
+    monkeypatch.chdir(tmp_path)
+    arguments = ['export', *trained.arguments, '--out', 'models/mine']
+    assert main([*arguments, '--notes', 'notes/mine.md']) == 0
+    card = (tmp_path / 'models' / 'mine' / 'README.md').read_text(encoding='utf-8')
+    assert (
+        '\n[a](../../notes/rules.md#two) [b](../../data/mine.yaml) [c](https://example.org/x) '
+        '[d](#scores) [e](/etc/hosts)\n'
+    ) in card
+
+
+def test_export_refuses_weights_of_other_classes(
+    trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / 'run'
+    shutil.copytree(trained.run, run)
+    content = dict(read_checkpoint(run / CHECKPOINT))
+    content['classes'] = {**content['classes'], 'root': content['classes']['root'][::-1]}
+    torch.save(content, run / CHECKPOINT)
+    arguments = ['export', str(trained.experiment), '--data', str(trained.data), '--run', str(run)]
+    assert main([*arguments, '--out', str(tmp_path / 'model'), '--device', 'cpu']) == 1
+    message = capsys.readouterr().err
+    assert re.search(r"checkpoint\.pt: does not fit the experiment 'small' .*root", message)
+    assert message.count('\n') == 1
+    assert not (tmp_path / 'model').exists()
+
+
 def test_a_finished_run_only_exports_again(
     trained: Trained, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -258,7 +294,7 @@ def test_export_writes_the_mean_with_other_models(trained: Trained, tmp_path: Pa
 def test_export_refuses_the_mean_with_another_network(
     trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    other = Path(__file__).resolve().parents[2] / 'models' / 'street_lite0'
+    other = Path(__file__).resolve().parents[3] / 'models' / 'street_lite0'
     out = tmp_path / 'mean'
     arguments = ['export', *trained.arguments, '--out', str(out), '--mean-with', str(other)]
     assert main(arguments) == 1

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import random
 import resource
@@ -241,6 +242,43 @@ def test_a_checkpoint_of_another_network_is_refused(
     with pytest.raises(HierSegError, match=r'does not fit this experiment .*another run') as e:
         load_checkpoint(other, tmp_path / CHECKPOINT)
     assert '\n' not in str(e.value)
+
+
+def tree_of(*names: str) -> Hierarchy:
+    nodes = [
+        {'id': place, 'name': name, 'color': [place, 2, 3], 'parent': None, 'category': 'c'}
+        for place, name in enumerate(names)
+    ]
+    return Hierarchy({'format': 1, 'name': 'small', 'nodes': nodes})
+
+
+def test_a_checkpoint_of_other_classes_is_refused_though_every_shape_fits(
+    make_experiment: Make, tmp_path: Path, tiny_network: NetworkOptions
+) -> None:
+    _, experiment = make_experiment()
+    path = tmp_path / CHECKPOINT
+    save_checkpoint(start_run(experiment, tree_of('sky', 'car'), CPU), tmp_path)
+    load_checkpoint(start_run(experiment, tree_of('sky', 'car'), CPU), path)
+    for names in (('car', 'sky'), ('sky', 'bus')):
+        other = start_run(experiment, tree_of(*names), CPU)
+        before = copy.deepcopy(other.network.state_dict())
+        with pytest.raises(HierSegError, match=r'does not fit this experiment .*root.*another run'):
+            load_checkpoint(other, path)
+        # Nothing has been taken from it.
+        now = other.network.state_dict()
+        assert all(torch.equal(value, now[name]) for name, value in before.items())
+
+
+def test_a_checkpoint_that_names_no_classes_goes_on(run: Run, tmp_path: Path) -> None:
+    """As an older version wrote it."""
+    save_checkpoint(run, tmp_path)
+    path = tmp_path / CHECKPOINT
+    content = dict(read_checkpoint(path))
+    del content['classes']
+    torch.save(content, path)
+    run.iteration = 7
+    load_checkpoint(run, path)
+    assert run.iteration == 0
 
 
 def test_the_best_checkpoint_is_the_one_to_export(run: Run, tmp_path: Path) -> None:
