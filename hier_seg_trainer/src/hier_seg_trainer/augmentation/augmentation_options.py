@@ -45,7 +45,11 @@ class CropOptions:
 class AugmentationOptions:
     """What else is changed; all but the first five is off by default.
 
-    A value outside its range raises HierSegError.
+    Raises
+    ------
+    HierSegError
+        A value is not allowed.
+
     """
 
     brightness: float = option(0.4, 'the factor lies in 1 ± this', SHARE)
@@ -105,7 +109,11 @@ class AugmentationOptions:
 class PasteOptions:
     """How signs are pasted from crops of single signs.
 
-    A value outside its range raises HierSegError.
+    Raises
+    ------
+    HierSegError
+        A value is not allowed.
+
     """
 
     count: int = option(

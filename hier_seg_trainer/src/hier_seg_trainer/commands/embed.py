@@ -47,7 +47,14 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Choose, embed, write; HierSegError for anything that cannot be used."""
+    """Choose, embed, write.
+
+    Raises
+    ------
+    HierSegError
+        Something cannot be used.
+
+    """
     check_points(options.points)
     if len(options.format) != len(options.path):
         raise HierSegError('give --path as often as --format: one for each data set')

@@ -59,7 +59,14 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Inspect and write; HierSegError if a data set cannot be opened, or for what --strict says."""
+    """Inspect and write.
+
+    Raises
+    ------
+    HierSegError
+        A data set cannot be opened, or --strict is given and there is anything wrong with one.
+
+    """
     sources, hierarchy = _sources(options)
     surveys = inspect_datasets(
         sources,

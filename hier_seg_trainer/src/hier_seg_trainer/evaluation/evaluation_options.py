@@ -13,7 +13,14 @@ from hier_seg_trainer.options.fields import option
 
 @dataclass(frozen=True)
 class EvaluationOptions:
-    """How an evaluation runs the network and what it scores; by default as the robot runs it."""
+    """How an evaluation runs the network and what it scores; by default as the robot runs it.
+
+    Raises
+    ------
+    HierSegError
+        A value makes no sense.
+
+    """
 
     scales: tuple[float, ...] = option(
         (1.0,),
@@ -36,7 +43,7 @@ class EvaluationOptions:
     limit: int | None = option(None, 'only so many images, spread evenly (default all)')
 
     def __post_init__(self) -> None:
-        """Check the values; HierSegError names the one that is wrong."""
+        """Check the values."""
         if not self.scales or not all(math.isfinite(scale) and scale > 0 for scale in self.scales):
             raise HierSegError(
                 f'scales: {list(self.scales)} is no list of factors above 0; give some, '

@@ -99,14 +99,14 @@ def model_card(
 
 def _architecture(options: NetworkOptions, parameters: int, hierarchy: Hierarchy) -> str:
     details = (
-        f' corrected by {options.detail_channels} channels of stride {options.detail_stride}'
+        f', corrected by {options.detail_channels} channels of stride {options.detail_stride}'
         if options.detail_channels
         else ''
     )
     return (
         f'Backbone {options.backbone}, features of strides '
-        f'{", ".join(map(str, options.fused_strides))} in {options.shared_channels} channels, a '
-        f'branch a classifier{details}; {parameters / 1e6:.2f} M parameters. '
+        f'{", ".join(map(str, options.fused_strides))} in {options.shared_channels} channels, one '
+        f'branch for each classifier{details}; {parameters / 1e6:.2f} M parameters. '
         f'Tree: {hierarchy.name}.'
     )
 

@@ -17,7 +17,14 @@ IMAGE_LABELS = ('parent', 'pooled')
 
 @dataclass(frozen=True)
 class LossOptions:
-    """The choices of the loss; the defaults are the paper's. A wrong one raises HierSegError."""
+    """The choices of the loss; the defaults are the paper's.
+
+    Raises
+    ------
+    HierSegError
+        A value is not allowed.
+
+    """
 
     level_weights: tuple[float, ...] = option(
         (1.0, 0.1, 0.1),

@@ -17,7 +17,14 @@ WARM_UPS = ('gradual', 'constant')
 
 @dataclass(frozen=True)
 class OptimizerOptions:
-    """The optimiser; HierSegError names an option that is out of its range."""
+    """The optimiser.
+
+    Raises
+    ------
+    HierSegError
+        A value is not allowed.
+
+    """
 
     name: str = required('', OPTIMIZERS)
     learning_rate: float = required('the full rate, before the schedule', POSITIVE)
@@ -46,11 +53,17 @@ class OptimizerOptions:
 
 @dataclass(frozen=True)
 class ScheduleOptions:
-    """The learning rate over time; HierSegError names an option that is out of its range.
+    """The learning rate over time.
 
     'step' halves the rate at some iterations; 'poly' lets it fall to 0 as (1 - progress) ** power
     (Chen et al., DeepLab), 'cosine' as half a cosine wave (Loshchilov & Hutter, ICLR 2017).
     Progress is counted from the end of the warm-up.
+
+    Raises
+    ------
+    HierSegError
+        A value is not allowed, or a constant warm-up would stay at a rate of 0.
+
     """
 
     name: str = required('`step` halves the rate, `poly` and `cosine` let it fall to 0', SCHEDULES)

@@ -79,7 +79,7 @@ def is_first() -> bool:
 
 
 def any_process(flag: bool, device: torch.device) -> bool:
-    """Return whether `flag` is true in any of the processes; all of them must ask."""
+    """Return whether a flag is true in any of the processes; all of them must ask."""
     if process_count() == 1:
         return flag
     value = torch.tensor(int(flag), device=device)
@@ -88,7 +88,7 @@ def any_process(flag: bool, device: torch.device) -> bool:
 
 
 def mean_of_processes(values: Tensor) -> Tensor:
-    """Return the mean of `values` over the processes; all of them must ask."""
+    """Return the mean of values over the processes; all of them must ask."""
     if process_count() == 1:
         return values
     total = values.clone()
@@ -97,7 +97,7 @@ def mean_of_processes(values: Tensor) -> Tensor:
 
 
 def from_first(values: Tensor) -> Tensor:
-    """Return the first process's `values`; the others give a tensor of the same kind."""
+    """Return the first process's values; the others give a tensor of the same kind."""
     if process_count() > 1:
         values = values.clone()
         torch.distributed.broadcast(values, 0)

@@ -24,9 +24,26 @@ from hier_seg_trainer.training.training_data import TrainingData
 def read_batches(
     experiment: Experiment, data: TrainingData, iteration: int, device: torch.device, workers: int
 ) -> Iterator[Batch]:
-    """Yield this process's batches from `iteration` on.
+    """Yield this process's batches.
 
-    What is wrong with a file comes as a HierSegError in one line, whoever read it.
+    Parameters
+    ----------
+    experiment
+        How long it trains, and from which seed.
+    data
+        What the batches are made of.
+    iteration
+        The first step that takes some of them, from 0.
+    device
+        Where they will go.
+    workers
+        How many processes prepare them; 0: this one does.
+
+    Raises
+    ------
+    HierSegError
+        Something is wrong with a file; in one line, whoever read it.
+
     """
     streams = MixedBatches(
         data.streams, experiment.seed, distributed.rank(), distributed.process_count()
@@ -54,6 +71,12 @@ def worker_deaths() -> Iterator[None]:
     """Say in one line that a process that prepares batches has died.
 
     A signal tells the main process of it, and PyTorch raises wherever that happens to be.
+
+    Raises
+    ------
+    HierSegError
+        One has.
+
     """
     try:
         yield

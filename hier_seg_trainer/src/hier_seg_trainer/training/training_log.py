@@ -29,15 +29,19 @@ _PICTURE_LONG_SIDE = 640
 
 
 class TrainingLog:
-    """TensorBoard's files and the progress bar of one process; both stay off if not ``enabled``.
+    """TensorBoard's files and the progress bar of one process; both stay off if not enabled.
 
-    Every method raises HierSegError if TensorBoard's files cannot be written.
+    Raises
+    ------
+    HierSegError
+        By any method: TensorBoard's files cannot be written.
+
     """
 
     def __init__(
         self, run_folder: Path, experiment: Experiment, iteration: int, enabled: bool
     ) -> None:
-        """Begin after `iteration`; what an earlier run logged later than that is dropped."""
+        """Begin after an iteration; what an earlier run logged later than that is dropped."""
         self._folder = run_folder / FOLDER
         self._experiment = experiment
         self._enabled = enabled

@@ -24,7 +24,14 @@ from hier_seg_trainer.training.weights import logit_offsets
 
 
 def check_experiment(experiment: Experiment, data: TrainingData) -> None:
-    """Check what only the opened data sets and the processes tell."""
+    """Check what only the opened data sets and the processes tell.
+
+    Raises
+    ------
+    HierSegError
+        The experiment does not fit them.
+
+    """
     logit_offsets.places(data.network_hierarchy, experiment.logit_offsets)
     stopping = experiment.early_stopping
     name = stopping.measure.partition('/')[0]
@@ -43,7 +50,14 @@ def check_experiment(experiment: Experiment, data: TrainingData) -> None:
 
 
 def check_agreement(run: Run, run_folder: Path, device: torch.device) -> None:
-    """Check that all processes go on from the same iteration."""
+    """Check that all processes go on from the same iteration.
+
+    Raises
+    ------
+    HierSegError
+        They do not.
+
+    """
     first = distributed.from_first(torch.tensor(run.iteration, device=device))
     if distributed.any_process(int(first) != run.iteration, device):
         raise HierSegError(
@@ -55,9 +69,9 @@ def check_agreement(run: Run, run_folder: Path, device: torch.device) -> None:
 def count_classes(
     run: Run, experiment: Experiment, data: TrainingData, device: torch.device
 ) -> TrainingData:
-    """Return `data` with the labelled pixels of each class counted, if an option needs them.
+    """Return the data with the labelled pixels of each class counted, if an option needs them.
 
-    The first process counts, once: `run` keeps the numbers, and a checkpoint does.
+    The first process counts, once: the run keeps the numbers, and a checkpoint does.
     """
     if experiment.class_balance == 0 and experiment.augmentation.copy_blob == 0:
         return data
