@@ -33,35 +33,25 @@ class DataOptions:
     format: str = required('its [format](datasets.md)', FORMATS)
     path: str = required('its folder, below `--data`')
     images_per_batch: int = required('its share of every batch, over all processes', FROM_1)
-    scale: tuple[float, float] = required(
-        'range of the factor by which images are resized before the crop', POSITIVE
-    )
+    scale: tuple[float, float] = required('images are resized by a factor in this range', POSITIVE)
     scale_to_crop: bool = option(
-        False,
-        'the factor is relative to the one at which the image just covers the crop; for images of '
-        'several sizes',
+        False, 'at factor 1 an image just covers the crop; for images of several sizes'
     )
     mapping: str = option(
-        '',
-        'file below `--data` that says which class of the tree each label is; none: the one that '
-        'comes with the format',
+        '', "file below `--data` that says what each label means, in place of the format's own"
     )
     split: str = option('train', 'the split to train on')
-    validation_split: str = option(
-        'val', "the split that is scored during training and for the model card; `''`: none"
-    )
+    validation_split: str = option('val', "the split that is scored; `''`: none")
     flip: bool = option(
         False,
         'mirror half of the crops: left and right signs swap, and a crop with a sign that has no '
         'mirror image stays as it is',
     )
     focus_on_boxes: float = option(
-        0.0, 'share of the crops that are cut around a box, rare classes first', SHARE
+        0.0, 'share of the crops around a box, rare classes first', SHARE
     )
     pasted_signs: str = option(
-        '',
-        "folder of the GTSRB below `--data`, whose signs are pasted into this data set's crops; "
-        'needs `paste.count` or `paste.replace`',
+        '', 'folder of a GTSRB below `--data`; needs `paste.count` or `paste.replace`'
     )
     paste: PasteOptions = field(default_factory=PasteOptions)
 
@@ -79,14 +69,12 @@ class EarlyStoppingOptions:
     """The run ends when a score rises no more; the weights with the highest one are exported."""
 
     measure: str = option(
-        '',
-        "the score's name in TensorBoard, such as `camvid/mean_iou_paper`. The data set goes by "
-        "its format's name: `folder/mean_iou_paper`",
+        '', "the score's name in TensorBoard, FORMAT/SCORE, such as `camvid/mean_iou_paper`"
     )
     patience: int = option(
         0,
-        'end the run when it has not risen for so many evaluations in a row, and export the best '
-        'weights; 0: never',
+        'end the run when the score has not risen for so many evaluations in a row, and export the '
+        'best weights; 0: never',
         FROM_0,
     )
 
@@ -120,17 +108,10 @@ class Experiment:
         'which for runs that went on from one another is often better than any'
     )
     input: InputOptions = required(
-        long_side=Option(
-            'images with a longer side (pixels) are scaled down to it when the model runs',
-            Interval(least=32),
-        ),
+        long_side=Option('longer images (pixels) run scaled down to it', Interval(least=32)),
         mean=Option('of RGB in 0–1, by which the input is normalised', SHARE),
         standard_deviation=Option('of RGB in 0–1, by which the input is normalised', POSITIVE),
-        minimum_long_side=Option(
-            'images with a shorter longer side are scaled up to it when the model runs; 0: none '
-            'are',
-            FROM_0,
-        ),
+        minimum_long_side=Option('shorter images run scaled up to it; 0: none do', FROM_0),
     )
     crop: tuple[int, int] = required(
         'height and width of the training crops in pixels, multiples of 32', Interval(least=32)
@@ -142,14 +123,9 @@ class Experiment:
     iterations: int = required('steps of the optimiser', FROM_1)
     optimizer: OptimizerOptions = required()
     schedule: ScheduleOptions = required()
-    flat: bool = option(
-        False,
-        'one softmax over all classes that the data sets name, without the tree: the baseline',
-    )
+    flat: bool = option(False, 'one softmax over all classes that the data sets name: the baseline')
     backbone: str = option(
-        '',
-        "in place of the network's own, another timm model that returns features of the same "
-        'strides, such as `tf_efficientnet_lite2`',
+        '', 'another timm model with features of the same strides, such as `tf_efficientnet_lite2`'
     )
     normalization: str = option(
         'batch',
@@ -158,20 +134,16 @@ class Experiment:
         'on GPUs',
         (*NORMALIZATIONS, SYNCHRONISED),
     )
-    dropout: float = option(
-        0.0, 'share of the channels that are dropped before each classifier', BELOW_1
-    )
-    teacher: str = option(
-        '', 'model folder with the same tree to learn from (distillation), by its path or name'
-    )
+    dropout: float = option(0.0, 'share of the channels dropped before each classifier', BELOW_1)
+    teacher: str = option('', 'model folder with the same tree to learn from (distillation)')
     loss: LossOptions = field(default_factory=LossOptions)
     augmentation: AugmentationOptions = field(default_factory=AugmentationOptions)
     self_training: SelfTrainingOptions = field(default_factory=SelfTrainingOptions)
     early_stopping: EarlyStoppingOptions = field(default_factory=EarlyStoppingOptions)
     logit_offsets: tuple[LogitOffset, ...] = option(
         (),
-        'list of what is added to the logits of classes when the averaged weights are evaluated '
-        'or exported (below); `hier-seg export` takes others than the run was trained with',
+        'list of what is added to the logits of classes in evaluation and export (below); '
+        '`hier-seg export` takes others than the run was trained with',
     )
     class_balance: float = option(
         0.0,
@@ -180,13 +152,9 @@ class Experiment:
         FROM_0,
     )
     average_decay: float = option(
-        0.999,
-        'decay of the averaged weights (without the bias to zero) that evaluation and export use',
-        BELOW_1,
+        0.999, 'decay of the averaged weights, which evaluation and export use', BELOW_1
     )
-    batch_norm_momentum: float = option(
-        0.1, 'share of a new batch in the running statistics', SHARE
-    )
+    batch_norm_momentum: float = option(0.1, 'weight of a new batch in running statistics', SHARE)
     accumulate: int = option(1, 'batches whose gradients make one step', FROM_1)
     automatic_mixed_precision: bool | str = option(
         False,
@@ -197,9 +165,7 @@ class Experiment:
     seed: int = option(0, 'of weights, batches and augmentation', FROM_0)
     evaluate_every: int = option(500, 'iterations between two scorings', FROM_1)
     checkpoint_every: int = option(100, 'iterations between two checkpoints', FROM_1)
-    images_every: int = option(
-        500, 'iterations between two sets of pictures for TensorBoard; 0: none', FROM_0
-    )
+    images_every: int = option(500, 'iterations between pictures in TensorBoard; 0: none', FROM_0)
 
     @property
     def network_options(self) -> NetworkOptions:

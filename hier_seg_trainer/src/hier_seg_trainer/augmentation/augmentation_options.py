@@ -55,49 +55,31 @@ class AugmentationOptions:
     brightness: float = option(0.4, 'the factor lies in 1 ± this', SHARE)
     contrast: float = option(0.4, 'the factor lies in 1 ± this', SHARE)
     saturation: float = option(0.4, 'the factor lies in 1 ± this', SHARE)
-    hue: float = option(
-        0.05, 'largest turn, as a share of the hue circle', Interval(least=0, most=0.5)
-    )
+    hue: float = option(0.05, 'largest turn, as a share of the circle', Interval(least=0, most=0.5))
     blur: float = option(
-        1.0,
-        'largest standard deviation of a Gaussian, in pixels; three crops in ten are blurred',
-        FROM_0,
+        1.0, 'largest standard deviation, in pixels; three crops in ten are blurred', FROM_0
     )
-    rotation: float = option(
-        0.0, 'largest angle either way, in degrees', Interval(least=0, most=45)
-    )
+    rotation: float = option(0.0, 'largest angle, in degrees', Interval(least=0, most=45))
     pca_color: float = option(
-        0.0,
-        "standard deviation of the shift along the principal colours of ImageNet; AlexNet's was "
-        '0.1',
-        FROM_0,
+        0.0, "deviation along the principal colours of ImageNet; AlexNet's was 0.1", FROM_0
     )
     auto_augment: str = option(
-        '',
-        '`auto` (AutoAugment) or `rand` (RandAugment), photometric operations only',
-        AUTO_AUGMENT,
+        '', 'AutoAugment or RandAugment, photometric operations only', AUTO_AUGMENT
     )
     rand_augment_count: int = option(2, 'of `rand`: operations on each crop', FROM_0)
     rand_augment_magnitude: int = option(
         9, 'of `rand`: their strength', Interval(least=0, most=LARGEST_MAGNITUDE)
     )
     cutout: float = option(0.0, 'probability that a square is erased', SHARE)
-    cutout_size: float = option(
-        0.25, "edge of that square as a share of the crop's shorter edge", SHARE
-    )
-    random_erasing: float = option(
-        0.0, 'probability that a rectangle, 2–40 % of the crop, becomes noise', SHARE
-    )
+    cutout_size: float = option(0.25, "its edge as a share of the crop's shorter one", SHARE)
+    random_erasing: float = option(0.0, 'probability that 2–40 % of a crop become noise', SHARE)
     cutmix: float = option(0.0, 'probability that a rectangle shows another image', SHARE)
     ricap: float = option(0.0, 'probability that four images share the crop', SHARE)
     mixup: float = option(
         0.0, 'α of the Beta distribution of the mixing weight (pixel labels only); 0: never', FROM_0
     )
     copy_blob: int = option(
-        0,
-        'objects of rare classes that are copied from another image into each crop (pixel labels '
-        'only)',
-        FROM_0,
+        0, 'objects of rare classes copied from another image to each (pixel labels only)', FROM_0
     )
 
     def __post_init__(self) -> None:
@@ -117,10 +99,7 @@ class PasteOptions:
     """
 
     count: int = option(
-        0,
-        'at most so many signs are pasted into each crop, where no box is (images labelled by '
-        'boxes only)',
-        FROM_0,
+        0, 'at most so many signs per crop, beside the boxes of images labelled by boxes', FROM_0
     )
     size: tuple[int, int] = option((14, 80), 'range of their long edge, in pixels')
     replace: float = option(

@@ -19,28 +19,22 @@ from PIL import Image
 from torch.utils.data import Dataset
 
 from hier_seg_ros.errors import HierSegError
-from hier_seg_trainer.augmentation import (
+from hier_seg_trainer.augmentation.augmentation_options import (
     AugmentationOptions,
-    Crop,
     CropOptions,
-    Example,
     PasteOptions,
-    cells,
+)
+from hier_seg_trainer.augmentation.color import random_colors
+from hier_seg_trainer.augmentation.crops import Crop, Example, draw
+from hier_seg_trainer.augmentation.erasing import cutout, random_erasing
+from hier_seg_trainer.augmentation.geometry import random_crop, random_flip, scale_range
+from hier_seg_trainer.augmentation.grid import cells, image_grid
+from hier_seg_trainer.augmentation.mixing import cut_mix, mix_up, ricap
+from hier_seg_trainer.augmentation.pasting import (
     copy_blobs,
-    cut_mix,
-    cutout,
-    draw,
-    image_grid,
-    mix_up,
     paste_signs,
-    random_colors,
-    random_crop,
-    random_erasing,
-    random_flip,
     rare_nodes,
     replace_signs,
-    ricap,
-    scale_range,
 )
 from hier_seg_trainer.batches.batch import Batch
 from hier_seg_trainer.datasets.formats.gtsrb import Gtsrb

@@ -23,8 +23,7 @@ class EvaluationOptions:
     """
 
     scales: tuple[float, ...] = option(
-        (1.0,),
-        'average over these sizes of the input, for example 0.5 0.75 1 1.25 1.5 2.2',
+        (1.0,), 'average over these sizes of the input, for example 0.5 0.75 1 1.25 1.5 2.2'
     )
     flip: bool = option(False, 'average with the mirrored image')
     # A window is scaled to the model's long side only if it is longer itself.
@@ -34,8 +33,7 @@ class EvaluationOptions:
     overlap: float = option(0.5, 'of a window that the next one covers as well')
     # The rule for flat baselines of Meletis & Dubbelman, IV 2018.
     runner_up: bool = option(
-        False,
-        'for a flat model: where an ancestor of the runner-up wins, take the runner-up',
+        False, 'for a flat model: where an ancestor of the runner-up wins, take the runner-up'
     )
     official_scores: bool = option(
         False, 'for Cityscapes and MiniCity, also score as the benchmark does'

@@ -27,9 +27,7 @@ class LossOptions:
     """
 
     level_weights: tuple[float, ...] = option(
-        (1.0, 0.1, 0.1),
-        "weight of each level's losses; the last one also serves deeper levels",
-        FROM_0,
+        (1.0, 0.1, 0.1), 'weight of each level; the last one also serves deeper levels', FROM_0
     )
     box_pixels: str = option(
         'parent',
@@ -58,9 +56,7 @@ class LossOptions:
     ohem_threshold: float = option(
         0.0, '`ohem` also keeps those whose class has a softmax value below this', BELOW_1
     )
-    label_smoothing: float = option(
-        0.0, 'share of every label that is spread over the classes', BELOW_1
-    )
+    label_smoothing: float = option(0.0, 'share of a label spread over the classes', BELOW_1)
     lovasz_weight: float = option(
         0.0,
         'weight of the Lovász-softmax of the pixel labels, which stands for 1 − IoU, beside their '
@@ -82,12 +78,8 @@ class LossOptions:
     image_labels_teach_ancestors: bool = option(
         False, "the logits' mean also trains the classifiers above the class"
     )
-    distillation_weight: float = option(
-        0.0, "weight of the losses on the `teacher`'s softmax values", FROM_0
-    )
-    distillation_temperature: float = option(
-        2.0, 'what the logits are divided by before that softmax', POSITIVE
-    )
+    distillation_weight: float = option(0.0, "weight of the teacher's softmax values", FROM_0)
+    distillation_temperature: float = option(2.0, 'divides the logits before it', POSITIVE)
 
     def __post_init__(self) -> None:
         """Check every value."""

@@ -35,16 +35,10 @@ class OptimizerOptions:
     )
     l1: float = option(0.0, 'weight of the sum of the absolute weights in the loss', FROM_0)
     momentum: float = option(0.9, 'of `sgd`', BELOW_1)
-    backbone_factor: float = option(
-        1.0, "the backbone's learning rate as a share of the others'", FROM_0
-    )
+    backbone_factor: float = option(1.0, "the backbone's rate as a share of the others'", FROM_0)
     gradient_clip: float = option(0.0, 'largest L2 norm of the whole gradient; 0: no limit', FROM_0)
-    final_rate: float = option(
-        0.1, 'of `adabound`: the rate of SGD that it ends with; follows the schedule, too', POSITIVE
-    )
-    gamma: float = option(
-        0.001, 'of `adabound`: how fast it gets there, about 1 / iterations', POSITIVE
-    )
+    final_rate: float = option(0.1, 'of `adabound`: the rate of SGD that it ends with', POSITIVE)
+    gamma: float = option(0.001, 'of `adabound`: how fast it gets there, ~1/iterations', POSITIVE)
 
     def __post_init__(self) -> None:
         """Check every value."""
@@ -71,9 +65,7 @@ class ScheduleOptions:
     warm_up_kind: str = option(
         'gradual', '`gradual` rises from `warm_up_factor`, `constant` stays at it', WARM_UPS
     )
-    warm_up_factor: float = option(
-        0.0, 'share of the full rate; above 0 where it is constant', SHARE
-    )
+    warm_up_factor: float = option(0.0, 'share of the full rate; above 0 if it is constant', SHARE)
     halve_at: tuple[int, ...] = option((), 'of `step`: the iterations', FROM_0)
     power: float = option(0.9, 'of `poly`: its exponent', POSITIVE)
     reference_batch: int = option(
