@@ -137,7 +137,15 @@ def test_the_run_folder_says_all_that_the_bases_mean(
     ('content', 'reason'),
     [
         ({'base': 3}, r'recipe\.yaml: base: is 3; it must be the path or the name'),
-        ({'base': 'gone.yaml'}, r'recipe\.yaml: base: .*gone\.yaml is no file; correct the path'),
+        (
+            {'base': 'gone.yaml'},
+            r'gone\.yaml: cannot be read .*; correct the base in .*recipe\.yaml',
+        ),
+        ({'base': 'a\0b.yaml'}, r'cannot be read .*; correct the base in .*recipe\.yaml'),
+        (
+            {'base': f'{"long" * 100}.yaml'},
+            r'cannot be read .*; correct the base in .*recipe\.yaml',
+        ),
         ({'base': 'clam'}, r"recipe\.yaml: base: no recipe .* called 'clam'; did you mean 'claim'"),
         (
             {'base': 'zzz'},

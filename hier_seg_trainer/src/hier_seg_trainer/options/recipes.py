@@ -54,19 +54,20 @@ def read_recipe(path: Path, changes: Sequence[str] = ()) -> list[tuple[Path, Any
         if not key or not equals:
             raise HierSegError(f'{said}: is no change; write KEY=VALUE')
         try:
-            value = parse_yaml(text, 'it') if text else ''
+            value = parse_yaml(text, '') if text else ''
         except HierSegError as error:
-            raise HierSegError(f'{said}: the value is no YAML: {error}') from error
+            raise HierSegError(f'{said}: the value is no YAML{error}') from error
         _put(content, key, value, said)
     return versions
 
 
 def _read_chain(path: Path, above: tuple[Path, ...]) -> list[tuple[Path, Any]]:
     """Return the versions of a recipe; those `above` have it as their base."""
+    advice = f'correct the base in {above[-1]}' if above else 'give an experiment file'
+    said = read_yaml(path, advice)
     if path.resolve() in [file.resolve() for file in above]:
         chain = ' -> '.join(map(str, (*above, path)))
         raise HierSegError(f'{path}: is its own base ({chain}); remove one of these')
-    said = read_yaml(path, 'give an experiment file')
     if not isinstance(said, dict):
         return [(path, said)]
     base = said.pop(BASE, None)
@@ -85,10 +86,7 @@ def _file_of(base: Any, path: Path) -> Path:
     if not isinstance(base, str):
         raise HierSegError(f'{where}: is {base!r}; it must be the path or the name of a recipe')
     if base.endswith('.yaml'):
-        file = path.parent / base
-        if not file.is_file():
-            raise HierSegError(f'{where}: {file} is no file; correct the path')
-        return file
+        return path.parent / base
     folder = _recipe_folder()
     files = sorted(folder.rglob('*.yaml'))
     known = [file.relative_to(folder).with_suffix('').as_posix() for file in files]
