@@ -37,10 +37,12 @@ from torchvision.transforms import v2
 from hier_seg_ros.files.writing import write_text
 from hier_seg_ros.hierarchy import UNLABELLED
 from hier_seg_ros.segmenter.network import build_network
-from hier_seg_trainer.batches.training_data import TrainingData, open_training_data
-from hier_seg_trainer.configuration import Experiment, parse
-from hier_seg_trainer.runs.run import start_run
-from hier_seg_trainer.training.train import build_loss, read_batches
+from hier_seg_trainer.configuration import Experiment
+from hier_seg_trainer.options.parsing import parse
+from hier_seg_trainer.training.batch_loading import read_batches
+from hier_seg_trainer.training.runs.run import start_run
+from hier_seg_trainer.training.training_data import TrainingData, open_training_data
+from hier_seg_trainer.training.training_setup import build_loss
 from hier_seg_trainer.training.training_step import TrainingStep, train_iteration
 
 MEAN = (0.485, 0.456, 0.406)
@@ -106,7 +108,7 @@ def our_loop(
 ) -> Iterator[float]:
     """Yield the seconds that each step of ``hier-seg train`` waited for its batch."""
     data = open_training_data(experiment, options.data)
-    run = start_run(experiment, data, device)
+    run = start_run(experiment, data.network_hierarchy, device)
     step = TrainingStep(run.network, build_loss(experiment, data, None, device), experiment)
     batches = read_batches(experiment, data, 0, device, options.workers)
     while True:

@@ -79,6 +79,12 @@ def _find_model(name_or_path: str) -> Path:
     )
 
 
+def find_hierarchy(name_or_path: str) -> Path:
+    """Return the file of a label tree, given its path or the name of one in config/hierarchies."""
+    bundled = share_folder() / 'config' / 'hierarchies' / f'{name_or_path}.yaml'
+    return bundled if bundled.is_file() else Path(name_or_path)
+
+
 def _share_candidates() -> Iterator[Path]:
     """Yield the places to look at, best first."""
     package = Path(__file__).resolve().parent

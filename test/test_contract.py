@@ -8,6 +8,7 @@ import importlib.metadata
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -66,27 +67,42 @@ FORBIDDEN = {
 FORBIDDEN['hier_seg_trainer'] = ROS | {
     f'hier_seg_ros.{room}' for room in ('commands', 'evaluation', 'frames', 'ros', 'settings')
 }
-# The same within `ros`: the rooms below that each room may import.
-ROOMS_OF_ROS = {
-    'launching': set(),
-    'process': set(),
-    'topics': set(),
-    'diagnostics': set(),
-    'cameras': {'topics'},
-    'captures': {'topics'},
-    'replay': {'process', 'topics'},
-    'node': {'cameras', 'captures', 'diagnostics', 'process', 'topics'},
-}
-FORBIDDEN |= {
-    f'hier_seg_ros.ros.{room}': {
-        f'hier_seg_ros.ros.{other}' for other in ROOMS_OF_ROS if other not in {room, *allowed}
-    }
-    for room, allowed in ROOMS_OF_ROS.items()
-}
-# The same within rooms of the trainer that have rooms of their own.
-ROOMS_OF_TRAINER = {
-    'pages': {},
-    'evaluation': {
+# The same within packages: the rooms that each room may import, which stand above it in its table.
+ROOMS_WITHIN = {
+    'hier_seg_ros.ros': {
+        'launching': set(),
+        'process': set(),
+        'topics': set(),
+        'diagnostics': set(),
+        'cameras': {'topics'},
+        'captures': {'topics'},
+        'replay': {'process', 'topics'},
+        'node': {'cameras', 'captures', 'diagnostics', 'process', 'topics'},
+    },
+    'hier_seg_trainer': {
+        'options': set(),
+        'pages': set(),
+        'processes': set(),
+        'datasets': set(),
+        'augmentation': {'datasets', 'options'},
+        'batches': {'augmentation', 'datasets'},
+        'loss': {'batches', 'options', 'processes'},
+        'evaluation': {'datasets', 'options', 'pages'},
+        'inspection': {'datasets', 'pages'},
+        'synthesis': {'datasets'},
+        'configuration': {'augmentation', 'datasets', 'loss', 'options'},
+        'training': {
+            'augmentation', 'batches', 'configuration', 'datasets', 'evaluation', 'loss',
+            'options', 'processes',
+        },
+        'export': {'batches', 'configuration', 'datasets', 'evaluation', 'options', 'training'},
+        'commands': {
+            'configuration', 'datasets', 'evaluation', 'export', 'inspection', 'options',
+            'processes', 'synthesis', 'training',
+        },
+        'cli': {'commands'},
+    },
+    'hier_seg_trainer.evaluation': {
         'evaluation_options': set(),
         'benchmarks': set(),
         'deciding': {'evaluation_options'},
@@ -94,7 +110,7 @@ ROOMS_OF_TRAINER = {
         'running': {'benchmarks', 'deciding', 'evaluation_options', 'scores'},
         'results': {'benchmarks', 'scores'},
     },
-    'inspection': {
+    'hier_seg_trainer.inspection': {
         'checks': set(),
         'measure': {'checks'},
         'counts': {'measure'},
@@ -102,31 +118,34 @@ ROOMS_OF_TRAINER = {
         'report': {'checks', 'counts', 'measure', 'survey'},
         'embedding': set(),
     },
-    'synthesis': {
+    'hier_seg_trainer.synthesis': {
         'drawing': set(),
         'setting': {'drawing'},
         'things': {'drawing', 'setting'},
         'scenes': {'drawing', 'setting', 'things'},
         'layouts': {'drawing', 'scenes'},
     },
-}
+    'hier_seg_trainer.training': {
+        'optimization': set(),
+        'weights': {'optimization'},
+        'runs': {'optimization', 'weights'},
+        'training_data': set(),
+        'batch_loading': {'training_data'},
+        'teachers': set(),
+        'training_log': set(),
+        'training_step': {'optimization', 'runs', 'teachers'},
+        'validation': {'runs', 'training_data', 'training_log', 'weights'},
+        'training_setup': {'runs', 'teachers', 'training_data', 'weights'},
+        'training_loop': {
+            'batch_loading', 'runs', 'teachers', 'training_data', 'training_log',
+            'training_setup', 'training_step', 'validation',
+        },
+    },
+}  # fmt: skip
 FORBIDDEN |= {
-    f'hier_seg_trainer.{room}.{inner}': {
-        f'hier_seg_trainer.{room}.{other}' for other in inside if other not in {inner, *allowed}
-    }
-    for room, inside in ROOMS_OF_TRAINER.items()
-    for inner, allowed in inside.items()
-}
-# None of them imports another, nor what trains; two write pages.
-FORBIDDEN |= {
-    f'hier_seg_trainer.{room}': FORBIDDEN['hier_seg_trainer']
-    | {f'hier_seg_trainer.{other}' for other in ROOMS_OF_TRAINER if other not in {room, 'pages'}}
-    | {
-        f'hier_seg_trainer.{other}'
-        for other in ('batches', 'commands', 'configuration', 'export', 'loss', 'runs', 'training')
-    }
-    | ({'hier_seg_trainer.pages'} if room == 'synthesis' else set())
-    for room in ROOMS_OF_TRAINER
+    f'{package}.{room}': {f'{package}.{other}' for other in rooms if other not in {room, *allowed}}
+    for package, rooms in ROOMS_WITHIN.items()
+    for room, allowed in rooms.items()
 }
 # They run what a file says, or reach out to the network.
 UNSAFE = {
@@ -191,6 +210,29 @@ def test_imports_point_one_way(room):
         if is_within(name, FORBIDDEN[room])
     ]
     assert not wrong
+
+
+@pytest.mark.parametrize(('package', 'rooms'), ROOMS_WITHIN.items(), ids=ROOMS_WITHIN)
+def test_every_room_has_its_place_in_one_direction(package, rooms):
+    inside = f'{package}.'
+    below = [name.removeprefix(inside) for name in modules() if name.startswith(inside)]
+    assert {name.split('.')[0] for name in below} == set(rooms)
+    # Each table lists a room after those that it may import, so that none leads back.
+    listed = list(rooms)
+    for place, room in enumerate(listed):
+        assert rooms[room] <= set(listed[:place]), room
+
+
+def test_a_file_of_the_trainer_has_a_name_of_its_own():
+    files = (ROOT / 'hier_seg_trainer' / 'src').rglob('*.py')
+    counts = Counter(path.name for path in files if path.name != '__init__.py')
+    assert not [name for name, count in counts.items() if count > 1]
+
+
+def test_a_folder_of_the_trainer_has_about_ten_modules():
+    files = (ROOT / 'hier_seg_trainer' / 'src').rglob('*.py')
+    counts = Counter(path.parent for path in files if path.name != '__init__.py')
+    assert not {name: count for name, count in counts.items() if count > 11}
 
 
 @pytest.mark.parametrize('path', python_files(), ids=lambda path: str(path.relative_to(ROOT)))

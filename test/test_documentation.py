@@ -27,8 +27,6 @@ ROOT = Path(__file__).resolve().parent.parent
 TRAINER = ROOT / 'hier_seg_trainer' / 'src' / 'hier_seg_trainer'
 # Made by make, pip, colcon and the tools.
 NOT_OURS = {'build', 'install', 'log', 'out', 'node_modules'}
-# Parts of model cards, which are two folders below the root wherever the parts themselves are.
-CARD_PARTS = {'street_lite0_notes.md', 'notes.md'}
 # What paths in the text may be relative to, besides the page.
 PLACES = (ROOT, ROOT / 'hier_seg_ros', TRAINER)
 SUFFIXES = {'.html', '.json', '.jpg', '.md', '.py', '.rst', '.rviz', '.toml', '.xml', '.yaml'}
@@ -134,13 +132,12 @@ def without_code(text: str) -> str:
 @pytest.mark.parametrize('page', pages(), ids=name_of)
 def test_every_link_leads_somewhere(page):
     text = page.read_text(encoding='utf-8')
-    folder = ROOT / 'models' / 'street_lite0' if page.name in CARD_PARTS else page.parent
     wrong = []
     for target in re.findall(r'\]\(([^)\s]+)\)', without_code(text)):
         if re.match(r'[a-z]+:', target):
             continue
         path, _, anchor = target.partition('#')
-        linked = folder / path if path else page
+        linked = page.parent / path if path else page
         if not linked.exists():
             wrong.append(f'{target}: no such file')
         elif anchor and anchor not in anchors(linked.read_text(encoding='utf-8')):

@@ -15,17 +15,17 @@ import pytest
 import yaml
 
 from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.hierarchy import Hierarchy
+from hier_seg_ros.resources import find_hierarchy
 from hier_seg_ros.segmenter.network import LIGHT, PAPER
 from hier_seg_trainer.augmentation import PasteOptions
-from hier_seg_trainer.batches.training_data import load_hierarchy
 from hier_seg_trainer.configuration import (
     DataOptions,
     Experiment,
-    as_plain,
     load_experiment,
-    parse,
 )
 from hier_seg_trainer.datasets.opening import FORMATS
+from hier_seg_trainer.options.parsing import as_plain, parse
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CONFIGS = REPOSITORY / 'hier_seg_trainer' / 'configs'
@@ -51,13 +51,58 @@ def changed(content: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
 def test_a_shipped_experiment_loads(path: Path) -> None:
     experiment = load_experiment(path)
     assert experiment.name == path.stem
-    assert load_hierarchy(experiment.hierarchy).name == experiment.hierarchy
+    check_shipped(experiment)
+
+
+STAGES = sorted((CONFIGS / 'street_lite0').glob('*.yaml'))
+ORDINALS = (
+    'first',
+    'second',
+    'third',
+    'fourth',
+    'fifth',
+    'sixth',
+    'seventh',
+    'eighth',
+    'ninth',
+    'tenth',
+)
+
+
+@pytest.mark.parametrize('number', range(1, 12))
+def test_a_stage_of_the_default_model_loads(number: int) -> None:
+    path = CONFIGS / 'street_lite0' / f'stage_{number:02d}.yaml'
+    assert STAGES.index(path) == number - 1
+    experiment = load_experiment(path)
+    names = [*(f'street_lite0_{ordinal}_stage' for ordinal in ORDINALS), 'street_lite0']
+    assert experiment.name == names[number - 1]
+    check_shipped(experiment)
+    content = yaml.safe_load(path.read_text(encoding='utf-8'))
+    assert content.get('base') == (None if number == 1 else f'stage_{number - 1:02d}.yaml')
+
+
+def check_shipped(experiment: Experiment) -> None:
+    tree = Hierarchy.load(find_hierarchy(experiment.hierarchy))
+    assert tree.name == experiment.hierarchy
     assert {entry.format for entry in experiment.data} <= FORMATS.keys()
     assert parse(Experiment, as_plain(experiment)) == experiment
 
 
+def test_there_are_eleven_stages() -> None:
+    assert len(STAGES) == 11
+
+
+def test_the_last_stage_is_what_the_shipped_model_was_trained_with() -> None:
+    text = (REPOSITORY / 'models' / 'street_lite0' / 'model.yaml').read_text(encoding='utf-8')
+    recorded = yaml.safe_load(text)['training']['experiment']
+    assert as_plain(load_experiment(STAGES[-1])) == recorded
+
+
 def test_the_default_model_has_an_experiment() -> None:
     assert (CONFIGS / 'street_lite0.yaml').is_file()
+    last = load_experiment(STAGES[-1])
+    shipped = replace(last, initial_weights='models/street_lite0')
+    assert load_experiment(CONFIGS / 'street_lite0.yaml') == shipped
 
 
 def test_keys_become_values_and_the_rest_has_defaults(
@@ -121,12 +166,11 @@ def test_a_whole_number_does_for_a_float() -> None:
     assert parse(
         DataOptions,
         {
-            'format': 'x',
+            'format': 'camvid',
             'path': 'y',
             'images_per_batch': 1,
             'scale': [1, 2],
         },
-        'here',
     ).scale == (1.0, 2.0)
 
 
@@ -251,30 +295,6 @@ def test_every_number_has_a_range(experiment_content: Content, tmp_path: Path, k
         value = yaml.safe_dump([wrong] * length if parts else wrong, default_flow_style=True)
         with pytest.raises(HierSegError, match=rf'wrong\.yaml: .*{key.rpartition(".")[2]}'):
             load_experiment(path, [f'{key}={value.removesuffix(END)}'])
-
-
-def option_keys(kind: type, place: str = '') -> Iterator[str]:
-    """Yield the key of every option; those in a list have the list's."""
-    for name, hint in typing.get_type_hints(kind).items():
-        inner = typing.get_args(hint)[0] if typing.get_origin(hint) is tuple else hint
-        if dataclasses.is_dataclass(inner):
-            assert isinstance(inner, type)
-            yield from option_keys(inner, f'{place}{name}.')
-        else:
-            yield f'{place}{name}'
-
-
-@pytest.mark.parametrize('key', list(option_keys(Experiment)))
-def test_every_option_is_in_the_tables_of_the_documentation(key: str) -> None:
-    text = (REPOSITORY / 'docs' / 'training.md').read_text(encoding='utf-8')
-    _, text = text.split('\n## The experiment file\n')
-    options, augmentation = text.split('\n### Augmentation\n')
-    # The augmentation has a table of its own, without the prefix.
-    group, _, name = key.rpartition('.')
-    table = augmentation.split('\n## ')[0] if group == 'augmentation' else options
-    first_cells = [line.split('|')[1] for line in table.splitlines() if line.startswith('| `')]
-    shown = name if group == 'augmentation' else key
-    assert any(f'`{shown}`' in cell for cell in first_cells)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from training_runs import Trainer
 
 from hier_seg_ros.segmenter.network import NETWORKS
 from hier_seg_trainer.configuration import Experiment, load_experiment
-from hier_seg_trainer.synthesis.layouts.writing import SynthesisOptions, synthesize
+from hier_seg_trainer.synthesis.layouts.dataset_writing import SynthesisOptions, synthesize
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
 RECIPES = sorted(path.stem for path in CONFIGS.glob('*.yaml'))

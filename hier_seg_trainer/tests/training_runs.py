@@ -13,12 +13,13 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import Tensor
 
 from hier_seg_ros.hierarchy import UNLABELLED
-from hier_seg_trainer.batches.mixed_batches import Batch, MixedBatches
-from hier_seg_trainer.batches.training_data import TrainingData, open_training_data
+from hier_seg_trainer.batches.batch import Batch
+from hier_seg_trainer.batches.mixed_batches import MixedBatches
 from hier_seg_trainer.configuration import Experiment
-from hier_seg_trainer.runs.run import Run, start_run
+from hier_seg_trainer.training.runs.run import Run, start_run
 from hier_seg_trainer.training.teachers import Teacher
-from hier_seg_trainer.training.train import build_loss, count_classes
+from hier_seg_trainer.training.training_data import TrainingData, open_training_data
+from hier_seg_trainer.training.training_setup import build_loss, count_classes
 from hier_seg_trainer.training.training_step import TrainingStep, train_iteration
 
 CPU = torch.device('cpu')
@@ -30,7 +31,7 @@ class Trainer:
     def __init__(self, experiment: Experiment, data: Path, teacher: Teacher | None = None) -> None:
         self.experiment = experiment
         opened = open_training_data(experiment, data)
-        self.run: Run = start_run(experiment, opened, CPU)
+        self.run: Run = start_run(experiment, opened.network_hierarchy, CPU)
         self.data: TrainingData = count_classes(self.run, experiment, opened, CPU)
         self.teacher = teacher
         self.loss = build_loss(experiment, self.data, teacher, CPU)

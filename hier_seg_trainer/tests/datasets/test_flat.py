@@ -14,7 +14,8 @@ import torch
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import ROOT, UNLABELLED, Hierarchy
 from hier_seg_ros.segmenter.interpolation import Grid, upsample
-from hier_seg_trainer.batches.mixed_batches import Batch
+from hier_seg_ros.segmenter.logits import Logits
+from hier_seg_trainer.batches.batch import Batch
 from hier_seg_trainer.datasets.flat import flat_hierarchy
 from hier_seg_trainer.loss import HierarchicalLoss, LossOptions, build_targets, supervised_nodes
 
@@ -106,7 +107,7 @@ def test_the_flat_baseline_of_signs_is_one_cross_entropy_with_an_unlabelled_clas
     logits = torch.randn(2, 44, 4, 6, generator=torch.Generator().manual_seed(0))
     batch = batch_of_boxes(tree)
     grid = Grid(*SIZE, 2, 2)
-    losses = flat_loss(flat, names, options)({ROOT: logits}.__getitem__, batch, grid)
+    losses = flat_loss(flat, names, options)(Logits({ROOT: logits}.__getitem__, grid), batch)
 
     labels = torch.full((2, *SIZE), -100)
     for index, name in enumerate(names):
@@ -127,7 +128,7 @@ def test_under_the_papers_rule_a_box_of_a_flat_tree_trains_with_all_its_pixels(
     batch, grid = batch_of_boxes(tree), Grid(*SIZE, 2, 2)
     values = {
         rule: flat_loss(flat, names, LossOptions(box_pixels=rule))(
-            {ROOT: logits}.__getitem__, batch, grid
+            Logits({ROOT: logits}.__getitem__, grid), batch
         )[ROOT].item()
         for rule in ('parent', 'box', 'shape')
     }
@@ -148,7 +149,7 @@ def test_a_joint_flat_baseline_learns_from_pixels_and_boxes_in_one_softmax(
     batch = Batch(**{**given, 'labels': torch.from_numpy(labels)})
     logits = torch.zeros(2, 5, 8, 12, requires_grad=True)
     losses = flat_loss(flat, names, LossOptions(box_pixels='shape'))(
-        {ROOT: logits}.__getitem__, batch, Grid(*SIZE, 1, 1)
+        Logits({ROOT: logits}.__getitem__, Grid(*SIZE, 1, 1)), batch
     )
     # Two means of -log(1 / 5): of the pixel labels and of the boxes.
     assert losses[ROOT].item() == pytest.approx(2 * np.log(5))

@@ -20,7 +20,8 @@ from torch import Tensor
 
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
 from hier_seg_ros.segmenter.interpolation import Grid
-from hier_seg_trainer.batches.mixed_batches import Batch
+from hier_seg_ros.segmenter.logits import Logits
+from hier_seg_trainer.batches.batch import Batch
 from hier_seg_trainer.loss import (
     HierarchicalLoss,
     LossOptions,
@@ -30,6 +31,7 @@ from hier_seg_trainer.loss import (
 
 PROCESSES = 2
 SIZE, STRIDE = (8, 12), 2
+GRID = Grid(*SIZE, STRIDE, STRIDE)
 IMAGES = 6
 TREE = Hierarchy(
     {
@@ -136,8 +138,8 @@ def evaluate(
     teaching: dict[str, Any] = {}
     if kind == 'teachers':
         teaching['pseudo_labels'] = pseudo_labels[rank::processes]
-        teaching['teacher_logits_of'] = teacher.__getitem__
-    losses = loss(logits_of, batch, Grid(*SIZE, STRIDE, STRIDE), **teaching)
+        teaching['teacher'] = Logits(teacher.__getitem__, GRID)
+    losses = loss(Logits(logits_of, GRID), batch, **teaching)
     total = torch.stack(list(losses.values())).sum()
     gradients = {name: torch.zeros_like(weight) for name, weight in weights.items()}
     # With several processes no branch may be missing: the others would wait for it.

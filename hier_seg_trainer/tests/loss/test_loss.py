@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import UNLABELLED, Classifier, Hierarchy, Node
+from hier_seg_ros.segmenter import logits as lazy
 from hier_seg_ros.segmenter.interpolation import Grid
-from hier_seg_trainer.batches.mixed_batches import Batch
+from hier_seg_trainer.batches.batch import Batch
 from hier_seg_trainer.loss import (
     BOX_PIXELS,
     IGNORED,
@@ -404,13 +405,17 @@ def run(
         k: torch.tensor(v, dtype=torch.float32, requires_grad=True) for k, v in logits.items()
     }
     losses = loss(
-        leaves.__getitem__,
+        lazy.Logits(leaves.__getitem__, Grid(*SIZE, stride, stride)),
         as_batch(arrays),
-        Grid(*SIZE, stride, stride),
         None if pseudo is None else torch.from_numpy(pseudo),
-        None if teacher is None else {k: torch.from_numpy(v) for k, v in teacher.items()}.get,
+        None if teacher is None else given(teacher),
     )
     return losses, leaves
+
+
+def given(logits: Logits) -> lazy.Logits:
+    """Return logits that are there already; their grid is of no account."""
+    return lazy.Logits(lambda name: torch.from_numpy(logits[name]), Grid(*SIZE, STRIDE, STRIDE))
 
 
 def total_of(losses: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -695,7 +700,7 @@ def test_only_pixels_whose_parents_decide_get_a_gradient() -> None:
     leaves = {
         k: torch.tensor(v, dtype=torch.float32, requires_grad=True) for k, v in logits.items()
     }
-    losses = loss(leaves.__getitem__, as_batch(arrays), Grid(*SIZE, 1, 1))
+    losses = loss(lazy.Logits(leaves.__getitem__, Grid(*SIZE, 1, 1)), as_batch(arrays))
     total_of(losses).backward()
     gradient = leaves['front'].grad
     assert gradient is not None
@@ -813,7 +818,7 @@ def test_a_branch_without_pixels_is_not_run() -> None:
         asked.append(name)
         return torch.from_numpy(logits[name])
 
-    loss(logits_of, as_batch(maps), Grid(*SIZE, STRIDE, STRIDE))
+    loss(lazy.Logits(logits_of, Grid(*SIZE, STRIDE, STRIDE)), as_batch(maps))
     assert set(asked) == {'root'}, 'nothing supervises "back"'
 
 

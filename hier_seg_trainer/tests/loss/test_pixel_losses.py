@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.segmenter.interpolation import Grid
+from hier_seg_ros.segmenter.logits import Logits
 from hier_seg_trainer.loss import IGNORED, build_targets
 from hier_seg_trainer.loss.batch_logits import BatchLogits
 from hier_seg_trainer.loss.pixel_losses import (
@@ -199,7 +200,7 @@ def make_logits() -> tuple[BatchLogits, torch.Tensor, torch.Tensor]:
     """Return them for nodes 0, 2, 3 and "unlabelled", the leaf, and a dense reference."""
     leaf = torch.randn(2, 6, 3, 5, generator=torch.Generator().manual_seed(1)).requires_grad_()
     reference = dense_logits(leaf)[:, [0, 2, 3, 5]]
-    return BatchLogits({'root': leaf}.__getitem__, Grid(*SIZE, 4, 4)), leaf, reference
+    return BatchLogits(Logits({'root': leaf}.__getitem__, Grid(*SIZE, 4, 4))), leaf, reference
 
 
 @pytest.mark.parametrize('labelled', [1, 30, 119, 120, 121, 240])

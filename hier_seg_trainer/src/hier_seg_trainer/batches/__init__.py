@@ -2,5 +2,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """Batches mixed of several data sets, each made from the seed and its number alone.
 
-For `training`, `export` and `inspection`; imports `augmentation` and `datasets`.
+For `loss`, `training` and `export`; imports `augmentation` and `datasets`.
 """

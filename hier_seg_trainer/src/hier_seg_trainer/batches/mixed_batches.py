@@ -16,33 +16,27 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 from torch.utils.data import Dataset
 
 from hier_seg_ros.errors import HierSegError
-from hier_seg_trainer.augmentation import (
+from hier_seg_trainer.augmentation.augmentation_options import (
     AugmentationOptions,
-    Crop,
     CropOptions,
-    Example,
     PasteOptions,
-    cells,
+)
+from hier_seg_trainer.augmentation.color import random_colors
+from hier_seg_trainer.augmentation.crops import Crop, Example, draw
+from hier_seg_trainer.augmentation.erasing import cutout, random_erasing
+from hier_seg_trainer.augmentation.geometry import random_crop, random_flip, scale_range
+from hier_seg_trainer.augmentation.grid import cells, image_grid
+from hier_seg_trainer.augmentation.mixing import cut_mix, mix_up, ricap
+from hier_seg_trainer.augmentation.pasting import (
     copy_blobs,
-    cut_mix,
-    cutout,
-    draw,
-    image_grid,
-    mix_up,
     paste_signs,
-    random_colors,
-    random_crop,
-    random_erasing,
-    random_flip,
     rare_nodes,
     replace_signs,
-    ricap,
-    scale_range,
 )
+from hier_seg_trainer.batches.batch import Batch
 from hier_seg_trainer.datasets.formats.gtsrb import Gtsrb
 from hier_seg_trainer.datasets.samples import StreetDataset
 from hier_seg_trainer.datasets.statistics import count_pixels
@@ -55,9 +49,26 @@ _FOR_ORDER, _FOR_CROP = 0, 1
 class Stream:
     """One data set's share of every batch.
 
-    ``signs`` are pasted as ``paste`` says. ``sign_places`` are the node ids (see the function of
-    this name) of what a sign may replace. ``pixel_counts`` (256,) say which classes are rare for
-    CopyBlob; None: they are counted when they are needed.
+    Attributes
+    ----------
+    dataset
+        Where the images come from.
+    images_per_batch
+        How many of each batch, over all processes.
+    crop
+        How they are cut.
+    augmentation
+        What else happens to them.
+    paste
+        How signs are pasted.
+    signs
+        Where those come from; None: nothing is pasted.
+    sign_places
+        Ids of the nodes that a sign may replace (see the function of this name).
+    pixel_counts
+        (256,) labelled pixels by node id, which say what is rare for CopyBlob; None: they are
+        counted when they are needed.
+
     """
 
     dataset: StreetDataset
@@ -70,53 +81,6 @@ class Stream:
     pixel_counts: NDArray[np.int64] | None = None
 
 
-@dataclass(frozen=True)
-class Batch:
-    """A batch of N crops.
-
-    Attributes
-    ----------
-    images : (N, 3, H, W) uint8 RGB, with changed colours
-    plain_images : (N, 3, H, W) uint8 RGB, the same crops, mixed in the same way, with their own
-        colours
-    labels : (N, H, W) uint8 node ids, 255 where no pixel label is known
-    second_labels : (N, H, W) uint8 node ids of the image that mixup blended in, 255 elsewhere
-    mix : (N,) float32, a pixel's loss is mix × loss(labels) + (1 - mix) × loss(second_labels); 1
-        where nothing was blended in
-    box_labels : (N, H, W) uint8 node ids of the boxes, 255 outside
-    box_shapes : (N, H, W) bool, inside the outline of a box
-    far_from_boxes : (N, H, W) bool, certainly none of the boxes' classes; only of an image from a
-        data set in which every object has its box
-    has_boxes : (N,) bool, the image is labelled by boxes
-    image_labels : (N, H, W) uint8, where an image lies that has a label as a whole: its node id;
-        255 elsewhere
-    """
-
-    images: Tensor
-    plain_images: Tensor
-    labels: Tensor
-    second_labels: Tensor
-    mix: Tensor
-    box_labels: Tensor
-    box_shapes: Tensor
-    far_from_boxes: Tensor
-    has_boxes: Tensor
-    image_labels: Tensor
-
-    def pin_memory(self) -> Batch:
-        """Return the batch in page-locked memory, which a GPU reads while the program goes on.
-
-        A data loader calls it; of a dataclass it would not pin the tensors itself.
-        """
-        return Batch(**{f.name: getattr(self, f.name).pin_memory() for f in fields(self)})
-
-    def to(self, device: torch.device) -> Batch:
-        """Return the batch on another device."""
-        return Batch(
-            **{f.name: getattr(self, f.name).to(device, non_blocking=True) for f in fields(self)}
-        )
-
-
 class MixedBatches(Dataset[Batch]):
     """Batches by iteration number; a data loader with ``batch_size=None`` reads them in order.
 
@@ -127,9 +91,22 @@ class MixedBatches(Dataset[Batch]):
     def __init__(
         self, streams: Sequence[Stream], seed: int, rank: int = 0, processes: int = 1
     ) -> None:
-        """Mix `streams`, seeded by `seed` (at least 0), for process `rank` of `processes`.
+        """Mix streams.
 
-        Raises HierSegError if a batch has fewer images than there are processes.
+        Parameters
+        ----------
+        streams
+            The data sets.
+        seed
+            Of all that is random; at least 0.
+        rank, processes
+            The number of this process, from 0, and how many share each batch.
+
+        Raises
+        ------
+        HierSegError
+            A batch has fewer images than there are processes.
+
         """
         places = [
             (number, place)

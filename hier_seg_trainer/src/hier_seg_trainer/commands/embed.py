@@ -9,8 +9,14 @@ from pathlib import Path
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.resources import find_model
-from hier_seg_trainer.commands.arguments import add_device, count
-from hier_seg_trainer.datasets.opening import FORMATS, open_dataset
+from hier_seg_trainer.commands.arguments import (
+    add_count,
+    add_dataset,
+    add_device,
+    add_input_long_side,
+    add_model,
+)
+from hier_seg_trainer.datasets.opening import open_dataset
 from hier_seg_trainer.inspection.embedding.embedding_model import EmbeddingModel
 from hier_seg_trainer.inspection.embedding.embeddings import embed_pixels
 from hier_seg_trainer.inspection.embedding.pixel_choice import choose_pixels
@@ -27,32 +33,28 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
             "for TensorBoard's projector. Several data sets together: repeat --format and --path."
         ),
     )
-    parser.add_argument('model', help='a model folder, or the name of one in models/')
-    parser.add_argument(
-        '--format', required=True, action='append', choices=sorted(FORMATS), help='its layout'
-    )
-    parser.add_argument('--path', required=True, action='append', type=Path, help='the data set')
-    parser.add_argument(
-        '--mapping', type=Path, metavar='FILE', help="in place of the format's own mapping file"
-    )
+    add_model(parser)
+    add_dataset(parser, required=True, action='append')
     parser.add_argument('--split', default='val', help='the split of each (default val)')
     parser.add_argument('--out', required=True, type=Path, help='the TensorBoard folder to write')
     parser.add_argument(
         '--points', type=int, default=2000, metavar='N', help='pixels (default 2000)'
     )
-    parser.add_argument('--seed', type=count, default=0, help='of their choice (default 0)')
-    parser.add_argument(
-        '--input-long-side',
-        type=int,
-        metavar='PIXELS',
-        help="scale longer images down to this (default: the model's)",
-    )
+    add_count(parser, '--seed', 0, 'of their choice (default 0)')
+    add_input_long_side(parser)
     add_device(parser)
     parser.set_defaults(run_command=run)
 
 
 def run(options: argparse.Namespace) -> None:
-    """Choose, embed, write; HierSegError for anything that cannot be used."""
+    """Choose, embed, write.
+
+    Raises
+    ------
+    HierSegError
+        Something cannot be used.
+
+    """
     check_points(options.points)
     if len(options.format) != len(options.path):
         raise HierSegError('give --path as often as --format: one for each data set')

@@ -6,19 +6,23 @@ from __future__ import annotations
 
 import argparse
 import json
-import shlex
-import sys
 from pathlib import Path
 from typing import Any
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.files.writing import make_folder, write_text
-from hier_seg_ros.resources import find_model
+from hier_seg_ros.hierarchy import Hierarchy
+from hier_seg_ros.resources import find_hierarchy, find_model
 from hier_seg_ros.segmenter.segmenter import Segmenter
-from hier_seg_trainer.batches.training_data import load_hierarchy
-from hier_seg_trainer.commands.arguments import add_device
+from hier_seg_trainer.commands.arguments import (
+    add_dataset,
+    add_device,
+    add_input_long_side,
+    add_model,
+    add_option,
+    command_line,
+)
 from hier_seg_trainer.datasets.opening import (
-    FORMATS,
     UNLABELLED,
     UnlabelledImages,
     open_dataset,
@@ -42,80 +46,35 @@ _JSON_ADVICE = 'choose another place with --json'
 def add_parser(commands: argparse._SubParsersAction) -> None:
     """Add the command to those of ``hier-seg``."""
     parser = commands.add_parser('evaluate', help='score a model folder on a data set')
-    parser.add_argument('model', help='a model folder, or the name of one in models/')
-    parser.add_argument('--format', required=True, choices=sorted(FORMATS), help='its layout')
-    parser.add_argument('--path', required=True, type=Path, help='the data set')
+    add_model(parser)
+    add_dataset(parser, required=True)
     parser.add_argument('--split', default='val', help='train, val or test (default val)')
-    parser.add_argument(
-        '--mapping', type=Path, metavar='FILE', help="in place of the format's own mapping file"
-    )
     parser.add_argument(
         '--tree',
         metavar='TREE',
         help='for a flat model: the tree that it was made from, by name or path, in whose terms '
         'it is scored',
     )
-    parser.add_argument(
-        '--limit', type=int, metavar='N', help='only so many images, spread evenly (default all)'
-    )
+    add_option(parser, EvaluationOptions, 'limit', type=int, metavar='N')
 
     run = parser.add_argument_group('how the network runs')
-    run.add_argument(
-        '--input-long-side',
-        type=int,
-        metavar='PIXELS',
-        help="scale longer images down to this (default: the model's)",
-    )
-    run.add_argument(
-        '--scales',
-        type=float,
-        nargs='+',
-        default=[1.0],
-        metavar='FACTOR',
-        help='average over these sizes of the input, for example 0.5 0.75 1 1.25 1.5 2.2',
-    )
-    run.add_argument('--flip', action='store_true', help='average with the mirrored image')
-    run.add_argument(
-        '--window',
-        type=int,
-        nargs=2,
-        metavar=('HEIGHT', 'WIDTH'),
-        help='run on overlapping windows of so many pixels of the image',
-    )
-    run.add_argument(
-        '--overlap',
-        type=float,
-        default=0.5,
-        metavar='SHARE',
-        help='of a window that the next one covers as well (default 0.5)',
-    )
-    run.add_argument(
-        '--runner-up',
-        action='store_true',
-        help='for a flat model: where an ancestor of the runner-up wins, take the runner-up',
-    )
+    add_input_long_side(run)
+    add_option(run, EvaluationOptions, 'scales', type=float, nargs='+', metavar='FACTOR')
+    add_option(run, EvaluationOptions, 'flip', action='store_true')
+    size = ('HEIGHT', 'WIDTH')
+    add_option(run, EvaluationOptions, 'window', type=int, nargs=2, metavar=size)
+    add_option(run, EvaluationOptions, 'overlap', type=float, metavar='SHARE')
+    add_option(run, EvaluationOptions, 'runner_up', action='store_true')
     add_device(run)
 
     written = parser.add_argument_group('what is written')
-    written.add_argument(
-        '--out',
-        type=Path,
-        metavar='DIR',
-        help='results.txt, results.json and the confusion matrices',
-    )
-    written.add_argument(
-        '--predictions',
-        type=Path,
-        metavar='DIR',
-        help='the decisions as PNG: label ids for Cityscapes and MiniCity, else node ids; of their '
-        'test splits, whose labels are withheld, only these are written',
-    )
-    written.add_argument(
-        '--gallery',
-        type=Path,
-        metavar='DIR',
-        help='a page of the worst images: ground truth, decision, and what is wrong',
-    )
+    for name, meaning in {
+        '--out': 'results.txt, results.json and the confusion matrices',
+        '--predictions': 'the decisions as PNG: label ids for Cityscapes and MiniCity, else node '
+        'ids; of their test splits, whose labels are withheld, only these are written',
+        '--gallery': 'a page of the worst images: ground truth, decision, and what is wrong',
+    }.items():
+        written.add_argument(name, type=Path, metavar='DIR', help=meaning)
     written.add_argument(
         '--worst', type=int, default=20, metavar='N', help='images of the gallery (default 20)'
     )
@@ -136,7 +95,9 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     segmenter = Segmenter.load(
         find_model(arguments.model), arguments.device, input_long_side=arguments.input_long_side
     )
-    tree = segmenter.hierarchy if arguments.tree is None else load_hierarchy(arguments.tree)
+    tree = segmenter.hierarchy
+    if arguments.tree is not None:
+        tree = Hierarchy.load(find_hierarchy(arguments.tree))
     place = arguments.format, arguments.path, arguments.split, tree, arguments.mapping
     if arguments.predictions and (arguments.format, arguments.split) in UNLABELLED:
         images = open_unlabelled(*place)
@@ -168,7 +129,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         'split': arguments.split,
         'images': scores.images,
     }
-    command = {'command': shlex.join(['hier-seg', *sys.argv[1:]])}
+    command = {'command': command_line()}
     if arguments.json is not None:
         content = json.dumps({**facts, **numbers}, indent=2) + '\n'
         write_text(arguments.json, content, _JSON_ADVICE)

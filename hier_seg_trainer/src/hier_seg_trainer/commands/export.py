@@ -5,16 +5,18 @@
 from __future__ import annotations
 
 import argparse
+import os
+import re
 from pathlib import Path
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.resources import find_model
 from hier_seg_ros.segmenter.segmenter import resolve_device
-from hier_seg_trainer.commands.arguments import add_device, count
+from hier_seg_trainer.commands.arguments import add_count, add_device
 from hier_seg_trainer.configuration import load_experiment
-from hier_seg_trainer.export.export import MeanOptions, evaluate_and_export
+from hier_seg_trainer.export.model_export import MeanOptions, evaluate_and_export
 from hier_seg_trainer.export.onnx_export import export_onnx
-from hier_seg_trainer.runs.run_folder import EXPERIMENT_FILE, check_settings
+from hier_seg_trainer.training.runs.run_folder import EXPERIMENT_FILE, check_settings
 
 # Keys of the experiment that the weights are not trained with, but changed by when exported.
 APPLIED_LATER = ('logit_offsets',)
@@ -40,12 +42,13 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         metavar='MODEL',
         help="write the mean of the run's weights and those of these models, its stages before",
     )
-    parser.add_argument(
+    add_count(
+        parser,
         '--statistics-batches',
-        type=count,
+        None,
+        f"the mean's batch normalisation takes its statistics from N batches of the training data "
+        f"({_STATISTICS_BATCHES}); 0: they are the mean of the models'",
         metavar='N',
-        help=f"the mean's batch normalisation takes its statistics from N batches of the training "
-        f"data ({_STATISTICS_BATCHES}); 0: they are the mean of the models'",
     )
     parser.add_argument('--onnx', type=Path, metavar='FILE', help='also write an ONNX file')
     parser.add_argument(
@@ -83,19 +86,13 @@ def _export_run(options: argparse.Namespace) -> Path:
     check_settings(options.run, experiment, advice, free=APPLIED_LATER)
     if options.statistics_batches is not None and not options.mean_with:
         raise HierSegError('--statistics-batches: has no use without --mean-with, leave it out')
-    notes = ''
-    if options.notes is not None:
-        try:
-            notes = options.notes.read_text(encoding='utf-8')
-        except (OSError, UnicodeDecodeError) as error:
-            raise HierSegError(f'{options.notes}: cannot be read ({error})') from error
-    device = str(resolve_device(options.device))
+    notes = _notes(options.notes, options.out) if options.notes else ''
     evaluate_and_export(
         experiment,
         options.data,
         options.run,
         options.out,
-        device,
+        str(resolve_device(options.device)),
         notes,
         mean=_mean_options(options),
     )
@@ -110,4 +107,17 @@ def _mean_options(options: argparse.Namespace) -> MeanOptions | None:
     return MeanOptions(
         [find_model(model) for model in options.mean_with],
         _STATISTICS_BATCHES if batches is None else batches,
+    )
+
+
+def _notes(file: Path, folder: Path) -> str:
+    """Return what goes into the card in `folder`; its links lead there from where the file is."""
+    try:
+        text = file.read_text(encoding='utf-8')
+    except (OSError, UnicodeDecodeError) as error:
+        raise HierSegError(f'{file}: cannot be read ({error})') from error
+    return re.sub(
+        r'(?<=\]\()(?![a-z]+:|[/#])[^)\s]+',
+        lambda link: Path(os.path.relpath(file.parent / link[0], folder)).as_posix(),
+        text,
     )

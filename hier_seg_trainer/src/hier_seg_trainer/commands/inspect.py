@@ -5,17 +5,14 @@
 from __future__ import annotations
 
 import argparse
-import shlex
-import sys
 from datetime import datetime
 from pathlib import Path
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import Hierarchy
-from hier_seg_trainer.batches.training_data import load_hierarchy
-from hier_seg_trainer.commands.arguments import count
+from hier_seg_ros.resources import find_hierarchy
+from hier_seg_trainer.commands.arguments import add_count, add_dataset, add_workers, command_line
 from hier_seg_trainer.configuration import load_experiment
-from hier_seg_trainer.datasets.opening import FORMATS
 from hier_seg_trainer.inspection.report.inspection_numbers import summarise
 from hier_seg_trainer.inspection.report.inspection_page import PAGE, write_inspection
 from hier_seg_trainer.inspection.survey import Source, inspect_datasets
@@ -38,11 +35,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         '--data', type=Path, help="the folder that the experiment's data paths are relative to"
     )
-    parser.add_argument('--format', choices=sorted(FORMATS), help="a single data set's layout")
-    parser.add_argument('--path', type=Path, help='the data set')
-    parser.add_argument(
-        '--mapping', type=Path, metavar='FILE', help="in place of the format's own mapping file"
-    )
+    add_dataset(parser, "a single data set's layout")
     parser.add_argument(
         '--hierarchy', default='street_108', help='the label tree (default street_108)'
     )
@@ -54,20 +47,11 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         'times (default train and val)',
     )
     parser.add_argument('--out', required=True, type=Path, help='the folder to write into')
-    parser.add_argument(
-        '--limit',
-        type=count,
-        default=0,
-        metavar='N',
-        help='look at so many images of each split, drawn at random (default all)',
-    )
-    parser.add_argument('--seed', type=count, default=0, help='of what is drawn (default 0)')
-    parser.add_argument(
-        '--images', type=count, default=12, metavar='N', help='pictures of each split (default 12)'
-    )
-    parser.add_argument(
-        '--workers', type=count, default=1, help='processes that read images (default 1)'
-    )
+    drawn = 'look at so many images of each split, drawn at random (default all)'
+    add_count(parser, '--limit', 0, drawn, metavar='N')
+    add_count(parser, '--seed', 0, 'of what is drawn (default 0)')
+    add_count(parser, '--images', 12, 'pictures of each split (default 12)', metavar='N')
+    add_workers(parser, 'read images')
     parser.add_argument(
         '--strict', action='store_true', help='exit with 1 if there is any error or warning'
     )
@@ -75,7 +59,14 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Inspect and write; HierSegError if a data set cannot be opened, or for what --strict says."""
+    """Inspect and write.
+
+    Raises
+    ------
+    HierSegError
+        A data set cannot be opened, or --strict is given and there is anything wrong with one.
+
+    """
     sources, hierarchy = _sources(options)
     surveys = inspect_datasets(
         sources,
@@ -86,7 +77,7 @@ def run(options: argparse.Namespace) -> None:
         progress=True,
     )
     summary = {
-        'command': shlex.join(['hier-seg', *sys.argv[1:]]),
+        'command': command_line(),
         'date': datetime.now().astimezone().isoformat(timespec='seconds'),
         'limit': options.limit,
         'seed': options.seed,
@@ -114,23 +105,31 @@ def _sources(options: argparse.Namespace) -> tuple[list[Source], Hierarchy]:
     if options.experiment is None:
         if options.format is None or options.path is None:
             raise HierSegError('give an experiment file and --data, or --format and --path')
-        first, *others = options.split or ('train', 'val')
-        sources = [Source(options.format, options.path, first, True, options.mapping)]
-        sources += [
-            Source(options.format, options.path, split, False, options.mapping) for split in others
+        hierarchy = options.hierarchy
+        sources = [
+            Source(options.format, options.path, split, place == 0, options.mapping)
+            for place, split in enumerate(options.split or ('train', 'val'))
         ]
-        return list(dict.fromkeys(sources)), load_hierarchy(options.hierarchy)
-    if options.data is None or any((options.format, options.path, options.mapping, options.split)):
-        raise HierSegError(
-            f'{options.experiment}: an experiment goes with --data, and without --format, --path, '
-            f'--mapping and --split'
-        )
-    experiment = load_experiment(options.experiment)
-    sources = []
-    for entry in experiment.data:
-        path = options.data / entry.path
-        mapping = options.data / entry.mapping if entry.mapping else None
-        sources.append(Source(entry.format, path, entry.split, True, mapping))
-        if entry.validation_split:
-            sources.append(Source(entry.format, path, entry.validation_split, False, mapping))
-    return list(dict.fromkeys(sources)), load_hierarchy(experiment.hierarchy)
+    else:
+        if options.data is None or any(
+            (options.format, options.path, options.mapping, options.split)
+        ):
+            raise HierSegError(
+                f'{options.experiment}: an experiment goes with --data, and without --format, '
+                f'--path, --mapping and --split'
+            )
+        experiment = load_experiment(options.experiment)
+        hierarchy = experiment.hierarchy
+        sources = [
+            Source(
+                entry.format,
+                options.data / entry.path,
+                split,
+                training,
+                options.data / entry.mapping if entry.mapping else None,
+            )
+            for entry in experiment.data
+            for split, training in ((entry.split, True), (entry.validation_split, False))
+            if split or training
+        ]
+    return list(dict.fromkeys(sources)), Hierarchy.load(find_hierarchy(hierarchy))

@@ -5,11 +5,9 @@
 from __future__ import annotations
 
 import argparse
-import shlex
-import sys
 from pathlib import Path
 
-from hier_seg_trainer.commands.arguments import count
+from hier_seg_trainer.commands.arguments import add_count, add_workers, command_line
 from hier_seg_trainer.synthesis.layouts.dataset_writing import (
     STYLE_OF_FORMAT,
     SynthesisOptions,
@@ -36,12 +34,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         default=100,
         help='images for training (default 100); of gtsrb, scenes whose signs are cut out',
     )
-    parser.add_argument(
-        '--validation', type=count, default=20, help='images for validation (default 20)'
-    )
-    parser.add_argument(
-        '--seed', type=count, default=0, help='another seed gives other scenes (default 0)'
-    )
+    add_count(parser, '--validation', 20, 'images for validation (default 20)')
+    add_count(parser, '--seed', 0, 'another seed gives other scenes (default 0)')
     parser.add_argument(
         '--size',
         type=_factor,
@@ -50,7 +44,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         help='factor of the image sizes: at 1 (default) Cityscapes and MiniCity have 1024x512 '
         'pixels, Vistas about 1024x768, GTSDB 1360x800',
     )
-    parser.add_argument('--workers', type=count, default=1, help='processes that draw (default 1)')
+    add_workers(parser, 'draw')
     parser.set_defaults(run_command=_run)
 
 
@@ -59,14 +53,9 @@ def _run(options: argparse.Namespace) -> None:
     synthesize(
         options.out,
         SynthesisOptions(
-            formats,
-            options.images,
-            options.validation,
-            options.seed,
-            options.size,
-            options.workers,
+            formats, options.images, options.validation, options.seed, options.size, options.workers
         ),
-        shlex.join(['hier-seg', *sys.argv[1:]]),
+        command_line(),
         progress=True,
     )
     for name in formats:

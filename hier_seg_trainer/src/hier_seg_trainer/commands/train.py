@@ -11,12 +11,13 @@ from pathlib import Path
 import torch
 
 from hier_seg_ros.errors import HierSegError
-from hier_seg_trainer.commands.arguments import add_device, count
+from hier_seg_trainer.commands.arguments import add_device, add_workers
 from hier_seg_trainer.configuration import load_experiment
-from hier_seg_trainer.export.export import evaluate_and_export
-from hier_seg_trainer.runs import distributed
-from hier_seg_trainer.runs.run_folder import MODEL_FOLDER, record_run
-from hier_seg_trainer.training.train import is_finished, train
+from hier_seg_trainer.export.model_export import evaluate_and_export
+from hier_seg_trainer.processes import distributed
+from hier_seg_trainer.training.runs.run_folder import MODEL_FOLDER, record_run
+from hier_seg_trainer.training.training_loop import train
+from hier_seg_trainer.training.validation import is_finished
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -32,9 +33,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         '--run', required=True, type=Path, help='the folder of checkpoints and TensorBoard logs'
     )
     add_device(parser)
-    parser.add_argument(
-        '--workers', type=count, default=1, help='processes that prepare batches (default 1)'
-    )
+    add_workers(parser, 'prepare batches')
     parser.add_argument(
         '--set',
         action='append',

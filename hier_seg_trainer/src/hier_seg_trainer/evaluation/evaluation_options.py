@@ -8,37 +8,40 @@ import math
 from dataclasses import dataclass
 
 from hier_seg_ros.errors import HierSegError
+from hier_seg_trainer.options.fields import option
 
 
 @dataclass(frozen=True)
 class EvaluationOptions:
     """How an evaluation runs the network and what it scores; by default as the robot runs it.
 
-    Attributes
-    ----------
-    scales : sizes of the network's input, as factors of what the segmenter shows it; the softmax
-        values of several are averaged
-    flip : average with those of the mirrored image, too
-    window : (height, width) in pixels of the image: run the network on windows of this size and
-        average where they overlap; None: on the whole image. A window is scaled to the model's
-        long side only if it is longer itself.
-    overlap : share of a window that its neighbour covers as well, at least, in [0, 1)
-    runner_up : for a flat model: where an ancestor of the runner-up wins, the runner-up is decided
-        (the rule for flat baselines of Meletis & Dubbelman, 2018)
-    official_scores : for Cityscapes and MiniCity, also score as the benchmark does
-    limit : only so many images, evenly spread over the data set; None: all
+    Raises
+    ------
+    HierSegError
+        A value makes no sense.
+
     """
 
-    scales: tuple[float, ...] = (1.0,)
-    flip: bool = False
-    window: tuple[int, int] | None = None
-    overlap: float = 0.5
-    runner_up: bool = False
-    official_scores: bool = False
-    limit: int | None = None
+    scales: tuple[float, ...] = option(
+        (1.0,), 'average over these sizes of the input, for example 0.5 0.75 1 1.25 1.5 2.2'
+    )
+    flip: bool = option(False, 'average with the mirrored image')
+    # A window is scaled to the model's long side only if it is longer itself.
+    window: tuple[int, int] | None = option(
+        None, 'run on overlapping windows of so many pixels of the image'
+    )
+    overlap: float = option(0.5, 'of a window that the next one covers as well')
+    # The rule for flat baselines of Meletis & Dubbelman, IV 2018.
+    runner_up: bool = option(
+        False, 'for a flat model: where an ancestor of the runner-up wins, take the runner-up'
+    )
+    official_scores: bool = option(
+        False, 'for Cityscapes and MiniCity, also score as the benchmark does'
+    )
+    limit: int | None = option(None, 'only so many images, spread evenly (default all)')
 
     def __post_init__(self) -> None:
-        """Check the values; HierSegError names the one that is wrong."""
+        """Check the values."""
         if not self.scales or not all(math.isfinite(scale) and scale > 0 for scale in self.scales):
             raise HierSegError(
                 f'scales: {list(self.scales)} is no list of factors above 0; give some, '

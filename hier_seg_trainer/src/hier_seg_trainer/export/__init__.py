@@ -1,6 +1,6 @@
 # Copyright 2026 The hier_seg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""From a run's weights to a model folder, and from that to ONNX.
+"""From a run's weights to a model folder with its card, and from that to ONNX.
 
-For the commands `hier-seg train` and `hier-seg export`.
+For the commands `hier-seg train` and `hier-seg export`; imports `training` and `evaluation`.
 """

@@ -11,11 +11,9 @@ decide for.
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 import warnings
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,11 +23,13 @@ from timm.layers import Conv2dSame
 from torch import Tensor, nn
 
 from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.files.writing import written_file
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
 from hier_seg_ros.segmenter.decision import Choice, DecisionRule
 from hier_seg_ros.segmenter.decision_options import DecisionOptions
 from hier_seg_ros.segmenter.model_folder import InputOptions, ModelDescription, read_model_folder
 from hier_seg_ros.segmenter.network import HierarchicalNetwork, fold_batch_norm
+from hier_seg_trainer.training.weights.class_names import check_class_names, class_names
 
 if TYPE_CHECKING:
     import onnx
@@ -134,14 +134,28 @@ _MAP = """
 def export_onnx(
     model_folder: Path, file: Path, decision_options: DecisionOptions | None = None
 ) -> None:
-    """Write `model_folder` as the ONNX file `file`.
+    """Write a model folder as an ONNX file.
 
     Its input ``images`` is uint8 (N, H, W, 3), RGB, of any N, H and W. Its outputs are uint8
     (N, H, W): ``level_1`` … with node ids of the deepest decision of that depth, 255 where nothing
-    was decided; ``traffic_signs`` and ``categories`` as in ``SegmentationResult``. The tree and the
-    model's name are in the file's metadata. `decision_options` become part of the graph;
-    ``min_confidence`` cannot. Raises HierSegError if torch is too old, onnx is missing or `file`
-    cannot be written.
+    was decided; ``traffic_signs`` and ``categories`` as in ``SegmentationResult``. The tree, the
+    classes of each classifier and the model's name are in the file's metadata.
+
+    Parameters
+    ----------
+    model_folder
+        The folder.
+    file
+        The file to write.
+    decision_options
+        They become part of the graph; ``min_confidence`` cannot.
+
+    Raises
+    ------
+    HierSegError
+        torch is too old, onnx is missing, an option cannot be exported, or the file cannot be
+        written.
+
     """
     if torch.__version__ < OLDEST_TORCH:  # torch compares it as a version, not as text
         raise HierSegError(
@@ -191,7 +205,26 @@ def export_onnx(
     model.producer_name = 'hier_seg_trainer'
     onnx.helper.set_model_props(model, _metadata(description, hierarchy))
     onnx.checker.check_model(model, full_check=True)
-    _write(file, model.SerializeToString())
+    with written_file(file, 'choose another path') as partial:
+        partial.write_bytes(model.SerializeToString())
+        check_onnx_classes(partial, hierarchy)
+
+
+def check_onnx_classes(file: Path, hierarchy: Hierarchy) -> None:
+    """Check that the classifiers of an exported file are those of a tree.
+
+    Raises
+    ------
+    HierSegError
+        They have other classes, or in another order, or the file does not say.
+
+    """
+    import onnx
+
+    recorded = {entry.key: entry.value for entry in onnx.load(file).metadata_props}
+    names = json.loads(recorded.get('classes', '{}'))
+    where = f'{file}: does not fit the tree {hierarchy.name}'
+    check_class_names(names, hierarchy, where, 'export the model anew')
 
 
 class _Logits(nn.Module):
@@ -314,22 +347,10 @@ def _metadata(description: ModelDescription, hierarchy: Hierarchy) -> dict[str, 
     return {
         'name': description.name,
         'hierarchy': json.dumps(hierarchy.as_dict()),
+        'classes': json.dumps(class_names(hierarchy)),
         'supervised': json.dumps(list(description.supervised)),
     }
 
 
 def _numbers(values: Sequence[int] | np.ndarray) -> str:
     return ', '.join(str(value) for value in np.asarray(values).tolist())
-
-
-def _write(file: Path, content: bytes) -> None:
-    partial = file.with_name(f'.{file.name}.partial')
-    try:
-        partial.write_bytes(content)
-        os.replace(partial, file)
-    except OSError as error:
-        with suppress(OSError):
-            partial.unlink()
-        raise HierSegError(
-            f'{file}: cannot be written ({error.strerror}); choose another path'
-        ) from error

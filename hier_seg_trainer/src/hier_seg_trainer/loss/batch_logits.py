@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from hier_seg_ros.segmenter.interpolation import Grid, upsample, upsample_at
+from hier_seg_ros.segmenter.interpolation import upsample, upsample_at
+from hier_seg_ros.segmenter.logits import Logits
 from hier_seg_trainer.loss.targets import IGNORED, Target
 
 # From this share of an image's pixels on, all of them at once cost less: measured on a CPU, a fifth
@@ -20,9 +21,17 @@ _DENSE_SHARE = 0.5
 
 @dataclass(frozen=True)
 class Samples:
-    """Logits (P, C) with labels (P,) int64, or logits (1, C, H, W) with labels (1, H, W).
+    """Pixels, or means of their logits, with their labels.
 
-    ``share``, in 0-1, is how much each counts.
+    Attributes
+    ----------
+    logits
+        (P, C), or (1, C, H, W) of a whole image.
+    labels
+        (P,) int64, or (1, H, W).
+    share
+        In 0-1, how much each counts.
+
     """
 
     logits: Tensor
@@ -33,17 +42,17 @@ class Samples:
 class BatchLogits:
     """Upsampled logits of the C supervised classes; a branch runs when it is first asked for."""
 
-    def __init__(self, logits_of: Callable[[str], Tensor], grid: Grid) -> None:
-        """Take ``logits_of(classifier)``: (N, C, h, w) of the whole batch."""
-        self.logits_of = logits_of
-        self.grid = grid
+    def __init__(self, logits: Logits) -> None:
+        """Take the logits of the whole batch."""
+        self.logits = logits
+        self.grid = logits.grid
         self._images: dict[str, tuple[Tensor, ...]] = {}
         self._dense: dict[tuple[str, int], Tensor] = {}
 
     def of_image(self, target: Target, image: int) -> Tensor:
         """Return one image's logits as the network gave them: (C, h, w) float32."""
         if target.name not in self._images:
-            logits = self.logits_of(target.name)
+            logits = self.logits[target.name]
             if len(target.logit_indices) < logits.shape[1]:
                 logits = logits.index_select(1, target.logit_indices)
             # Taken apart once: the gradients of the images are then put together once, too.
@@ -65,11 +74,11 @@ class BatchLogits:
         return upsample(self.of_image(target, image).detach()[None], self.grid)
 
     def at(self, target: Target, image: int, pixels: Tensor) -> Tensor:
-        """Return them at `pixels` (P,) int64, row * width + column: (P, C)."""
+        """Return them at some pixels (P,) int64, row * width + column: (P, C)."""
         return upsample_at(self.of_image(target, image), pixels, self.grid)
 
     def decisions(self, target: Target, image: int, pixels: Tensor) -> Tensor:
-        """Return the position of the largest of the C at `pixels` (P,): (P,) int64."""
+        """Return the position of the largest of the C at some pixels (P,): (P,) int64."""
         if len(pixels) >= _DENSE_SHARE * self.grid.height * self.grid.width:
             return self.dense_values(target, image)[0].argmax(0).flatten()[pixels]
         return upsample_at(self.of_image(target, image).detach(), pixels, self.grid).argmax(1)
@@ -79,7 +88,17 @@ class BatchLogits:
     ) -> Iterator[Samples]:
         """Yield the labelled pixels of an image, if there are any.
 
-        `labels` (H, W) int64 are positions among the C, ``IGNORED`` at the other pixels.
+        Parameters
+        ----------
+        target
+            The classifier.
+        image
+            The image's position in the batch.
+        labels
+            (H, W) int64, positions among the C, ``IGNORED`` at the other pixels.
+        share
+            In 0-1, how much each counts.
+
         """
         pixels = torch.nonzero(labels.flatten() != IGNORED).flatten()
         if len(pixels) >= _DENSE_SHARE * labels.numel():
@@ -88,7 +107,7 @@ class BatchLogits:
             yield Samples(self.at(target, image, pixels), labels.flatten()[pixels], share)
 
     def region_means(self, target: Target, image: int, regions: Tensor) -> Tensor:
-        """Return the means over `regions` (R, H, W) bool of the image, none empty: (R, C)."""
+        """Return the means over regions (R, H, W) bool of the image, none empty: (R, C)."""
         weights = regions.flatten(1).float()
         weights = weights / weights.sum(1, keepdim=True)
         return weights @ self.dense(target, image)[0].flatten(1).T

@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cache
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from hier_seg_ros.segmenter.logits import Logits
 from hier_seg_trainer.loss import pixel_losses
 from hier_seg_trainer.loss.targets import Target, path_to
 
@@ -49,37 +50,35 @@ class Distillation:
                 indices = torch.tensor(both, device=target.logit_indices.device)
                 self._shared.append((target, indices))
 
-    def __call__(
-        self, student_of: Callable[[str], Tensor], teacher_of: Callable[[str], Tensor]
-    ) -> Iterator[tuple[Target, Tensor, Tensor]]:
+    def __call__(self, student: Logits, teacher: Logits) -> Iterator[tuple[Target, Tensor, Tensor]]:
         """Yield for each classifier the sum of the divergences and their number, both ().
 
         Parameters
         ----------
-        student_of
-            Gives the logits of a classifier by name: (N, C, h, w).
-        teacher_of
-            The same for the same images, perhaps in another resolution.
+        student
+            Its logits (N, C, h, w).
+        teacher
+            Those of the teacher for the same images, perhaps in another resolution.
 
         """
 
         @cache
-        def teacher(name: str, size: torch.Size) -> Tensor:
-            logits = teacher_of(name).detach().float()
+        def taught_logits(name: str, size: torch.Size) -> Tensor:
+            logits = teacher[name].detach().float()
             if logits.shape[-2:] == size:
                 return logits
             return functional.interpolate(logits, size, mode='bilinear', align_corners=False)
 
         @cache
         def decided(name: str, size: torch.Size) -> Tensor:
-            return teacher(name, size).index_select(1, self._supervised[name]).argmax(1)
+            return taught_logits(name, size).index_select(1, self._supervised[name]).argmax(1)
 
         for target, indices in self._shared:
-            logits = student_of(target.name).float()
+            logits = student[target.name].float()
             size = logits.shape[-2:]
             divergences = pixel_losses.distillation(
                 logits.index_select(1, indices),
-                teacher(target.name, size).index_select(1, indices),
+                taught_logits(target.name, size).index_select(1, indices),
                 self._temperature,
             )
             where = torch.ones_like(divergences)

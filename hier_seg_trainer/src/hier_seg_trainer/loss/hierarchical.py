@@ -1,16 +1,16 @@
 # Copyright 2026 The hier_seg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The loss of a batch: one a classifier, from labelled pixels, boxes, image labels and teachers."""
+"""The losses of a batch: one for each classifier, from pixels, boxes, image labels and teachers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import torch
 from torch import Tensor
 
-from hier_seg_ros.segmenter.interpolation import Grid
-from hier_seg_trainer.batches.mixed_batches import Batch
+from hier_seg_ros.segmenter.logits import Logits
+from hier_seg_trainer.batches.batch import Batch
 from hier_seg_trainer.loss import pixel_losses
 from hier_seg_trainer.loss.batch_logits import BatchLogits, Samples
 from hier_seg_trainer.loss.distillation import Distillation
@@ -24,7 +24,7 @@ from hier_seg_trainer.loss.supervision import (
     labelled_pixels,
 )
 from hier_seg_trainer.loss.targets import IGNORED, Target, path_to
-from hier_seg_trainer.runs.distributed import process_count
+from hier_seg_trainer.processes.distributed import process_count
 
 # A batch without a sign still needs some pixels that say "no sign".
 _MINIMUM_NEGATIVES = 1000
@@ -54,13 +54,25 @@ class HierarchicalLoss:
         image_ids: Collection[int] | None = None,
         teacher_targets: tuple[Target, ...] | None = None,
     ) -> None:
-        """Take the classifiers from ``build_targets``.
+        """Take what there is to learn.
 
-        `box_ids` are the node ids that boxes may have, `image_ids` those that image labels may
-        have (None: any); only their classifiers then have losses on image labels. A pixel that is
-        far from all boxes shows none of `negative_ids` (None: of the box ids). `teacher_targets`
-        are the classifiers with the classes that the teacher to distil was trained on (None: with
-        those of `targets`).
+        Parameters
+        ----------
+        targets
+            The classifiers, from ``build_targets``.
+        box_ids
+            Node ids that boxes may have.
+        options
+            The choices.
+        negative_ids
+            Node ids that no pixel far from all boxes shows; None: the box ids.
+        image_ids
+            Node ids that image labels may have; None: any. Only their classifiers then have losses
+            on image labels.
+        teacher_targets
+            The classifiers with the classes that the teacher to distil was trained on; None: with
+            those of `targets`.
+
         """
         self.targets = targets
         self.box_ids = frozenset(box_ids)
@@ -76,39 +88,50 @@ class HierarchicalLoss:
 
     def __call__(
         self,
-        logits_of: Callable[[str], Tensor],
+        logits: Logits,
         batch: Batch,
-        grid: Grid,
         pseudo_labels: Tensor | None = None,
-        teacher_logits_of: Callable[[str], Tensor] | None = None,
+        teacher: Logits | None = None,
     ) -> dict[str, Tensor]:
-        """Return the weighted losses by name; their sum is the total.
+        """Return the weighted losses of a batch by name; their sum is the total.
 
-        `logits_of(classifier)` gives the logits (N, C, h, w) of the batch; it may be called more
-        than once. `pseudo_labels` (N, H, W) uint8 are a teacher's node ids, 255 where it is
-        not sure; `teacher_logits_of` gives the logits (N, C, h', w') that are distilled. What the
-        batch has nothing for is exactly 0. The names depend on the options and on which of the
-        teachers there are, never on the batch.
+        Parameters
+        ----------
+        logits
+            Of the batch.
+        batch
+            N crops.
+        pseudo_labels
+            (N, H, W) uint8, a teacher's node ids, 255 where it is not sure.
+        teacher
+            The logits that are distilled, perhaps at another resolution.
+
+        Returns
+        -------
+        dict
+            What the batch has nothing for is exactly 0. The names depend on the options and on
+            which of the teachers there are, never on the batch.
+
         """
         # Synchronised normalisation waits until every process runs a branch, forth and back.
         connections = {}
         if process_count() > 1:
-            connections = {t.name: 0.0 * logits_of(t.name).float().sum() for t in self.targets}
-        logits = BatchLogits(logits_of, grid)
-        losses = add_means(list(self._means(logits, batch, pseudo_labels, teacher_logits_of)))
+            connections = {t.name: 0.0 * logits[t.name].float().sum() for t in self.targets}
+        losses = add_means(list(self._means(logits, batch, pseudo_labels, teacher)))
         for name, zero in connections.items():
             losses[name] = losses[name] + zero
         return losses
 
     def _means(
         self,
-        logits: BatchLogits,
+        of_batch: Logits,
         batch: Batch,
         pseudo_labels: Tensor | None,
-        teacher_logits_of: Callable[[str], Tensor] | None,
+        teacher: Logits | None,
     ) -> Iterator[Mean]:
         """Yield all means, the same ones in the same order for every batch."""
         options = self.options
+        logits = BatchLogits(of_batch)
         labels, second_labels = LabelMap(batch.labels), LabelMap(batch.second_labels)
         box_labels, image_labels = LabelMap(batch.box_labels), LabelMap(batch.image_labels)
         for target in self.targets:
@@ -135,8 +158,8 @@ class HierarchicalLoss:
             path = self._paths[target.name]
             shown = image_label_samples(logits, target, path, image_labels, options)
             yield self._mean(f'image_labels/{target.name}', weight, target, shown)
-        if options.distillation_weight > 0 and teacher_logits_of is not None:
-            for target, total, count in self._distillation(logits.logits_of, teacher_logits_of):
+        if options.distillation_weight > 0 and teacher is not None:
+            for target, total, count in self._distillation(of_batch, teacher):
                 weight = options.distillation_weight * self._level_weight(target)
                 yield Mean(f'distillation/{target.name}', weight, total, count)
 

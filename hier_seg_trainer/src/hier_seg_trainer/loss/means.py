@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from hier_seg_trainer.runs.distributed import process_count
+from hier_seg_trainer.processes.distributed import process_count
 
 
 @dataclass(frozen=True)

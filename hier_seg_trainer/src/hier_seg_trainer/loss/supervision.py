@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from hier_seg_trainer.batches.mixed_batches import Batch
+from hier_seg_trainer.batches.batch import Batch
 from hier_seg_trainer.loss.batch_logits import BatchLogits, Samples
 from hier_seg_trainer.loss.label_map import LabelMap
 from hier_seg_trainer.loss.loss_options import LossOptions

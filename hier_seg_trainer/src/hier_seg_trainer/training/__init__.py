@@ -1,6 +1,6 @@
 # Copyright 2026 The hier_seg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The training loop: steps, optimisation, teachers, validation and the log.
+"""From an experiment to trained weights: the loop, its steps, teachers, scores and log.
 
-For the command `hier-seg train`; imports `runs`, `batches`, `loss` and `evaluation`.
+For `export` and the commands; imports the rooms of data, `loss`, `evaluation` and `processes`.
 """

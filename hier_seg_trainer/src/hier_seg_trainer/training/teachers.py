@@ -4,72 +4,78 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from hier_seg_ros.errors import HierSegError
-from hier_seg_ros.hierarchy import UNLABELLED
+from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
 from hier_seg_ros.resources import find_model
 from hier_seg_ros.segmenter.interpolation import Grid, upsample
+from hier_seg_ros.segmenter.logits import Logits
 from hier_seg_ros.segmenter.model_folder import InputOptions, read_model_folder
-from hier_seg_ros.segmenter.network import Features, HierarchicalNetwork
-from hier_seg_trainer.batches.mixed_batches import Batch
-from hier_seg_trainer.batches.training_data import TrainingData
+from hier_seg_ros.segmenter.network import HierarchicalNetwork
+from hier_seg_trainer.batches.batch import Batch, normalise
 from hier_seg_trainer.loss import HierarchicalLoss
-
-
-def normalise(images: Tensor, options: InputOptions) -> Tensor:
-    """Return uint8 RGB images (N, 3, H, W) as the network's input."""
-    mean = torch.tensor(options.mean, device=images.device).reshape(1, 3, 1, 1)
-    deviation = torch.tensor(options.standard_deviation, device=images.device).reshape(1, 3, 1, 1)
-    scaled = (images.float() / 255.0 - mean) / deviation
-    return scaled.contiguous(memory_format=torch.channels_last)
 
 
 @dataclass(frozen=True)
 class Teacher:
     """A finished model that the network in training learns to agree with (distillation).
 
-    ``supervised`` are the names of the nodes that it was taught.
+    Attributes
+    ----------
+    network
+        Its network.
+    input
+        How images become its input.
+    supervised
+        Names of the nodes that it was taught.
+
     """
 
     network: HierarchicalNetwork
     input: InputOptions
     supervised: tuple[str, ...]
 
-    def logits_of(self, images: Tensor) -> Callable[[str], Tensor]:
-        """Return what gives a classifier's logits (N, C, h, w) for uint8 images (N, 3, H, W).
-
-        The features are computed at the first call and each classifier's logits once.
-        """
-
-        @functools.cache
-        @torch.no_grad()
-        def features() -> Features:
-            return self.network.features(normalise(images, self.input))
-
-        @functools.cache
-        @torch.no_grad()
-        def logits(classifier: str) -> Tensor:
-            return self.network.logits(features(), classifier)
-
-        return logits
+    @torch.no_grad()
+    def logits(self, images: Tensor) -> Logits:
+        """Return its logits, without gradients, for uint8 images (N, 3, H, W)."""
+        features = self.network.features(normalise(images, self.input))
+        compute = torch.no_grad()(lambda classifier: self.network.logits(features, classifier))
+        return Logits(compute, grid_of(self.network, images))
 
 
-def load_teacher(name: str, data: TrainingData, device: torch.device) -> Teacher:
-    """Read the model folder `name` (its path, or its name in models/) as a teacher.
+def grid_of(network: HierarchicalNetwork, images: Tensor) -> Grid:
+    """Return how the pixels of images (N, 3, H, W) lie on a network's logits."""
+    height, width = images.shape[-2:]
+    return Grid(height, width, network.stride, network.stride)
 
-    Raises HierSegError if it cannot be read or has another tree.
+
+def load_teacher(name: str, hierarchy: Hierarchy, device: torch.device) -> Teacher:
+    """Read a model folder as a teacher.
+
+    Parameters
+    ----------
+    name
+        The folder's path, or its name in models/.
+    hierarchy
+        The tree of the network in training.
+    device
+        Where the teacher runs.
+
+    Raises
+    ------
+    HierSegError
+        The folder cannot be read or has another tree.
+
     """
-    description, hierarchy, network = read_model_folder(find_model(name))
-    if hierarchy != data.network_hierarchy:
+    description, tree, network = read_model_folder(find_model(name))
+    if tree != hierarchy:
         raise HierSegError(
-            f"teacher {name!r}: has the tree {hierarchy.name!r}, not the network's "
-            f'{data.network_hierarchy.name!r}; choose a model of that tree'
+            f"teacher {name!r}: has the tree {tree.name!r}, not the network's "
+            f'{hierarchy.name!r}; choose a model of that tree'
         )
     network.requires_grad_(False).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return Teacher(network.eval(), description.input, description.supervised)
@@ -84,10 +90,30 @@ def self_training_labels(
     image_options: InputOptions,
     confidence: float,
 ) -> Tensor:
-    """Return what `average` is sure of in images that have boxes only: (N, H, W) node ids.
+    """Return what averaged weights are sure of in images that have boxes only.
 
-    255 where its softmax value is below `confidence`, where a pixel is not known to be far from
-    all boxes, and where it decides for a class that boxes teach: those the boxes know better.
+    Parameters
+    ----------
+    average
+        The network with these weights.
+    batch
+        N images.
+    loss
+        It knows what boxes teach.
+    grid
+        How their pixels lie on the logits.
+    image_options
+        How images become the network's input.
+    confidence
+        The least softmax value, in 0-1.
+
+    Returns
+    -------
+    Tensor
+        (N, H, W) uint8 node ids. 255 where the softmax value is too low, where a pixel is not known
+        to be far from all boxes, and where the decision is for a class that boxes teach: those the
+        boxes know better.
+
     """
     root = loss.targets[0]
     labels = torch.full_like(batch.labels, UNLABELLED)

@@ -19,8 +19,9 @@ from tqdm import tqdm
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.segmenter.drawing import overlay
 from hier_seg_ros.segmenter.segmenter import Segmenter, scaled_size
-from hier_seg_trainer.configuration import Experiment, as_plain
+from hier_seg_trainer.configuration import Experiment
 from hier_seg_trainer.datasets.samples import StreetDataset
+from hier_seg_trainer.options.parsing import as_plain
 
 FOLDER = 'tensorboard'
 _PICTURES = 4
@@ -28,15 +29,19 @@ _PICTURE_LONG_SIDE = 640
 
 
 class TrainingLog:
-    """TensorBoard's files and the progress bar of one process; both stay off if not ``enabled``.
+    """TensorBoard's files and the progress bar of one process; both stay off if not enabled.
 
-    Every method raises HierSegError if TensorBoard's files cannot be written.
+    Raises
+    ------
+    HierSegError
+        By any method: TensorBoard's files cannot be written.
+
     """
 
     def __init__(
         self, run_folder: Path, experiment: Experiment, iteration: int, enabled: bool
     ) -> None:
-        """Begin after `iteration`; what an earlier run logged later than that is dropped."""
+        """Begin after an iteration; what an earlier run logged later than that is dropped."""
         self._folder = run_folder / FOLDER
         self._experiment = experiment
         self._enabled = enabled
@@ -78,9 +83,21 @@ class TrainingLog:
         waiting: float,
         computing: float,
     ) -> None:
-        """Log one step of the optimiser: its losses by name and its times in seconds.
+        """Log one step of the optimiser.
 
-        `waiting` is the time until its batches were there, `computing` the rest.
+        Parameters
+        ----------
+        iteration
+            Its number, from 1.
+        losses
+            By name.
+        learning_rate
+            Of the parts outside the backbone.
+        waiting
+            Seconds until its batches were there.
+        computing
+            The other seconds.
+
         """
         if not self._enabled:
             return

@@ -4,8 +4,7 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 
 import numpy as np
@@ -14,20 +13,18 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from hier_seg_ros.segmenter.interpolation import Grid
+from hier_seg_ros.segmenter.logits import Logits
 from hier_seg_ros.segmenter.network import HierarchicalNetwork
-from hier_seg_trainer.batches.mixed_batches import Batch
+from hier_seg_trainer.batches.batch import Batch, normalise
 from hier_seg_trainer.configuration import Experiment
 from hier_seg_trainer.loss import HierarchicalLoss
-from hier_seg_trainer.runs import distributed
-from hier_seg_trainer.runs.run import Run
-from hier_seg_trainer.training.mixed_precision import autocast
-from hier_seg_trainer.training.optimization import (
-    l1_penalty,
-    learning_rate_factor,
-    set_learning_rate,
-)
-from hier_seg_trainer.training.teachers import Teacher, normalise, self_training_labels
-from hier_seg_trainer.training.weight_average import update_average
+from hier_seg_trainer.processes import distributed
+from hier_seg_trainer.training.optimization.learning_rate import learning_rate_factor
+from hier_seg_trainer.training.optimization.mixed_precision import autocast
+from hier_seg_trainer.training.optimization.optimizers import l1_penalty, set_learning_rate
+from hier_seg_trainer.training.optimization.weight_average import update_average
+from hier_seg_trainer.training.runs.run import Run
+from hier_seg_trainer.training.teachers import Teacher, grid_of, self_training_labels
 
 
 class TrainingStep(nn.Module):
@@ -47,22 +44,14 @@ class TrainingStep(nn.Module):
         self.experiment = experiment
 
     def forward(
-        self,
-        batch: Batch,
-        grid: Grid,
-        pseudo_labels: Tensor | None,
-        teacher_logits_of: Callable[[str], Tensor] | None,
+        self, batch: Batch, grid: Grid, pseudo_labels: Tensor | None, teacher: Logits | None
     ) -> dict[str, Tensor]:
         """Return the losses of a batch by name; their sum is the total."""
         features = self.network.features(normalise(batch.images, self.experiment.input))
-
-        # Once a classifier, and for the whole batch: batch normalisation must see the same images
-        # in every branch, whichever of them the loss has pixels in.
-        @functools.cache
-        def logits_of(classifier: str) -> Tensor:
-            return self.network.logits(features, classifier)
-
-        losses = self.loss(logits_of, batch, grid, pseudo_labels, teacher_logits_of)
+        # Each classifier for the whole batch: batch normalisation must see the same images in every
+        # branch, whichever of them the loss has pixels in.
+        logits = Logits(lambda classifier: self.network.logits(features, classifier), grid)
+        losses = self.loss(logits, batch, pseudo_labels, teacher)
         if self.experiment.optimizer.l1 > 0:
             losses['l1'] = self.experiment.optimizer.l1 * l1_penalty(self.network)
         return losses
@@ -86,10 +75,26 @@ def train_iteration(
     experiment: Experiment,
     teacher: Teacher | None = None,
 ) -> dict[str, float]:
-    """Take one step of the optimiser; return the losses by name, the mean over all processes.
+    """Take one step of the optimiser.
 
-    `step` is a TrainingStep, as it is or in a DistributedDataParallel; each of `batches` has the
-    same weight in the gradient.
+    Parameters
+    ----------
+    run
+        What the step changes.
+    step
+        A TrainingStep, as it is or in a DistributedDataParallel.
+    batches
+        Each has the same weight in the gradient.
+    experiment
+        How the step is taken.
+    teacher
+        What the network is to agree with, if anything.
+
+    Returns
+    -------
+    dict
+        The losses by name, the means over all processes.
+
     """
     factor = learning_rate_factor(
         experiment.schedule, run.iteration, experiment.iterations, experiment.images_per_step
@@ -145,8 +150,7 @@ def _losses(
     run: Run, step: SharedStep, batch: Batch, experiment: Experiment, teacher: Teacher | None
 ) -> dict[str, Tensor]:
     """Return the losses of one batch, with what the teachers say of it."""
-    height, width = batch.images.shape[-2:]
-    grid = Grid(height, width, run.network.stride, run.network.stride)
+    grid = grid_of(run.network, batch.images)
     pseudo_labels = None
     teaching = experiment.self_training
     if 0 < teaching.start <= run.iteration:
@@ -154,8 +158,8 @@ def _losses(
         pseudo_labels = self_training_labels(
             run.average, batch, own.loss, grid, experiment.input, teaching.confidence
         )
-    teacher_logits_of = None if teacher is None else teacher.logits_of(batch.images)
-    return step(batch, grid, pseudo_labels, teacher_logits_of)
+    taught = None if teacher is None else teacher.logits(batch.images)
+    return step(batch, grid, pseudo_labels, taught)
 
 
 def _seed(seed: int, position: int) -> None:

@@ -12,14 +12,25 @@ import torch
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.segmenter.model_folder import ModelDescription
 from hier_seg_ros.segmenter.segmenter import Segmenter
-from hier_seg_trainer.batches.training_data import TrainingData, evaluation_options
 from hier_seg_trainer.configuration import Experiment
-from hier_seg_trainer.evaluation import DatasetScores, evaluate_dataset, summary
-from hier_seg_trainer.export.logit_offsets import add_logit_offsets
-from hier_seg_trainer.runs import distributed
-from hier_seg_trainer.runs.run import Run, save_best
-from hier_seg_trainer.runs.stop_signals import StoppedError, StopWish
+from hier_seg_trainer.evaluation import (
+    DatasetScores,
+    EvaluationOptions,
+    evaluate_dataset,
+    summary,
+)
+from hier_seg_trainer.processes import distributed
+from hier_seg_trainer.processes.stop_signals import StoppedError, StopWish
+from hier_seg_trainer.training.runs.run import Run, save_best
+from hier_seg_trainer.training.training_data import TrainingData
 from hier_seg_trainer.training.training_log import TrainingLog
+from hier_seg_trainer.training.weights.logit_offsets import add_logit_offsets
+
+
+def evaluation_options(experiment: Experiment) -> EvaluationOptions:
+    """Return how the experiment's models are scored, during training and for the model card."""
+    # The paper's rule for flat baselines has no meaning for a tree.
+    return EvaluationOptions(runner_up=experiment.flat)
 
 
 def evaluation_is_due(run: Run, experiment: Experiment) -> bool:
@@ -49,8 +60,30 @@ def evaluate(
 ) -> bool:
     """Score the averaged weights on every validation set; keep the best ones if asked to.
 
-    The first process does it and tells the others. Returns whether it was done: a wish to stop
-    ends it early, and the run will do it again when it resumes.
+    The first process does it and tells the others.
+
+    Parameters
+    ----------
+    run
+        What is scored, and what keeps the scores.
+    experiment
+        How it is scored.
+    data
+        The validation sets.
+    run_folder
+        Where the best checkpoint goes.
+    log
+        Where the scores go.
+    stop
+        A wish to stop ends the evaluation.
+    device
+        Where it is computed.
+
+    Returns
+    -------
+    bool
+        Whether it was done. If not, the run will do it again when it resumes.
+
     """
     done = True
     if distributed.is_first():
