@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Build of the ROS 2 package, for colcon (ament_python) and for pip alike."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 from setuptools import find_packages, setup

@@ -54,12 +54,16 @@ POLL_SECONDS = 0.1
 class Memory:
     """Megabytes of a set of processes.
 
-    Attributes:
-        pss: proportional set size, the kernel's own share-out. What is shared with a process
-            outside the set, such as torch's libraries, counts only in part.
-        own_and_libraries: what each process holds for itself, and the files that it maps (the
-            libraries) once, however many processes map them.
-        rss: resident set size: what is shared counts in every process.
+    Attributes
+    ----------
+    pss
+        Proportional set size, the kernel's own share-out. What is shared with a process
+        outside the set, such as torch's libraries, counts only in part.
+    own_and_libraries
+        What each process holds for itself, and the files that it maps (the
+        libraries) once, however many processes map them.
+    rss
+        Resident set size: what is shared counts in every process.
 
     """
 
@@ -72,11 +76,15 @@ class Memory:
 class Run:
     """What one turn of one way came to.
 
-    Attributes:
-        answered: frames answered a second, by camera.
-        memory: after the frames.
-        processor: processor seconds of the nodes, a second; 2 where they had two cores to
-            themselves.
+    Attributes
+    ----------
+    answered
+        Frames answered a second, by camera.
+    memory
+        After the frames.
+    processor
+        Processor seconds of the nodes, a second; 2 where they had two cores to
+        themselves.
 
     """
 

@@ -89,11 +89,16 @@ TRANSPORTS = {
 class Run:
     """One camera's part of a round.
 
-    Attributes:
-        sent: images that the camera sent.
-        reached: images that reached the other process; None where that is the node.
-        answered: answers that came back, by topic.
-        round_trips: seconds, of frames of which every answer came back.
+    Attributes
+    ----------
+    sent
+        Images that the camera sent.
+    reached
+        Images that reached the other process; None where that is the node.
+    answered
+        Answers that came back, by topic.
+    round_trips
+        Seconds, of frames of which every answer came back.
 
     """
 

@@ -65,7 +65,11 @@ def main(arguments: list[str] | None = None) -> int:
 def read_sign_classes(gtsdb: Path) -> dict[int, Counter[int]]:
     """Return how many signs of each class there are, by image number; empty for none.
 
-    Raises HierSegError if gt.txt is missing or has a line of another form.
+    Raises
+    ------
+    HierSegError
+        Gt.txt is missing or has a line of another form.
+
     """
     path = gtsdb / 'gt.txt'
     try:
@@ -143,7 +147,11 @@ def write_bag(gtsdb: Path, numbers: list[int], out: Path, overwrite: bool) -> No
 def read_labels(path: Path) -> NDArray[np.uint8]:
     """Return the class id inside the shape of each sign and 255 elsewhere, H×W uint8.
 
-    Raises HierSegError if the file is no 16-bit label image.
+    Raises
+    ------
+    HierSegError
+        The file is no 16-bit label image.
+
     """
     try:
         with Image.open(path) as image:

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The segmenter configured and activated by launch itself, where there is no Nav2."""
 
+from __future__ import annotations
+
 from launch import LaunchDescription
 from launch.actions import EmitEvent, LogInfo, RegisterEventHandler
 from launch.event_handlers import OnProcessStart

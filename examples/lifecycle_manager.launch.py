@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The segmenter under Nav2's lifecycle manager, which configures and activates it."""
 
+from __future__ import annotations
+
 from launch import LaunchDescription
 from launch_ros.actions import Node
 

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Labels, their names and an aligned point cloud for Nav2's semantic layer."""
 
+from __future__ import annotations
+
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
 from launch.launch_description_sources import PythonLaunchDescriptionSource

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Three cameras through one node and one copy of the model."""
 
+from __future__ import annotations
+
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument
 from launch.substitutions import LaunchConfiguration

@@ -6,6 +6,8 @@ What other programs may import, from here and from ``hierarchy`` and ``segmenter
 listed in ``docs/api.md``. Nothing here loads ROS, and only the segmenter loads torch.
 """
 
+from __future__ import annotations
+
 from typing import TYPE_CHECKING, Any
 
 from hier_seg_ros.errors import HierSegError

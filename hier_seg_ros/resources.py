@@ -5,6 +5,8 @@
 Imports neither torch nor ROS.
 """
 
+from __future__ import annotations
+
 import sys
 from collections.abc import Iterator
 from contextlib import suppress

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Replay a bag through the node, frame by frame, and evaluate what it answers."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from pathlib import Path
 

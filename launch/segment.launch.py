@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Start the segmenter on a camera's topics, and RViz with it where asked for."""
 
+from __future__ import annotations
+
 import os
 
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity

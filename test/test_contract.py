@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The rules that hold for all source files, and the names that others rely on."""
 
+from __future__ import annotations
+
 import ast
 import importlib
 import importlib.metadata

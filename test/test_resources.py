@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The package finds its files in a checkout and after an install, and says what there is."""
 
+from __future__ import annotations
+
 import shutil
 import subprocess
 import sys

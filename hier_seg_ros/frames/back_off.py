@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """How long to leave the network alone after it has failed, for want of memory above all."""
 
+from __future__ import annotations
+
 import threading
 import time
 from collections.abc import Callable

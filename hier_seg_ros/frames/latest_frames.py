@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The frames that wait to be segmented: at most one per camera, the newest."""
 
+from __future__ import annotations
+
 import threading
 from typing import Generic, TypeVar
 

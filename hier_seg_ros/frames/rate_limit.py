@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Letting through so many frames a second, and no more."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Callable
 

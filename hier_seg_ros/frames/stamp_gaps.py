@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """How many frames did not arrive, judged by the gaps in the header stamps of those that did."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 
 import numpy as np

@@ -7,6 +7,8 @@ through OpenCV, which is imported when a frame first needs it: where it is missi
 encodings are refused by name, and nothing else changes.
 """
 
+from __future__ import annotations
+
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass

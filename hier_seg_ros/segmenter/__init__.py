@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The segmenter: images in, label maps out. Needs torch, not ROS."""
 
+from __future__ import annotations
+
 from typing import TYPE_CHECKING, Any
 
 from hier_seg_ros.segmenter.decision_options import DecisionOptions

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Results that make no sense: they are published, but flagged."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command `segmenter_node`: runs the lifecycle node, by itself with autostart."""
 
+from __future__ import annotations
+
 import argparse
 import gc
 import os
@@ -70,7 +72,7 @@ def _run(arguments: list[str], stop: StopRequest) -> int:
         rclpy.try_shutdown()
 
 
-def _spin(node: 'SegmenterNode', stop: StopRequest) -> int:
+def _spin(node: SegmenterNode, stop: StopRequest) -> int:
     from rclpy.clock import Clock, ClockType
     from rclpy.executors import MultiThreadedExecutor
 
@@ -103,7 +105,7 @@ def _spin(node: 'SegmenterNode', stop: StopRequest) -> int:
     return 0 if stop.signalled else 1
 
 
-def start_threads(executor: 'MultiThreadedExecutor', number: int) -> None:
+def start_threads(executor: MultiThreadedExecutor, number: int) -> None:
     """Let the executor start its threads before anything else that it does.
 
     By itself it starts one whenever none is idle. With the memory nearly used up that would fail,
@@ -119,7 +121,7 @@ def start_threads(executor: 'MultiThreadedExecutor', number: int) -> None:
         executor.create_task(meet)
 
 
-def run_executor(executor: 'MultiThreadedExecutor', stop: StopRequest) -> None:
+def run_executor(executor: MultiThreadedExecutor, stop: StopRequest) -> None:
     """Run callbacks until the stop is requested; request it where one of them has a bug."""
     from rclpy.exceptions import InvalidHandle
 

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The transport profile with which large images arrive between processes of one machine."""
 
+from __future__ import annotations
+
 import fcntl
 import os
 import re

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the commands that speak ROS do before anything else."""
 
+from __future__ import annotations
+
 import argparse
 
 import rclpy

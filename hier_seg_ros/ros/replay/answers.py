@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Waiting until a frame that was played has come back on every topic that answers it."""
 
+from __future__ import annotations
+
 import threading
 from collections.abc import Collection
 

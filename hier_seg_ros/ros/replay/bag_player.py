@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Plays the messages of a bag, by its clock or frame by frame as the answers come."""
 
+from __future__ import annotations
+
 import importlib
 import math
 import time

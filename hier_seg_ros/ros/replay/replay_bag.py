@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command `replay_bag`: publishes a bag by its clock, or frame by frame."""
 
+from __future__ import annotations
+
 import argparse
 import math
 import sys
@@ -184,7 +186,7 @@ def _run(arguments: list[str], stop: StopRequest) -> int:
     return _report(summary, options)
 
 
-def _report(summary: 'PlaySummary', options: argparse.Namespace) -> int:
+def _report(summary: PlaySummary, options: argparse.Namespace) -> int:
     line = f'{COMMAND}: {summary.played} messages played'
     if options.lockstep:
         answered = summary.frames - len(summary.unanswered)

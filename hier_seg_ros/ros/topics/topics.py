@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Making the node's publishers and subscriptions: QoS, QoS overrides, callback groups."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field

@@ -6,6 +6,8 @@ Reading checks everything before the network runs; writing leaves a whole folder
 `segmenter` and the trainer.
 """
 
+from __future__ import annotations
+
 from hier_seg_ros.segmenter.model_folder.description import InputOptions, ModelDescription
 from hier_seg_ros.segmenter.model_folder.folder import (
     HIERARCHY_FILE,

@@ -5,6 +5,8 @@
 For `segmenter` and the trainer.
 """
 
+from __future__ import annotations
+
 from hier_seg_ros.segmenter.network.backbone import build_backbone
 from hier_seg_ros.segmenter.network.folding import fold_batch_norm
 from hier_seg_ros.segmenter.network.hierarchical_network import (

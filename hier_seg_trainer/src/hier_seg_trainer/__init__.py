@@ -2,4 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The offline trainer of hier_seg_ros: street data sets in, a model folder out."""
 
+from __future__ import annotations
+
 __version__ = '0.1.0'

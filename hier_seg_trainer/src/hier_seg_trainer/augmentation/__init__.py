@@ -7,6 +7,8 @@ Every function takes a crop and gives another; none changes what it is given. Th
 (``crops``), mix with other crops (``mixing``), and change the colours last (``color``).
 """
 
+from __future__ import annotations
+
 from hier_seg_trainer.augmentation.augmentation_options import (
     AugmentationOptions,
     CropOptions,

@@ -5,6 +5,8 @@
 For `training`, `runs`, `batches`, `export` and the commands; imports `datasets` and `pages`.
 """
 
+from __future__ import annotations
+
 from hier_seg_trainer.evaluation.evaluation_options import EvaluationOptions
 from hier_seg_trainer.evaluation.results.summary import class_lines, summary
 from hier_seg_trainer.evaluation.running.benchmark_predictions import write_predictions

@@ -5,6 +5,8 @@
 For `configuration` (its options) and `training`; imports `batches` and `processes`.
 """
 
+from __future__ import annotations
+
 from hier_seg_trainer.loss.hierarchical import HierarchicalLoss
 from hier_seg_trainer.loss.loss_options import (
     BOX_PIXELS,
