@@ -150,6 +150,9 @@ def test_a_place_that_cannot_be_written_is_named(untrained_model: Path, tmp_path
     file.write_text('no folder', encoding='utf-8')
     with pytest.raises(HierSegError, match=r'file/model: cannot be written \('):
         write_model_folder(file / 'model', description, hierarchy, network, '')
+    for name in ('n' * 300, 'a\0b'):
+        with pytest.raises(HierSegError, match=r'cannot be written \('):
+            write_model_folder(tmp_path / name, description, hierarchy, network, '')
 
 
 def test_a_missing_folder_or_file_is_named(folder: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 
 from hier_seg_ros.errors import HierSegError
-from hier_seg_ros.files.writing import carry_over, written_folder
+from hier_seg_ros.files.writing import carry_over, not_written, written_folder
 from hier_seg_ros.hierarchy import Hierarchy, check_classifier_names
 from hier_seg_ros.segmenter.model_folder.description import (
     ModelDescription,
@@ -105,13 +105,18 @@ def write_model_folder(
 
     """
     folder = Path(folder)
-    if folder.exists() and not (folder / MODEL_FILE).is_file():
+    advice = 'make room or choose another path'
+    try:
+        foreign = folder.exists() and not (folder / MODEL_FILE).is_file()
+    except OSError as error:  # a name that is too long, a folder that may not be looked into
+        raise not_written(folder, error, advice) from error
+    if foreign:
         raise HierSegError(f'{folder}: exists and is no model folder; choose another path')
     weights = weights_data(network, hierarchy)
     content = description_as_dict(description, hierarchy)
     content['weights_sha256'] = hashlib.sha256(weights).hexdigest()
     text = yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=100)
-    with written_folder(folder, 'make room or choose another path') as new:
+    with written_folder(folder, advice) as new:
         (new / WEIGHTS_FILE).write_bytes(weights)
         hierarchy.save(new / HIERARCHY_FILE)
         (new / MODEL_FILE).write_text(text, encoding='utf-8')
