@@ -3,7 +3,7 @@
 """How many large images arrive between processes, and how long a round trip takes, by transport.
 
     python benchmarks/transport.py
-    python benchmarks/transport.py --answer node --rate 2 --frames 20 --sizes 1280x720
+    python benchmarks/transport.py --answer node --rate 5 --sizes 1280x720
 
 A camera's process sends images to another process, which answers each with five: one of the
 image's size in colour, another, and three of labels, as the node publishes them. That process is a
