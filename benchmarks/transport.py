@@ -3,11 +3,12 @@
 """How many large images arrive between processes, and how long a round trip takes, by transport.
 
     python benchmarks/transport.py
-    python benchmarks/transport.py --answer node --rate 1 --frames 20 --transports default profile
+    python benchmarks/transport.py --answer node --rate 5 --sizes 1280x720
 
 A camera's process sends images to another process, which answers each with five: one of the
 image's size in colour, another, and three of labels, as the node publishes them. That process is a
-plain echo, or the node itself with its model. The camera receives the answers. Each transport is
+plain echo, or the node itself with its model; of the node, /diagnostics tells how many images have
+reached it. The camera receives the answers. Each transport is
 tried in several rounds, which take turns, with fresh processes each time. Times are of frames of
 which every answer arrived, from before the message is published until its last answer is there.
 """
@@ -21,7 +22,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
@@ -30,6 +31,7 @@ from typing import Any
 
 import numpy as np
 import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
 from measurement import circumstances, print_table, write_result
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
@@ -60,10 +62,14 @@ POLL_SECONDS = 0.1
 
 @dataclass(frozen=True)
 class Transport:
-    """What both processes set in their environment, and how the images are subscribed to."""
+    """What both processes set in their environment, and how the images are subscribed to.
+
+    `reliability` is best_effort, reliable or, of the node alone, auto. The camera subscribes to the
+    answers best effort where that is, and else reliable.
+    """
 
     environment: Mapping[str, str]
-    reliable: bool = False
+    reliability: str = 'best_effort'
 
 
 def _profile(name: str) -> dict[str, str]:
@@ -72,17 +78,21 @@ def _profile(name: str) -> dict[str, str]:
 
 TRANSPORTS = {
     'default': Transport({}),
-    'default, reliable': Transport({}, reliable=True),
+    'default, reliable': Transport({}, 'reliable'),
+    'default, auto': Transport({}, 'auto'),
     'profile': Transport(_profile('fastdds_large_images.xml')),
-    'profile, reliable': Transport(_profile('fastdds_large_images.xml'), reliable=True),
+    'profile, reliable': Transport(_profile('fastdds_large_images.xml'), 'reliable'),
+    'profile, auto': Transport(_profile('fastdds_large_images.xml'), 'auto'),
     'UDP profile': Transport(_profile('fastdds_large_images_udp.xml')),
     'UDP': Transport({BUILT_IN: 'UDPv4'}),
     'LARGE_DATA': Transport({BUILT_IN: 'LARGE_DATA'}),
-    'LARGE_DATA, reliable': Transport({BUILT_IN: 'LARGE_DATA'}, reliable=True),
+    'LARGE_DATA, reliable': Transport({BUILT_IN: 'LARGE_DATA'}, 'reliable'),
     # Fast DDS 2.14 (Jazzy) and later take options; what the kernel's limits do not grant fails.
     'LARGE_DATA, 4 MB': Transport({BUILT_IN: LARGE_DATA_4_MB}),
-    'LARGE_DATA, 4 MB, reliable': Transport({BUILT_IN: LARGE_DATA_4_MB}, reliable=True),
+    'LARGE_DATA, 4 MB, reliable': Transport({BUILT_IN: LARGE_DATA_4_MB}, 'reliable'),
 }
+NODE_TRANSPORTS = ('default', 'default, auto', 'profile', 'profile, auto')
+ECHO_TRANSPORTS = [name for name, each in TRANSPORTS.items() if each.reliability != 'auto']
 
 
 @dataclass(frozen=True)
@@ -94,7 +104,7 @@ class Run:
     sent
         Images that the camera sent.
     reached
-        Images that reached the other process; None where that is the node.
+        Images that reached the other process.
     answered
         Answers that came back, by topic.
     round_trips
@@ -103,7 +113,7 @@ class Run:
     """
 
     sent: int
-    reached: int | None
+    reached: int
     answered: dict[str, int]
     round_trips: tuple[float, ...]
 
@@ -116,11 +126,10 @@ class Total:
 
     def summary(self) -> dict[str, Any]:
         """Return counts, and median and 95th percentile of the round trip in milliseconds."""
-        reached = [run.reached for run in self.runs if run.reached is not None]
         trips = [1000 * seconds for run in self.runs for seconds in run.round_trips]
         return {
             'sent': sum(run.sent for run in self.runs),
-            'reached_other_process': sum(reached) if reached else None,
+            'reached_other_process': sum(run.reached for run in self.runs),
             'answers': {topic: sum(run.answered[topic] for run in self.runs) for topic in ANSWERS},
             'complete': len(trips),
             'round_trip_median_ms': round(float(np.median(trips)), 1) if trips else None,
@@ -140,9 +149,9 @@ def main() -> int:
         '--transports',
         nargs='+',
         choices=TRANSPORTS,
-        default=list(TRANSPORTS),
         metavar='NAME',
-        help=f'of {", ".join(TRANSPORTS)} (default: all)',
+        help=f'of {", ".join(TRANSPORTS)} (default: all for the echo; for the node, auto and best '
+        f'effort with and without the profile)',
     )
     parser.add_argument(
         '--profile',
@@ -166,7 +175,10 @@ def main() -> int:
     options = parser.parse_args()
     result: dict[str, Any] = circumstances()
 
-    transports = {name: TRANSPORTS[name] for name in options.transports}
+    default = NODE_TRANSPORTS if options.answer == 'node' else ECHO_TRANSPORTS
+    transports = {name: TRANSPORTS[name] for name in options.transports or default}
+    if options.answer == 'echo' and any(t.reliability == 'auto' for t in transports.values()):
+        parser.error('auto is for the node: give --answer node')
     for path in options.profile:
         transports[path.name] = Transport(dict.fromkeys(profile_variables(), str(path.resolve())))
     totals = {(name, size): Total() for size in options.sizes for name in transports}
@@ -212,13 +224,13 @@ def _round(transport: Transport, size: tuple[int, int], options: argparse.Namesp
     # A forked rclpy does not work.
     context = multiprocessing.get_context('spawn')
     answerer = _echo if options.answer == 'echo' else _node
-    with _environment(transport.environment), answerer(names, transport) as reached:
+    with _environment(transport.environment), answerer(names, transport) as count:
         cameras = []
         for name in names:
             ours, theirs = context.Pipe()
             process = context.Process(
                 target=_camera,
-                args=(name, size, transport.reliable, options.frames, options.rate, theirs),
+                args=(name, size, transport.reliability, options.frames, options.rate, theirs),
             )
             process.start()
             theirs.close()  # so that a process that dies is noticed
@@ -226,15 +238,16 @@ def _round(transport: Transport, size: tuple[int, int], options: argparse.Namesp
         # All begin together, once each has found the other side.
         for _, _, connection in cameras:
             connection.recv()
+        before = count()
         for _, _, connection in cameras:
             connection.send('begin')
         answers = []
         for name, process, connection in cameras:
             answers.append((name, *connection.recv()))
             process.join()
-        counts = reached()
+        after = count()
     return [
-        Run(options.frames, counts.get(name), answered, round_trips)
+        Run(options.frames, after[name] - before[name], answered, round_trips)
         for name, answered, round_trips in answers
     ]
 
@@ -254,27 +267,15 @@ def _environment(changes: Mapping[str, str]) -> Iterator[None]:
 
 
 @contextmanager
-def _echo(names: list[str], transport: Transport) -> Iterator[Any]:
+def _echo(names: list[str], transport: Transport) -> Iterator[Callable[[], dict[str, int]]]:
     """Run the echo; gives a function that returns how many frames of each camera reached it."""
-    context = multiprocessing.get_context('spawn')
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_echo_process, args=(names, transport.reliable, theirs))
-    process.start()
-    theirs.close()
-
-    def reached() -> dict[str, int]:
-        ours.send('stop')
-        return ours.recv()
-
-    try:
-        yield reached
-    finally:
-        process.join(SECONDS_TO_START)
+    with _counting(_echo_process, names, transport.reliability) as count:
+        yield count
 
 
 @contextmanager
-def _node(names: list[str], transport: Transport) -> Iterator[Any]:
-    """Run the node; what reaches it is not known here."""
+def _node(names: list[str], transport: Transport) -> Iterator[Callable[[], dict[str, int]]]:
+    """Run the node; gives a function that returns how many frames of each camera reached it."""
     arguments = [
         sys.executable,
         '-m',
@@ -283,24 +284,72 @@ def _node(names: list[str], transport: Transport) -> Iterator[Any]:
         'none',
     ]
     arguments += ['--ros-args', '-p', f'cameras:=[{", ".join(names)}]']
-    if transport.reliable:
-        for name in names:
-            arguments += ['-p', f'qos_overrides./{name}/image.subscription.reliability:=reliable']
+    arguments += ['-p', f'image_reliability:={transport.reliability}']
     process = subprocess.Popen(arguments)
     try:
-        yield dict
+        with _counting(_diagnostics_process, names) as count:
+            yield count
     finally:
         process.terminate()
         process.wait()
 
 
-def _subscription_qos(reliable: bool) -> QoSProfile:
-    # Reliable and as deep as the publisher, or as the node and RViz subscribe to images.
-    return output_qos() if reliable else sensor_qos(1)
+@contextmanager
+def _counting(target: Callable[..., None], *arguments: Any) -> Iterator[Any]:
+    """Run a process that answers each message with its counts, until it gets None."""
+    context = multiprocessing.get_context('spawn')
+    ours, theirs = context.Pipe()
+    process = context.Process(target=target, args=(*arguments, theirs))
+    process.start()
+    theirs.close()
+
+    def count() -> dict[str, int]:
+        ours.send('count')
+        return ours.recv()
+
+    try:
+        yield count
+    finally:
+        ours.send(None)
+        process.join(SECONDS_TO_START)
 
 
-def _echo_process(names: list[str], reliable: bool, connection: Connection) -> None:
-    """Answer each image with one of every output, until something comes over the connection."""
+def _diagnostics_process(names: list[str], connection: Connection) -> None:
+    """Tell how many frames of each camera the node has received, by its diagnostics."""
+    rclpy.init()
+    node = Node('diagnostics')
+    arrays: list[DiagnosticArray] = []
+
+    def receive(array: DiagnosticArray) -> None:
+        if any(status.name.startswith('segmenter: camera ') for status in array.status):
+            arrays.append(array)
+
+    node.create_subscription(DiagnosticArray, '/diagnostics', receive, 10)
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    while connection.recv() is not None:
+        # The first one may have been on its way.
+        arrays.clear()
+        while len(arrays) < 2:
+            executor.spin_once(POLL_SECONDS)
+        received = {
+            status.name.removeprefix('segmenter: camera '): int(value.value)
+            for status in arrays[-1].status
+            for value in status.values
+            if value.key == 'received'
+        }
+        connection.send({name: received[name] for name in names})
+    node.destroy_node()
+    rclpy.try_shutdown()
+
+
+def _qos(reliability: str, depth: int) -> QoSProfile:
+    # As deep as the publisher, or as the node and RViz subscribe to images.
+    return sensor_qos(depth) if reliability == 'best_effort' else output_qos()
+
+
+def _echo_process(names: list[str], reliability: str, connection: Connection) -> None:
+    """Answer each image with one of every output; tell how many images there were."""
     rclpy.init()
     node = Node('segmenter')
     stamps: dict[str, set[int]] = {name: set() for name in names}
@@ -320,15 +369,18 @@ def _echo_process(names: list[str], reliable: bool, connection: Connection) -> N
                 answered = pixels if encoding == 'rgb8' else pixels[..., 0]
                 publishers[topic].publish(image_message(answered, encoding, message.header))
 
-        node.create_subscription(Image, f'{name}/image', answer, _subscription_qos(reliable))
+        node.create_subscription(Image, f'{name}/image', answer, _qos(reliability, 1))
 
     for name in names:
         serve(name)
     executor = SingleThreadedExecutor()
     executor.add_node(node)
-    while not connection.poll():
+    while True:
         executor.spin_once(POLL_SECONDS)
-    connection.send({name: len(seen) for name, seen in stamps.items()})
+        if connection.poll():
+            if connection.recv() is None:
+                break
+            connection.send({name: len(seen) for name, seen in stamps.items()})
     node.destroy_node()
     rclpy.try_shutdown()
 
@@ -336,7 +388,7 @@ def _echo_process(names: list[str], reliable: bool, connection: Connection) -> N
 def _camera(
     name: str,
     size: tuple[int, int],
-    reliable: bool,
+    reliability: str,
     frames: int,
     rate: float,
     connection: Connection,
@@ -356,8 +408,7 @@ def _camera(
             came_at[topic].setdefault(message.header.stamp.sec, time.monotonic())
             answered.set()
 
-        qos = output_qos() if reliable else sensor_qos(5)
-        node.create_subscription(Image, f'/segmenter/{name}/{topic}', receive, qos)
+        node.create_subscription(Image, f'/segmenter/{name}/{topic}', receive, _qos(reliability, 5))
 
     for topic in ANSWERS:
         subscribe(topic)
@@ -427,7 +478,7 @@ def _print(result: dict[str, Any]) -> None:
                 'x'.join(map(str, row['size'])),
                 row['transport'],
                 row['sent'],
-                '–' if row['reached_other_process'] is None else row['reached_other_process'],
+                row['reached_other_process'],
                 ', '.join(map(str, row['answers'].values())),
                 row['round_trip_median_ms'] or '–',
                 row['round_trip_95_percent_ms'] or '–',
