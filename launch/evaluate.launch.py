@@ -63,7 +63,8 @@ def _start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     values = {name: context.launch_configurations[name] for name, _, _ in ARGUMENTS}
     if not Path(values['bag']).exists():
         raise HierSegError(
-            f'bag:={values["bag"]}: no such bag; give a rosbag2 folder, an .mcap, a .db3 or a ROS 1 .bag file'
+            f'bag:={values["bag"]}: no such bag; give a rosbag2 folder, an .mcap, a .db3 or a '
+            f'ROS 1 .bag file'
         )
     parameter_file = params_file(values)
     timeout = seconds('timeout', values)

@@ -29,8 +29,8 @@ KINDS: dict[str, tuple[bytes, type[McapFile] | type[SqliteFile] | type[Ros1File]
     '.bag': (ros1_file.MAGIC, Ros1File),
 }
 ADVICE = 'give a rosbag2 folder, an .mcap, a .db3 or a ROS 1 .bag file'
-# With a thousand files, or hundreds of topics of which each has many publishers.
-MOST_METADATA_BYTES = 4 * 1024 * 1024
+# Of a recording with thousands of files, or hundreds of topics with many publishers each.
+METADATA_FACTOR = 16
 
 
 def storage_files(
@@ -86,7 +86,7 @@ def storage_files(
 
 def _metadata(path: Path) -> tuple[list[str], Counter[str]]:
     """Return the names of the storage files and the messages by topic."""
-    information = read_yaml(path, most_bytes=MOST_METADATA_BYTES)
+    information = read_yaml(path, factor=METADATA_FACTOR)
     try:
         information = information['rosbag2_bagfile_information']
         names = [PurePath(name).name for name in information['relative_file_paths']]
