@@ -18,7 +18,7 @@ from hier_seg_ros.bags.mcap_file import McapFile
 from hier_seg_ros.bags.ros1_file import Ros1File
 from hier_seg_ros.bags.sqlite_file import SqliteFile
 from hier_seg_ros.bags.sqlite_pages import log_of
-from hier_seg_ros.bags.storage import Storage
+from hier_seg_ros.bags.storage import Storage, printable
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.files.reading import read_yaml
 
@@ -89,10 +89,10 @@ def _metadata(path: Path) -> tuple[list[str], Counter[str]]:
     information = read_yaml(path, factor=METADATA_FACTOR)
     try:
         information = information['rosbag2_bagfile_information']
-        names = [PurePath(name).name for name in information['relative_file_paths']]
+        names = [printable(PurePath(name).name) for name in information['relative_file_paths']]
         counts: Counter[str] = Counter()
         for topic in information['topics_with_message_count']:
-            counts[topic['topic_metadata']['name']] += int(topic['message_count'])
+            counts[printable(topic['topic_metadata']['name'])] += int(topic['message_count'])
     except (LookupError, TypeError, ValueError) as error:
         raise HierSegError(f'{path}: is not complete; restore it') from error
     return names, counts

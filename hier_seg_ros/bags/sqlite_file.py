@@ -17,7 +17,7 @@ import numpy as np
 
 from hier_seg_ros.bags.damage import READ_ERRORS, Damage, reason
 from hier_seg_ros.bags.sqlite_pages import Row, SqlitePages, log_frames, log_of
-from hier_seg_ros.bags.storage import BagMessage, BagTopic, is_latched
+from hier_seg_ros.bags.storage import BagMessage, BagTopic, is_latched, printable
 
 MAGIC = b'SQLite format 3\0'
 MESSAGE_COLUMNS = ('id', 'topic_id', 'timestamp', 'data')
@@ -116,10 +116,10 @@ class SqliteFile:
         for number, row in self._tables.topics.items():
             if row['serialization_format'] == 'cdr':
                 latched = is_latched(row['offered_qos_profiles'])
-                topic = BagTopic(row['name'], str(row['type']), counts[number], latched)
+                topic = BagTopic(row['name'], row['type'], counts[number], latched)
                 self.topics.append(topic)
             else:
-                self.left_out[row['name']] = str(row['serialization_format'])
+                self.left_out[row['name']] = row['serialization_format']
         for number in counts.keys() - self._tables.topics.keys():
             self._note(('topic', number), 0, f'topic {number} has no name')
 
@@ -218,10 +218,10 @@ def _topic_columns(pages: SqlitePages, row: Row) -> dict[str, object]:
 def _described(topics: Iterable[dict[str, Any]]) -> dict[int, dict[str, Any]]:
     """Return the topics by id; older recorders kept no QoS."""
     blank = dict.fromkeys(TOPIC_COLUMNS, '')
+    names = TOPIC_COLUMNS[1:4]
     return {
-        row['id']: {**blank, **row}
+        row['id']: {**blank, **row, **{name: printable(row.get(name, '')) for name in names}}
         for row in topics
-        if isinstance(row['id'], int) and isinstance(row.get('name'), str)
     }
 
 
