@@ -31,7 +31,7 @@ NODE = '/segmenter'
 
 # Name, default (None: must be given), description.
 ARGUMENTS = (
-    ('bag', None, 'rosbag2 folder or .mcap file with images'),
+    ('bag', None, 'rosbag2 folder, .mcap, .db3 or ROS 1 .bag file with images'),
     (
         'image_topic',
         '/camera/image_raw',
@@ -63,7 +63,8 @@ def _start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     values = {name: context.launch_configurations[name] for name, _, _ in ARGUMENTS}
     if not Path(values['bag']).exists():
         raise HierSegError(
-            f'bag:={values["bag"]}: no such bag; give a rosbag2 folder or an .mcap file'
+            f'bag:={values["bag"]}: no such bag; give a rosbag2 folder, an .mcap, a .db3 or a '
+            f'ROS 1 .bag file'
         )
     parameter_file = params_file(values)
     timeout = seconds('timeout', values)

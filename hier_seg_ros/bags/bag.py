@@ -103,7 +103,7 @@ class Bag:
         return self.topics[name]
 
     def lacks(self, what: str) -> HierSegError:
-        """Return the error for what the recording has not: of a damaged one, the damage.
+        """Return the error for what the recording has not, perhaps because it is damaged.
 
         Parameters
         ----------
@@ -111,7 +111,10 @@ class Bag:
             The line's text after "has".
 
         """
-        return self.damage or HierSegError(f'{self.path}: has {what}')
+        damage = self.damage
+        if damage is not None:
+            return HierSegError(f'{damage}; what is left has {what}')
+        return HierSegError(f'{self.path}: has {what}')
 
     def messages(
         self, topics: Collection[str], start: int | None = None, stop: int | None = None

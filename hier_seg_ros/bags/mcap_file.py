@@ -33,7 +33,13 @@ from hier_seg_ros.bags.mcap_records import (
     parse,
     records,
 )
-from hier_seg_ros.bags.storage import BagMessage, BagTopic, in_order_of_time, is_latched
+from hier_seg_ros.bags.storage import (
+    BagMessage,
+    BagTopic,
+    in_order_of_time,
+    is_latched,
+    printable,
+)
 
 LAST_TIME = 2**63 - 1
 # Loose messages, which lie in no chunk, are read in pieces of about this many bytes, as chunks are.
@@ -216,12 +222,13 @@ class McapFile:
                 self._define(record)
 
     def _define(self, record: object) -> None:
+        differ = False
         if isinstance(record, Schema):
+            record.name = printable(record.name)
             differ = self._schemas.setdefault(record.id, record) != record
-        else:
-            differ = isinstance(record, Channel) and (
-                self._channels.setdefault(record.id, record) != record
-            )
+        elif isinstance(record, Channel):
+            record.topic = printable(record.topic)
+            differ = self._channels.setdefault(record.id, record) != record
         if differ:
             self._note('channels', 0, 'two descriptions of a channel differ')
 
@@ -256,7 +263,8 @@ class McapFile:
                 topic = BagTopic(channel.topic, type_name, counts[number], latched)
                 self.topics.append(topic)
             else:
-                self.left_out[channel.topic] = channel.message_encoding or 'no encoding'
+                encoding = printable(channel.message_encoding or 'no encoding')
+                self.left_out[channel.topic] = encoding
 
     def _type_of(self, channel: Channel) -> str:
         """Return a channel's message type, sensor_msgs/msg/Image; '' where it is none of ROS 2."""

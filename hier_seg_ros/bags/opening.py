@@ -18,7 +18,7 @@ from hier_seg_ros.bags.mcap_file import McapFile
 from hier_seg_ros.bags.ros1_file import Ros1File
 from hier_seg_ros.bags.sqlite_file import SqliteFile
 from hier_seg_ros.bags.sqlite_pages import log_of
-from hier_seg_ros.bags.storage import Storage
+from hier_seg_ros.bags.storage import Storage, printable
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.files.reading import read_yaml
 
@@ -29,8 +29,8 @@ KINDS: dict[str, tuple[bytes, type[McapFile] | type[SqliteFile] | type[Ros1File]
     '.bag': (ros1_file.MAGIC, Ros1File),
 }
 ADVICE = 'give a rosbag2 folder, an .mcap, a .db3 or a ROS 1 .bag file'
-# With a thousand files, or hundreds of topics of which each has many publishers.
-MOST_METADATA_BYTES = 4 * 1024 * 1024
+# Of a recording with thousands of files, or hundreds of topics with many publishers each.
+METADATA_FACTOR = 16
 
 
 def storage_files(
@@ -86,13 +86,13 @@ def storage_files(
 
 def _metadata(path: Path) -> tuple[list[str], Counter[str]]:
     """Return the names of the storage files and the messages by topic."""
-    information = read_yaml(path, most_bytes=MOST_METADATA_BYTES)
+    information = read_yaml(path, factor=METADATA_FACTOR)
     try:
         information = information['rosbag2_bagfile_information']
-        names = [PurePath(name).name for name in information['relative_file_paths']]
+        names = [printable(PurePath(name).name) for name in information['relative_file_paths']]
         counts: Counter[str] = Counter()
         for topic in information['topics_with_message_count']:
-            counts[topic['topic_metadata']['name']] += int(topic['message_count'])
+            counts[printable(topic['topic_metadata']['name'])] += int(topic['message_count'])
     except (LookupError, TypeError, ValueError) as error:
         raise HierSegError(f'{path}: is not complete; restore it') from error
     return names, counts

@@ -15,7 +15,7 @@ from rosbags.rosbag1 import Reader
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from hier_seg_ros.bags.damage import READ_ERRORS, Damage, reason
-from hier_seg_ros.bags.storage import BagMessage, BagTopic
+from hier_seg_ros.bags.storage import BagMessage, BagTopic, printable
 
 MAGIC = b'#ROSBAG V'
 
@@ -54,7 +54,7 @@ class Ros1File:
         self.first_time = self._reader.start_time
         self.topics = [
             BagTopic(
-                connection.topic,
+                printable(connection.topic),
                 _ros2_name(connection.msgtype),
                 connection.msgcount,
                 isinstance(connection.ext, ConnectionExtRosbag1) and bool(connection.ext.latching),
@@ -66,7 +66,7 @@ class Ros1File:
         self, topics: Collection[str], start: int | None, stop: int | None
     ) -> Iterator[BagMessage]:
         """Yield messages, as `Storage` does."""
-        connections = [each for each in self._reader.connections if each.topic in topics]
+        connections = [each for each in self._reader.connections if printable(each.topic) in topics]
         # The library ends at a chunk that it cannot read; it goes on with the next one.
         beginnings = sorted({chunk.start_time for chunk in self._reader.chunk_infos})
         read_to = -1
@@ -111,9 +111,11 @@ class Ros1File:
                 self._converters[name] = self._converter(name, _ros2_name(name))
             converted = bytes(self._converters[name](data))
         except READ_ERRORS as error:
-            self._note((connection.topic, time), 0, f'{connection.topic}: {reason(error)}')
+            self._note(
+                (connection.topic, time), 0, f'{printable(connection.topic)}: {reason(error)}'
+            )
         else:
-            yield BagMessage(connection.topic, time, converted)
+            yield BagMessage(printable(connection.topic), time, converted)
 
     def _converter(self, name: str, ros2_name: str) -> Callable[[bytes], memoryview]:
         """Return what makes CDR of a type's messages: at once, or field by field."""
@@ -126,4 +128,4 @@ class Ros1File:
 
 
 def _ros2_name(name: str) -> str:
-    return STATIC_MSGTYPE_RENAMES.get(name, name)
+    return printable(STATIC_MSGTYPE_RENAMES.get(name, name))

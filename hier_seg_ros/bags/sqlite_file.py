@@ -17,7 +17,7 @@ import numpy as np
 
 from hier_seg_ros.bags.damage import READ_ERRORS, Damage, reason
 from hier_seg_ros.bags.sqlite_pages import Row, SqlitePages, log_frames, log_of
-from hier_seg_ros.bags.storage import BagMessage, BagTopic, is_latched
+from hier_seg_ros.bags.storage import BagMessage, BagTopic, is_latched, printable
 
 MAGIC = b'SQLite format 3\0'
 MESSAGE_COLUMNS = ('id', 'topic_id', 'timestamp', 'data')
@@ -28,9 +28,9 @@ TOPIC_COLUMNS = ('id', 'name', 'type', 'serialization_format', 'offered_qos_prof
 class _Tables:
     """What SQLite, or its pages one by one, tell of a recording.
 
-    `topics` are the columns of the topics by their id; `rows` are number, topic and time of each
-    message in three columns; `data` returns the data of the message with a number, and `check`
-    'ok' or what is wrong.
+    `topics` are the columns of the topics by their id; `rows` are id (or place in the pages), topic
+    and time of each message in three columns; `data` returns the data of the message with such an
+    id, and `check` 'ok' or what is wrong.
     """
 
     topics: dict[int, dict[str, Any]]
@@ -116,10 +116,10 @@ class SqliteFile:
         for number, row in self._tables.topics.items():
             if row['serialization_format'] == 'cdr':
                 latched = is_latched(row['offered_qos_profiles'])
-                topic = BagTopic(row['name'], str(row['type']), counts[number], latched)
+                topic = BagTopic(row['name'], row['type'], counts[number], latched)
                 self.topics.append(topic)
             else:
-                self.left_out[row['name']] = str(row['serialization_format'])
+                self.left_out[row['name']] = row['serialization_format']
         for number in counts.keys() - self._tables.topics.keys():
             self._note(('topic', number), 0, f'topic {number} has no name')
 
@@ -144,10 +144,10 @@ def _tables(path: Path) -> _Tables:
             dict(zip(columns, row, strict=True))
             for row in connection.execute('SELECT * FROM topics')
         ]
+        rows = array('q'), array('q'), array('q')
         # Not by the index: where the two differ, the table holds the messages.
-        rows = _columns(
-            connection.execute('SELECT id, topic_id, timestamp FROM messages NOT INDEXED')
-        )
+        for row in connection.execute('SELECT id, topic_id, timestamp FROM messages NOT INDEXED'):
+            _append(rows, row)
         if any(number >= following for number, following in pairwise(rows[0])):
             raise ValueError('the ids of the messages are not in order')
         if min(rows[2], default=0) < 0:
@@ -185,31 +185,30 @@ def _connect(path: Path, logged: bool) -> apsw.Connection:
 def _salvaged(pages: SqlitePages) -> _Tables:
     """Return what the sound pages of a damaged file hold."""
     topics = []
-    messages: dict[int, Row] = {}
+    rows = array('q'), array('q'), array('q')
     for row in pages.rows():
         match row.values:
-            case [None, int(), int() as time, *_] if time >= 0 and _is_whole(pages, row):
-                messages[row.number] = row
+            case [None, int() as topic, int() as time, *_] if time >= 0 and _is_whole(pages, row):
+                _append(rows, (row.place, topic, time))
             case [None, bytes() as name, bytes(), *_] if name.startswith(b'/'):
                 topics.append(_topic_columns(pages, row))
-    rows = _columns((number, *row.values[1:3]) for number, row in messages.items())
 
-    def data(number: int) -> object:
-        return pages.values(messages[number])[-1]
+    def data(place: int) -> object:
+        return pages.values(place)[-1]
 
     return _Tables(_described(topics), rows, data, lambda: 'ok', pages.close)
 
 
 def _is_whole(pages: SqlitePages, row: Row) -> bool:
     try:
-        return len(pages.values(row)) == len(MESSAGE_COLUMNS)
+        return len(pages.values(row.place)) == len(MESSAGE_COLUMNS)
     except READ_ERRORS:
         return False
 
 
 def _topic_columns(pages: SqlitePages, row: Row) -> dict[str, object]:
     try:
-        values = pages.values(row)
+        values = pages.values(row.place)
     except READ_ERRORS:
         values = row.values
     texts = [value.decode(errors='replace') for value in values if isinstance(value, bytes)]
@@ -219,17 +218,14 @@ def _topic_columns(pages: SqlitePages, row: Row) -> dict[str, object]:
 def _described(topics: Iterable[dict[str, Any]]) -> dict[int, dict[str, Any]]:
     """Return the topics by id; older recorders kept no QoS."""
     blank = dict.fromkeys(TOPIC_COLUMNS, '')
+    names = TOPIC_COLUMNS[1:4]
     return {
-        row['id']: {**blank, **row}
+        row['id']: {**blank, **row, **{name: printable(row.get(name, '')) for name in names}}
         for row in topics
-        if isinstance(row['id'], int) and isinstance(row.get('name'), str)
     }
 
 
-def _columns(rows: Iterable[tuple[Any, ...]]) -> tuple[array[int], array[int], array[int]]:
-    """Return rows of integers as columns; TypeError or OverflowError where they are not such."""
-    columns = array('q'), array('q'), array('q')
-    for row in rows:
-        for column, value in zip(columns, row, strict=True):
-            column.append(value)
-    return columns
+def _append(columns: tuple[array[int], ...], row: tuple[Any, ...]) -> None:
+    """Append a row; TypeError or OverflowError where it is none of integers."""
+    for column, value in zip(columns, row, strict=True):
+        column.append(value)

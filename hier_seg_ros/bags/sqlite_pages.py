@@ -33,8 +33,8 @@ class Row:
     ----------
     number
         Its id.
-    page, offset
-        Where it lies.
+    place
+        Where it lies: 65536 times its page, and its offset in that page.
     values
         Its values, up to the first that lies in another page: integers, None (also for a fraction),
         and the bytes of texts and blobs.
@@ -42,8 +42,7 @@ class Row:
     """
 
     number: int
-    page: int
-    offset: int
+    place: int
     values: list[Value]
 
 
@@ -168,8 +167,8 @@ class SqlitePages:
                 except READ_ERRORS:
                     continue
 
-    def values(self, row: Row) -> list[Value]:
-        """Return all values of a row.
+    def values(self, place: int) -> list[Value]:
+        """Return all values of the row at a place.
 
         Raises
         ------
@@ -177,8 +176,8 @@ class SqlitePages:
             A page that it goes on in is not there.
 
         """
-        page = self._page(row.page)
-        payload, _, at, local = self._cell(page, row.offset)
+        page = self._page(place >> 16)
+        payload, _, at, local = self._cell(page, place & 0xFFFF)
         content = page[at : at + local]
         pages: set[int] = set()
         if local < payload:
@@ -224,7 +223,7 @@ class SqlitePages:
 
     def _row(self, page_number: int, page: bytes, offset: int) -> Row:
         payload, number, at, local = self._cell(page, offset)
-        return Row(number, page_number, offset, _values(page[at : at + local], payload))
+        return Row(number, page_number << 16 | offset, _values(page[at : at + local], payload))
 
 
 def _varint(page: bytes, at: int) -> tuple[int, int]:

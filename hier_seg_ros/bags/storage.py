@@ -84,6 +84,11 @@ class Storage(Protocol):
         """Let go of the file."""
 
 
+def printable(name: object) -> str:
+    """Return a name from a file that may be damaged, for lines of text as well."""
+    return ''.join(letter if letter.isprintable() else '\ufffd' for letter in str(name))
+
+
 def is_latched(offered_qos_profiles: object) -> bool:
     """Return whether a publisher was latched, of the YAML text that recorders keep of its QoS.
 

@@ -39,9 +39,7 @@ _SURROGATE = re.compile('[\ud800-\udfff]')
 _ESCAPED_SURROGATE = re.compile(r'\\u[dD][89a-fA-F]')
 
 
-def read_yaml(
-    path: str | Path, advice: str = 'check the path', most_bytes: int = MOST_YAML_BYTES
-) -> Any:
+def read_yaml(path: str | Path, advice: str = 'check the path', factor: int = 1) -> Any:
     """Return what a YAML file holds.
 
     Parameters
@@ -50,8 +48,8 @@ def read_yaml(
         The file.
     advice
         What to do where it cannot be read: the end of the error's line.
-    most_bytes
-        The largest file that is read.
+    factor
+        How many times this module's limits on bytes and values the file may reach.
 
     Returns
     -------
@@ -64,11 +62,11 @@ def read_yaml(
         It cannot be read, is no YAML, names a key twice, or exceeds the limits of this module.
 
     """
-    return parse_yaml(_read_text(Path(path), most_bytes, advice), str(path))
+    return parse_yaml(_read_text(Path(path), factor * MOST_YAML_BYTES, advice), str(path), factor)
 
 
-def parse_yaml(text: str, source: str) -> Any:
-    """Return what a YAML text means; `source` names it in errors.
+def parse_yaml(text: str, source: str, factor: int = 1) -> Any:
+    """Return what a YAML text means; `source` names it in errors, `factor` is as for `read_yaml`.
 
     Raises
     ------
@@ -77,7 +75,7 @@ def parse_yaml(text: str, source: str) -> Any:
 
     """
     try:
-        loader = _CheckedLoader(text)
+        loader = _CheckedLoader(text, factor * MOST_VALUES)
         try:
             return loader.get_single_data()
         finally:
@@ -178,8 +176,9 @@ class _CheckedLoader(yaml.SafeLoader):
         in ('null', 'bool', 'int', 'float', 'timestamp', 'str', 'seq', 'map')
     }
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, most_values: int) -> None:
         super().__init__(text)
+        self._most_values = most_values
         self._levels = 0
         # Those read so far, with aliases written out.
         self._values = 0
@@ -203,8 +202,8 @@ class _CheckedLoader(yaml.SafeLoader):
             self._values = before + self._values_of[id(node)]
         else:
             self._values_of[id(node)] = self._values - before
-        if self._values > MOST_VALUES:
-            raise _refused(f'there are more than {MOST_VALUES} values', start)
+        if self._values > self._most_values:
+            raise _refused(f'there are more than {self._most_values} values', start)
         return node
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:

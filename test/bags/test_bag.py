@@ -312,6 +312,14 @@ def test_a_storage_file_that_metadata_does_not_name_is_left_out(tmp_path: Path) 
         assert 'does not name edited.mcap, which is left out' in bag.warnings[0]
 
 
+def test_large_metadata_is_read(tmp_path: Path) -> None:
+    path = write_folder(tmp_path / 'a', StoragePlugin.MCAP, version=9)
+    files = [{'path': f'a_{number}.mcap', 'message_count': 9} for number in range(6000)]
+    edit_metadata(path, lambda information: information.update(files=files))
+    with Bag(path) as bag:
+        assert bag.warnings == [] and bag.damage is None
+
+
 @pytest.mark.parametrize(
     'text', ['', 'rosbag2_bagfile_information: {version: 8}\n', 'a: [', '\0\0\0\0', '- 1\n']
 )

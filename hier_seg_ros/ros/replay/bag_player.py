@@ -35,6 +35,7 @@ from hier_seg_ros.bags.messages import (
 from hier_seg_ros.bags.storage import BagMessage
 from hier_seg_ros.bags.writer import BagWriter
 from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.images.encodings import one_line
 from hier_seg_ros.images.messages import rgb_from_compressed_image
 from hier_seg_ros.ros.process.stop_request import StopRequest
 from hier_seg_ros.ros.replay.answers import Answers
@@ -214,11 +215,16 @@ class BagPlayer:
                         f'the bag has too; leave one of them out with --topics'
                     )
                 message_class = _message_class(IMAGE)
-            tracks[name] = _Track(
-                self._node.create_publisher(message_class, target, _qos(latched=topic.latched)),
-                decompress,
-                topic.type_name in (IMAGE, COMPRESSED_IMAGE),
-            )
+            try:
+                publisher = self._node.create_publisher(
+                    message_class, target, _qos(latched=topic.latched)
+                )
+            # Which one it is depends on what is wrong with the name.
+            except (NameValidationException, ValueError) as error:
+                self._node.get_logger().warning(f'topic {name} is skipped: {one_line(error)}')
+                continue
+            is_image = topic.type_name in (IMAGE, COMPRESSED_IMAGE)
+            tracks[name] = _Track(publisher, decompress, is_image)
         if not tracks:
             raise HierSegError(
                 f'{self._bag.path}: has no topic that can be played; it has '

@@ -96,6 +96,17 @@ def test_times_that_cannot_be_are_not_waited_for(tmp_path, replay):
     assert '399 days without a message are skipped' in errors
 
 
+def test_topics_whose_names_cannot_be_are_skipped(tmp_path, replay):
+    (_, type_name, _, data), *_ = CONTENT
+    names = ['/image', '/im\nage', '/im age', '/9', 'no//name', '']
+    bag = write_mcap(tmp_path / 'a.mcap', [(name, type_name, START, data) for name in names])
+    code, output, errors = replay(bag, *FAST)
+    assert code == 0 and played(output) == 1 and 'Traceback' not in errors
+    assert len(errors.splitlines()) == errors.count('is skipped') == len(names) - 1
+    code, output, errors = replay(bag, '--topics', '/nothing')
+    assert code == 1 and len(errors.splitlines()) == 1
+
+
 def test_wrong_metadata_is_a_warning(tmp_path, replay):
     bag = write_folder(tmp_path / 'a', StoragePlugin.MCAP)
     path = bag / 'metadata.yaml'
