@@ -92,6 +92,12 @@ def test_find_model_unknown_lists_the_models(share, name):
     assert 'unfinished, ' not in str(error.value)
 
 
+@pytest.mark.parametrize('name', ['smal', 'models/smal', 'Small'])
+def test_find_model_offers_the_nearest_model(share, name):
+    with pytest.raises(HierSegError, match=r"large, small; did you mean 'small'\?$"):
+        resources.find_model(name)
+
+
 def test_find_model_needs_neither_torch_nor_ros():
     code = (
         'import sys, hier_seg_ros.resources;'
