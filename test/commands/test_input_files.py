@@ -57,7 +57,7 @@ def test_every_input_has_its_own_output(tmp_path: Path, names: tuple[str, ...]) 
 
 def test_what_needs_no_other_name_has_that_of_its_input(tmp_path: Path) -> None:
     touch(tmp_path, 'x_000000.png', 'x.avi', 'v.mp4', 'w/000000.jpg', 'w.jpg')
-    assert outputs(find_files([tmp_path])) == ['v/', 'w.png', 'w/000000.png', 'x/', 'x_000000.png']
+    assert outputs(find_files([tmp_path])) == ['v/', 'w/000000.png', 'w.png', 'x/', 'x_000000.png']
 
 
 def test_a_video_beside_a_folder_of_its_name_keeps_its_suffix(tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_hidden_files_and_what_is_no_picture_are_left_out_silently(tmp_path: Pat
 
 
 def test_pictures_in_other_formats_are_left_out_by_name(tmp_path: Path) -> None:
-    suffixes = 'gif avif jp2 jxl cr2 nef dng svg pdf'.split()
+    suffixes = ['gif', 'avif', 'jp2', 'jxl', 'cr2', 'nef', 'dng', 'svg', 'pdf']
     touch(tmp_path, 'a.jpg', 'photo.HEIC', 'more/b.heic', 'c.heic', *(f'd.{s}' for s in suffixes))
     inputs = find_files([tmp_path])
     assert [file.path.name for file in inputs.files] == ['a.jpg'] and inputs.errors == []
