@@ -54,8 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace, command: str) -> int:
     lines, warnings, damages = run(options, command)
-    print('
-'.join(lines))
+    print('\n'.join(lines))
     for text in (*(f'warning: {warning}' for warning in warnings), *damages):
         print(f'evaluate_bag: {text}', file=sys.stderr)
     return 1 if damages else 0
