@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import io
 import os
-import random
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from recordings import damaged
 
 from hier_seg_ros.commands.segment_images import main
 
@@ -154,24 +154,6 @@ def test_places_for_results_that_are_none(
     assert [path.name for path in folder.rglob('*')] == ['a.png']
 
 
-def damaged(data: bytes, numbers: random.Random) -> bytes:
-    content = bytearray(data)
-    at = numbers.randrange(len(content))
-    match numbers.randrange(4):
-        case 0:
-            for _ in range(numbers.randrange(1, 30)):
-                content[numbers.randrange(len(content))] = numbers.randrange(256)
-        case 1:
-            del content[at:]
-        case 2:
-            content[at : at + 40] = numbers.randbytes(40)
-        case _:
-            # The head, where sizes and EXIF are.
-            for _ in range(3):
-                content[numbers.randrange(min(200, len(content)))] = numbers.randrange(256)
-    return bytes(content)
-
-
 def test_damaged_files_never_stop_the_others(
     tmp_path: Path, untrained_model: Path, capsys: Capture
 ) -> None:
@@ -186,7 +168,7 @@ def test_damaged_files_never_stop_the_others(
     folder, out = tmp_path / 'in', tmp_path / 'out'
     folder.mkdir()
     for seed in range(300):
-        data = damaged(whole[seed % len(whole)], random.Random(seed))
+        data = damaged(whole[seed // 6 % len(whole)], seed)
         (folder / f'{seed:03}.jpg').write_bytes(data)
     write_images(folder, 'whole.png')
     assert run(untrained_model, out, folder) == 1
