@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.files.suggestions import did_you_mean
 
 PACKAGE_NAME = 'hier_seg_ros'
 
@@ -75,9 +76,10 @@ def _find_model(name_or_path: str) -> Path:
     if name_or_path and path.is_dir():
         return path
     available = sorted(file.parent.name for file in models.glob('*/model.yaml'))
+    hint = did_you_mean(path.name, available, 'give one of these or the path of a folder')
     raise HierSegError(
         f'model {name_or_path!r}: neither a folder nor one of the models in {models}: '
-        f'{", ".join(available) or "there are none"}; give one of these or the path of a folder'
+        f'{", ".join(available) or "there are none"}; {hint}'
     )
 
 

@@ -30,7 +30,7 @@ TORCH = {'timm', 'torch', 'torchvision', 'safetensors'}
 ROOMS = {
     'hier_seg_ros.errors': (set(), ROS | TORCH),
     'hier_seg_ros.files': ({'errors'}, ROS | TORCH),
-    'hier_seg_ros.resources': ({'errors'}, (ROS - {'ament_index_python'}) | TORCH),
+    'hier_seg_ros.resources': ({'errors', 'files'}, (ROS - {'ament_index_python'}) | TORCH),
     'hier_seg_ros.hierarchy': ({'errors', 'files'}, ROS | TORCH),
     'hier_seg_ros.settings': ({'errors', 'files'}, ROS | TORCH),
     'hier_seg_ros.images': (

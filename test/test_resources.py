@@ -40,9 +40,9 @@ def test_share_folder_after_an_install_is_that_of_the_same_prefix(tmp_path):
     """Code that colcon or pip put into a prefix uses the files put there with it."""
     site_packages = tmp_path / 'lib' / 'python3' / 'site-packages'
     installed = site_packages / 'hier_seg_ros'
-    installed.mkdir(parents=True)
-    for name in ('errors.py', 'resources.py'):
-        shutil.copy(PACKAGE / name, installed)
+    (installed / 'files').mkdir(parents=True)
+    for name in ('errors.py', 'resources.py', 'files/__init__.py', 'files/suggestions.py'):
+        shutil.copy(PACKAGE / name, installed / name)
     (installed / '__init__.py').touch()
     share = tmp_path / 'share' / 'hier_seg_ros'
     (share / 'config' / 'hierarchies').mkdir(parents=True)
@@ -90,6 +90,12 @@ def test_find_model_unknown_lists_the_models(share, name):
         resources.find_model(name)
     assert repr(name) in str(error.value)
     assert 'unfinished, ' not in str(error.value)
+
+
+@pytest.mark.parametrize('name', ['smal', 'models/smal', 'Small'])
+def test_find_model_offers_the_nearest_model(share, name):
+    with pytest.raises(HierSegError, match=r"large, small; did you mean 'small'\?$"):
+        resources.find_model(name)
 
 
 def test_find_model_needs_neither_torch_nor_ros():

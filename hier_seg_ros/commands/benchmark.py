@@ -6,43 +6,28 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from tqdm import tqdm
-
-from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.files.interruption import run_command
 from hier_seg_ros.files.writing import write_text
-from hier_seg_ros.images.image_files import read_image
-from hier_seg_ros.resources import find_model
-from hier_seg_ros.segmenter import Segmenter
-from hier_seg_ros.segmenter.model_folder import read_model_folder
-from hier_seg_ros.segmenter.outputs import outputs_by_name
-
-WARM_UP = 5  # runs before the measured ones: memory is allocated, kernels are chosen
-ALPHA = 0.5
-
-Returned = TypeVar('Returned')
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
     options = _parser().parse_args(arguments)
-    try:
-        report = measure(options)
-        if options.json is not None:
-            text = f'{json.dumps(report, indent=2)}\n'
-            write_text(options.json, text, 'choose another file with --json')
-    except HierSegError as error:
-        print(f'benchmark: {error}', file=sys.stderr)
-        return 1
+    return run_command('benchmark', lambda: _run(options), 'nothing was written')
+
+
+def _run(options: argparse.Namespace) -> int:
+    from hier_seg_ros.commands.measurement import measure
+
+    report = measure(options)
+    if options.json is not None:
+        text = f'{json.dumps(report, indent=2)}\n'
+        write_text(options.json, text, 'choose another file with --json')
     print(table(report))
     return 0
 
@@ -85,86 +70,6 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-class Stopwatch:
-    """Adds up the time that functions take, to the end of their work on the device."""
-
-    def __init__(self, device: torch.device) -> None:
-        """Take the device whose work is waited for."""
-        self._device = device
-        self.seconds = 0.0
-
-    def now(self) -> float:
-        """Return the time in seconds once the device is idle."""
-        if self._device.type == 'cuda':
-            torch.cuda.synchronize(self._device)
-        return time.perf_counter()
-
-    def timed(self, function: Callable[..., Returned]) -> Callable[..., Returned]:
-        """Return `function`, with its duration added to ``seconds`` at every call."""
-
-        def run(*arguments: Any, **options: Any) -> Returned:
-            start = self.now()
-            returned = function(*arguments, **options)
-            self.seconds += self.now() - start
-            return returned
-
-        return run
-
-
-def measure(options: argparse.Namespace) -> dict[str, Any]:
-    """Run the model and return the result as it goes into the JSON file, times in milliseconds.
-
-    Stages: ``network`` is the layers, ``decision`` all the rest of ``segment`` (scaling the
-    image, choosing the classes, copying from the device), ``drawing`` overlay and colours.
-    """
-    description, hierarchy, network = read_model_folder(find_model(options.model))
-    segmenter = Segmenter(description, hierarchy, network, device=options.device)
-    stopwatch = Stopwatch(segmenter.device)
-    # The two calls that the segmenter makes into its network: with them timed, the rest is known
-    # from one and the same run, with nothing computed differently.
-    for method in ('features', 'logits'):
-        setattr(network, method, stopwatch.timed(getattr(network, method)))
-    image = _image(options)
-    offered = outputs_by_name(hierarchy)
-    pictures = [offered['overlay'], offered['color']]
-    stages: dict[str, list[float]] = {'network': [], 'decision': [], 'drawing': [], 'total': []}
-    runs = range(WARM_UP + options.iterations)
-    for run in tqdm(runs, unit='image', desc='benchmark', disable=None, leave=False):
-        stopwatch.seconds = 0.0
-        start = stopwatch.now()
-        (result,) = segmenter.segment([image], confidence=not options.no_confidence)
-        segmented = stopwatch.now()
-        for output in pictures:
-            output.render(image, result, ALPHA)
-        drawn = stopwatch.now()
-        if run >= WARM_UP:
-            stages['network'].append(stopwatch.seconds)
-            stages['decision'].append(segmented - start - stopwatch.seconds)
-            stages['drawing'].append(drawn - segmented)
-            stages['total'].append(drawn - start)
-    height, width = image.shape[:2]
-    return {
-        'model': segmenter.name,
-        'device': _device_name(segmenter.device),
-        'threads': torch.get_num_threads(),
-        'torch': torch.__version__,
-        'python': platform.python_version(),
-        'image': str(options.image) if options.image else 'noise',
-        'width': width,
-        'height': height,
-        'confidence': not options.no_confidence,
-        'iterations': options.iterations,
-        'frames_per_second': 1.0 / float(np.median(stages['total'])),
-        'milliseconds': {
-            stage: {
-                'median': float(np.median(times)) * 1e3,
-                'p95': float(np.percentile(times, 95)) * 1e3,
-            }
-            for stage, times in stages.items()
-        },
-    }
-
-
 def table(report: dict[str, Any]) -> str:
     """Return the result as a few lines of text."""
     lines = [
@@ -176,23 +81,6 @@ def table(report: dict[str, Any]) -> str:
         lines.append(f'{stage:<10}{times["median"]:>11.1f}{times["p95"]:>11.1f}')
     lines.append(f'{report["frames_per_second"]:.1f} frames per second')
     return '\n'.join(lines)
-
-
-def _image(options: argparse.Namespace) -> NDArray[np.uint8]:
-    """Return the image to segment, H×W×3 uint8, in the size asked for."""
-    width, height = options.size
-    if options.image is None:
-        return np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
-    rgb = read_image(options.image)
-    rows = np.arange(height) * rgb.shape[0] // height
-    columns = np.arange(width) * rgb.shape[1] // width
-    return np.ascontiguousarray(rgb[rows][:, columns])
-
-
-def _device_name(device: torch.device) -> str:
-    if device.type == 'cuda':
-        return f'{device} ({torch.cuda.get_device_name(device)})'
-    return f'{device} ({platform.processor() or platform.machine()})'
 
 
 if __name__ == '__main__':

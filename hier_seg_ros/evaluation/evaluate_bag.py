@@ -33,6 +33,7 @@ from hier_seg_ros.evaluation.predictions import (
 from hier_seg_ros.evaluation.recorded_outputs import RecordedOutputs
 from hier_seg_ros.evaluation.report import legends, write_report
 from hier_seg_ros.evaluation.sign_list import write_sign_list
+from hier_seg_ros.files.interruption import run_command
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.images.image_files import as_rgb
 from hier_seg_ros.resources import find_model
@@ -47,11 +48,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
     options = _parser().parse_args(arguments)
-    try:
-        lines, warnings, damages = run(options, f'evaluate_bag {shlex.join(arguments)}')
-    except HierSegError as error:
-        print(f'evaluate_bag: {error}', file=sys.stderr)
-        return 1
+    command = f'evaluate_bag {shlex.join(arguments)}'
+    return run_command('evaluate_bag', lambda: _run(options, command), 'nothing was written')
+
+
+def _run(options: argparse.Namespace, command: str) -> int:
+    lines, warnings, damages = run(options, command)
     print('\n'.join(lines))
     for text in (*(f'warning: {warning}' for warning in warnings), *damages):
         print(f'evaluate_bag: {text}', file=sys.stderr)

@@ -4,23 +4,29 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import stat
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.files.writing import written_file
 
 # What Pillow warns of in broken files comes out as an error, or does no harm.
 warnings.filterwarnings('ignore', category=UserWarning, module=r'PIL\.')
+warnings.filterwarnings('ignore', category=Image.DecompressionBombWarning)
 
-# Of a camera's image: more than sensors of robots have. A few kB may claim any size, and decoding
-# them would take the memory for it.
+# Of an image: more than sensors of robots have. A few kB may claim any size, and decoding them
+# would take the memory for it.
 MOST_PIXELS = 2**26
+# Of a file: twice as many as that many pixels of 64 bits take.
+MOST_BYTES = 2**30
 # Pillow's names of what image_transport and drivers send, and of the files that `segment_images`
 # looks for. Its decoders of a hundred other formats are not let near data of unknown origin.
 CAMERA_FORMATS = ('JPEG', 'PNG', 'TIFF')
@@ -30,17 +36,48 @@ FILE_FORMATS = (*CAMERA_FORMATS, 'BMP', 'PPM', 'WEBP')
 def read_image(path: str | Path) -> NDArray[np.uint8]:
     """Return an image file as (H, W, 3) uint8 RGB, turned upright as its EXIF tag says.
 
+    Of 16 bits the upper 8 are taken.
+
     Raises
     ------
     HierSegError
-        The file cannot be read, or is no image.
+        The file cannot be read, is no image or has over 2**26 pixels.
+
+    """
+    path = Path(path)
+    check_regular_file(path, MOST_BYTES)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise HierSegError(f'{path}: cannot be read ({error.strerror}); check the path') from error
+    advice = 'save it again as PNG or JPEG, or remove it'
+    return as_rgb(_decode(data, str(path), advice, upright=True, formats=FILE_FORMATS))
+
+
+def check_regular_file(path: Path, most_bytes: int | None = None) -> None:
+    """Check that a file is there, and neither a pipe nor a device, which may never end.
+
+    Parameters
+    ----------
+    path
+        The file.
+    most_bytes
+        The largest that may be read; ``None``: any.
+
+    Raises
+    ------
+    HierSegError
+        It is something else, or too large.
 
     """
     try:
-        data = Path(path).read_bytes()
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, 'it is no regular file')
+        if most_bytes is not None and status.st_size > most_bytes:
+            raise OSError(errno.EFBIG, f'it has more than {most_bytes // 2**20} MB')
     except OSError as error:
         raise HierSegError(f'{path}: cannot be read ({error.strerror}); check the path') from error
-    return as_rgb(_decode(data, str(path), 'remove it', upright=True, formats=FILE_FORMATS))
 
 
 def decode_image(data: bytes, name: str) -> NDArray[np.uint8]:
@@ -73,24 +110,25 @@ def decode_pixels(data: bytes, name: str) -> NDArray[np.uint8]:
         'correct its publisher',
         upright=False,
         formats=CAMERA_FORMATS,
-        most_pixels=MOST_PIXELS,
     )
 
 
 def _decode(
-    data: bytes,
-    name: str,
-    advice: str,
-    *,
-    upright: bool,
-    formats: tuple[str, ...],
-    most_pixels: int | None = None,
+    data: bytes, name: str, advice: str, *, upright: bool, formats: tuple[str, ...]
 ) -> NDArray[np.uint8]:
     try:
         with Image.open(io.BytesIO(data), formats=formats) as image:
-            if most_pixels is not None and image.width * image.height > most_pixels:
-                raise ValueError(f'{image.width} x {image.height} pixels are too many')
-            return _pixels(ImageOps.exif_transpose(image) if upright else image)
+            if image.width * image.height > MOST_PIXELS:
+                raise Image.DecompressionBombError(
+                    f'its {image.width} x {image.height} pixels are too many'
+                )
+            # Decoding a TIFF image turns it upright and forgets how it was turned.
+            decoded_upright = image.format == 'TIFF'
+            orientation = _orientation(image) if upright != decoded_upright else 1
+            pixels = _pixels(image)
+            return _turned(
+                pixels, orientation if upright else _REVERSED.get(orientation, orientation)
+            )
     except UnidentifiedImageError as error:
         known = ' nor '.join(formats)
         raise HierSegError(f'{name}: is neither {known}; {advice}') from error
@@ -101,13 +139,48 @@ def _decode(
     # but them runs here, so all of it means the same: this image cannot be read.
     except Exception as error:
         reason = ' '.join(str(error).split()) or type(error).__name__
+        if isinstance(error, Image.DecompressionBombError):
+            reason, advice = f'{reason}: the limit is {MOST_PIXELS}', 'scale it down'
         raise HierSegError(f'{name}: is no image that can be read ({reason}); {advice}') from error
+
+
+def _orientation(image: Image.Image) -> object:
+    """Return how an image is turned, as the EXIF tag says; 1, upright, where that is no EXIF."""
+    try:
+        return image.getexif().get(ExifTags.Base.Orientation, 1)
+    # As above: whatever it raises, this is no EXIF. The pixels may be whole nevertheless.
+    except Exception:  # noqa: BLE001
+        return 1
+
+
+# What turns pixels upright, by the EXIF tag "Orientation" (CIPA DC-008, 4.6.5.1.6); all but two are
+# their own reverse.
+_TURNS: dict[object, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
+    2: lambda pixels: pixels[:, ::-1],
+    3: lambda pixels: pixels[::-1, ::-1],
+    4: lambda pixels: pixels[::-1],
+    5: lambda pixels: pixels.swapaxes(0, 1),
+    6: lambda pixels: pixels[::-1].swapaxes(0, 1),
+    7: lambda pixels: pixels[::-1, ::-1].swapaxes(0, 1),
+    8: lambda pixels: pixels[:, ::-1].swapaxes(0, 1),
+}
+_REVERSED: dict[object, int] = {6: 8, 8: 6}
+
+
+def _turned(pixels: NDArray[np.uint8], orientation: object) -> NDArray[np.uint8]:
+    turn = _TURNS.get(orientation)
+    return pixels if turn is None else np.ascontiguousarray(turn(pixels))
 
 
 def _pixels(image: Image.Image) -> NDArray[np.uint8]:
     """Return (H, W) of grey images, (H, W, 3) of others; of 16 bits the upper 8."""
     if image.mode.startswith('I'):  # 16 bits, in a mode that depends on Pillow's version
-        return (np.asarray(image) >> 8).clip(0, 255).astype(np.uint8)
+        values = np.asarray(image)
+        if values.min() < 0 or values.max() >= 2**16:
+            raise ValueError('its values have 32 bits')
+        return (values >> 8).astype(np.uint8)
+    if image.mode == 'F':
+        raise ValueError('its values are fractions')
     mode = 'L' if image.mode in ('1', 'L', 'LA') else 'RGB'
     # Converting to the same mode copies, which takes twice as long as decoding a JPEG image.
     return np.array(image if image.mode == mode else image.convert(mode))

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hier_seg_ros.commands.segment_images import find_files, main
+from hier_seg_ros.commands.input_files import find_files
+from hier_seg_ros.commands.segment_images import main
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
 from hier_seg_ros.segmenter import Segmenter
 
@@ -25,9 +26,9 @@ def write_image(path: Path, seed: int = 0, size: tuple[int, int] = (48, 40)) -> 
 
 def names(inputs: list[Path]) -> dict[str, str]:
     """Return the outputs' names by file name."""
-    files, missing = find_files(inputs)
-    assert missing == []
-    return {file.path.name: file.name.as_posix() for file in files}
+    found = find_files(inputs)
+    assert found.errors == []
+    return {file.path.name: file.name.as_posix() for file in found.files}
 
 
 def test_labels_are_those_of_the_segmenter(
@@ -61,7 +62,7 @@ def test_folders_are_searched_in_order_and_keep_their_structure(
     write_image(folder / 'a.jpg')
     write_image(folder / 'night' / 'a.PNG')
     (folder / 'notes.txt').write_text('no image')
-    files, _ = find_files([folder])
+    files = find_files([folder]).files
     assert [file.name.as_posix() for file in files] == ['a', 'b', 'night/a']
     out = tmp_path / 'out'
     arguments = ['--model', str(untrained_model), '--levels', '3,1']
@@ -86,7 +87,7 @@ def test_inputs_of_the_same_name_do_not_overwrite_each_other(tmp_path: Path) -> 
     for folder in ('left', 'right'):
         write_image(tmp_path / folder / 'a.png')
     inputs = [tmp_path / folder / 'a.png' for folder in ('left', 'right')]
-    files, _ = find_files(inputs)
+    files = find_files(inputs).files
     assert [file.name.as_posix() for file in files] == ['a_png', 'a_png_2']
 
 
