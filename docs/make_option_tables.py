@@ -13,7 +13,7 @@ from pathlib import Path
 
 from hier_seg_trainer.augmentation import AugmentationOptions
 from hier_seg_trainer.configuration import Experiment
-from hier_seg_trainer.options.tables import option_table
+from hier_seg_trainer.options.option_tables import option_table
 
 PAGE = Path(__file__).resolve().parent / 'training.md'
 

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from hier_seg_ros.errors import HierSegError
-from hier_seg_ros.hierarchy import Hierarchy
+from hier_seg_ros.hierarchy import Hierarchy, check_classifier_names
 from hier_seg_ros.segmenter.model_folder import ModelDescription, write_model_folder
 from hier_seg_ros.segmenter.network import HierarchicalNetwork, build_network, parameter_count
 from hier_seg_ros.segmenter.segmenter import Segmenter
@@ -26,7 +26,6 @@ from hier_seg_trainer.training.runs.checkpoint import finished_checkpoint, read_
 from hier_seg_trainer.training.training_data import TrainingData, open_training_data
 from hier_seg_trainer.training.validation import evaluation_options
 from hier_seg_trainer.training.weights.batch_statistics import renew_statistics
-from hier_seg_trainer.training.weights.class_names import check_class_names
 from hier_seg_trainer.training.weights.logit_offsets import add_logit_offsets
 from hier_seg_trainer.training.weights.model_weights import average_with_models
 
@@ -145,14 +144,18 @@ def _trained_network(
     experiment: Experiment, hierarchy: Hierarchy, content: Mapping[str, Any], checkpoint: Path
 ) -> HierarchicalNetwork:
     """Return the network with the averaged weights of a checkpoint."""
-    where = f'{checkpoint}: does not fit the experiment {experiment.name!r}'
-    advice = 'give the file that it was trained with'
-    check_class_names(content.get('classes'), hierarchy, where, advice)
     network = build_network(experiment.network_options, hierarchy)
     try:
+        # Checkpoints of older versions do not name them.
+        if 'classes' in content:
+            check_classifier_names(content['classes'], hierarchy, f'tree {hierarchy.name}')
         network.load_state_dict(content['average'])
-    except (KeyError, RuntimeError) as error:
-        raise HierSegError(f'{where}; {advice}') from error
+    except (HierSegError, KeyError, RuntimeError) as error:
+        reason = ' '.join(str(error).split())[:200]
+        raise HierSegError(
+            f'{checkpoint}: does not fit the experiment {experiment.name!r} ({reason}); give the '
+            f'file that it was trained with'
+        ) from error
     return network
 
 

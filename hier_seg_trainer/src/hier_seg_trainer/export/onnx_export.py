@@ -24,12 +24,11 @@ from torch import Tensor, nn
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.files.writing import written_file
-from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
+from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy, check_classifier_names
 from hier_seg_ros.segmenter.decision import Choice, DecisionRule
 from hier_seg_ros.segmenter.decision_options import DecisionOptions
 from hier_seg_ros.segmenter.model_folder import InputOptions, ModelDescription, read_model_folder
 from hier_seg_ros.segmenter.network import HierarchicalNetwork, fold_batch_norm
-from hier_seg_trainer.training.weights.class_names import check_class_names, class_names
 
 if TYPE_CHECKING:
     import onnx
@@ -223,8 +222,10 @@ def check_onnx_classes(file: Path, hierarchy: Hierarchy) -> None:
 
     recorded = {entry.key: entry.value for entry in onnx.load(file).metadata_props}
     names = json.loads(recorded.get('classes', '{}'))
-    where = f'{file}: does not fit the tree {hierarchy.name}'
-    check_class_names(names, hierarchy, where, 'export the model anew')
+    try:
+        check_classifier_names(names, hierarchy, f'tree {hierarchy.name}')
+    except HierSegError as error:
+        raise HierSegError(f'{file}: is of another tree ({error}); export it anew') from error
 
 
 class _Logits(nn.Module):
@@ -347,7 +348,7 @@ def _metadata(description: ModelDescription, hierarchy: Hierarchy) -> dict[str, 
     return {
         'name': description.name,
         'hierarchy': json.dumps(hierarchy.as_dict()),
-        'classes': json.dumps(class_names(hierarchy)),
+        'classes': json.dumps(hierarchy.classifier_names()),
         'supervised': json.dumps(list(description.supervised)),
     }
 

@@ -9,7 +9,7 @@ An option class is a frozen dataclass::
         share: float = option(0.5, 'share of the images that are blurred', SHARE)
 
 Nothing else repeats a range or a meaning: ``parsing`` checks values by them, and the table of
-docs/training.md is made of them (``tables``).
+docs/training.md is made of them (``option_tables``).
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from hier_seg_ros.errors import HierSegError
-from hier_seg_ros.hierarchy import Hierarchy
+from hier_seg_ros.hierarchy import Hierarchy, check_classifier_names
 from hier_seg_ros.segmenter.network import HierarchicalNetwork, build_network
 from hier_seg_ros.segmenter.network.normalization import synchronise_batch_norm
 from hier_seg_trainer.configuration import SYNCHRONISED, Experiment
@@ -33,7 +33,6 @@ from hier_seg_trainer.training.runs.checkpoint import (
     write_checkpoint,
 )
 from hier_seg_trainer.training.runs.run_folder import versions
-from hier_seg_trainer.training.weights.class_names import check_class_names, class_names
 from hier_seg_trainer.training.weights.initial_weights import load_initial_weights
 
 # What a checkpoint holds of a run: the states of its parts, and its values.
@@ -135,7 +134,12 @@ def save_checkpoint(run: Run, run_folder: Path) -> None:
             )
     states = {name: getattr(run, name).state_dict() for name in _STATES}
     values = {name: getattr(run, name) for name in _VALUES}
-    content = {**states, **values, 'classes': class_names(run.hierarchy), 'versions': versions()}
+    content = {
+        **states,
+        **values,
+        'classes': run.hierarchy.classifier_names(),
+        'versions': versions(),
+    }
     write_checkpoint(run_folder / CHECKPOINT, content)
 
 
@@ -145,7 +149,7 @@ def save_best(run: Run, run_folder: Path) -> None:
         'average': run.average.state_dict(),
         'iteration': run.iteration,
         'initial_weights': run.initial_weights,
-        'classes': class_names(run.hierarchy),
+        'classes': run.hierarchy.classifier_names(),
     }
     write_checkpoint(run_folder / BEST, content)
 
@@ -160,13 +164,16 @@ def load_checkpoint(run: Run, path: Path) -> None:
 
     """
     content = read_checkpoint(path)
-    where, advice = f'{path}: does not fit this experiment', 'give another run folder'
-    check_class_names(content.get('classes'), run.hierarchy, where, advice)
     try:
+        # Checkpoints of older versions do not name them.
+        if 'classes' in content:
+            check_classifier_names(content['classes'], run.hierarchy, f'tree {run.hierarchy.name}')
         for name in _STATES:
             getattr(run, name).load_state_dict(content[name])
         for name in _VALUES:
             setattr(run, name, content[name])
-    except (KeyError, ValueError, RuntimeError) as error:
+    except (HierSegError, KeyError, ValueError, RuntimeError) as error:
         reason = ' '.join(str(error).split())[:200]
-        raise HierSegError(f'{where} ({reason}); {advice}') from error
+        raise HierSegError(
+            f'{path}: does not fit this experiment ({reason}); give another run folder'
+        ) from error

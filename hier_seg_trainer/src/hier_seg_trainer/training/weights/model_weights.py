@@ -16,7 +16,6 @@ from hier_seg_ros.segmenter.model_folder import read_model_folder
 from hier_seg_ros.segmenter.network import HierarchicalNetwork
 from hier_seg_ros.segmenter.network.normalization import replace_batch_norm
 from hier_seg_trainer.configuration import LogitOffset
-from hier_seg_trainer.training.weights.class_names import class_names, other_classifiers
 from hier_seg_trainer.training.weights.logit_offsets import add_logit_offsets, offsets_in_weights
 
 # So many tensors that a model folder lacks are named one by one.
@@ -70,7 +69,7 @@ def load_model_weights(
                 f'({min(names ^ fitting[0])}); only models of the same network and tree have a mean'
             )
         _check_classes(folder, tree, trees[0])
-    others = tuple(f'branches/{c}/' for c in other_classifiers(class_names(trees[0]), hierarchy))
+    others = tuple(f'branches/{name}/' for name in _other_classifiers(trees[0], hierarchy))
     taken = {n for n in fitting[0] if not n.startswith(others) or '/bottleneck.' in n}
     _take_mean({name: wanted[name] for name in taken}, offered)
     left = [name for name in wanted if name not in taken]
@@ -147,9 +146,15 @@ def _fitting(wanted: Mapping[str, Tensor], offered: Mapping[str, Tensor]) -> set
     return {n for n in wanted if n in offered and offered[n].shape == wanted[n].shape}
 
 
+def _other_classifiers(tree: Hierarchy, wanted: Hierarchy) -> list[str]:
+    """Return the classifiers of both trees whose logits stand for other classes in one of them."""
+    names = wanted.classifier_names()
+    return [k for k, classes in tree.classifier_names().items() if names.get(k, classes) != classes]
+
+
 def _check_classes(folder: Path, tree: Hierarchy, wanted: Hierarchy) -> None:
     """Refuse a mean of logits that stand for other classes, though their numbers agree."""
-    for name in other_classifiers(class_names(tree), wanted):
+    for name in _other_classifiers(tree, wanted):
         raise HierSegError(
             f'{folder}: its classifier {name} has other classes, or in another order; only models '
             f'of the same tree have a mean'

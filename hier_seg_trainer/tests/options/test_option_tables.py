@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from hier_seg_trainer.configuration import DataOptions, Experiment
-from hier_seg_trainer.options.tables import option_table
+from hier_seg_trainer.options.option_tables import option_table
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
