@@ -18,8 +18,8 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, W
 from rosbags.typesys import Stores, get_typestore
 
 from hier_seg_ros.bags.bag import Bag
-from hier_seg_ros.bags.damage import DamagedBagError
 from hier_seg_ros.bags.messages import IMAGE, TYPES, image_message, string_message
+from hier_seg_ros.bags.storage.damage import DamagedBagError
 
 STRING = 'std_msgs/msg/String'
 START = 1_700_000_000 * 10**9

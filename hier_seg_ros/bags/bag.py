@@ -13,12 +13,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
-from hier_seg_ros.bags.compression import ZSTD_MAGIC, unpack
-from hier_seg_ros.bags.damage import READ_ERRORS, Damage, DamagedBagError, reason
-from hier_seg_ros.bags.mcap_file import McapFile
 from hier_seg_ros.bags.messages import COMPRESSED_IMAGE, IMAGE
-from hier_seg_ros.bags.opening import METADATA, open_storage, storage_files
-from hier_seg_ros.bags.storage import BagMessage, BagTopic, in_order_of_time
+from hier_seg_ros.bags.storage.compression import ZSTD_MAGIC, unpack
+from hier_seg_ros.bags.storage.damage import READ_ERRORS, Damage, DamagedBagError, reason
+from hier_seg_ros.bags.storage.mcap_file import McapFile
+from hier_seg_ros.bags.storage.opening import METADATA, open_storage, storage_files
+from hier_seg_ros.bags.storage.storage import BagMessage, BagTopic, in_order_of_time
 from hier_seg_ros.errors import HierSegError
 
 TOPICS_NAMED = 5

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from hier_seg_ros.bags.bag import Bag
-from hier_seg_ros.bags.damage import DamagedBagError
 from hier_seg_ros.bags.messages import (
     COMPRESSED_IMAGE,
     GROUND_TRUTH,
@@ -22,7 +21,8 @@ from hier_seg_ros.bags.messages import (
     image_pixels,
     is_color,
 )
-from hier_seg_ros.bags.storage import BagMessage
+from hier_seg_ros.bags.storage.damage import DamagedBagError
+from hier_seg_ros.bags.storage.storage import BagMessage
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.images.encodings import InvalidFrameError
 from hier_seg_ros.images.messages import rgb_from_compressed_image

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from rosbags.typesys import Stores, get_typestore
 
-from hier_seg_ros.bags.damage import READ_ERRORS, reason
+from hier_seg_ros.bags.storage.damage import READ_ERRORS, reason
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.images.encodings import ENCODINGS, InvalidFrameError
 from hier_seg_ros.images.messages import RawMessage, rgb_from_raw_image

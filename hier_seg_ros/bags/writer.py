@@ -22,7 +22,7 @@ from rosbags.interfaces import (
 from rosbags.rosbag2 import CompressionMode, StoragePlugin, Writer, WriterError
 
 from hier_seg_ros.bags.messages import TYPES
-from hier_seg_ros.bags.opening import METADATA
+from hier_seg_ros.bags.storage.opening import METADATA
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.files.writing import WrittenFolder, not_written
 

@@ -16,8 +16,8 @@ from typing import Any
 
 from tqdm import tqdm
 
-from hier_seg_ros.bags.damage import DamagedBagError
 from hier_seg_ros.bags.image_bag import ImageBag
+from hier_seg_ros.bags.storage.damage import DamagedBagError
 from hier_seg_ros.bags.writer import BagWriter
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.evaluation.bag_scores import BagScores

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from hier_seg_ros.bags.damage import DamagedBagError
 from hier_seg_ros.bags.image_bag import ImageBag
+from hier_seg_ros.bags.storage.damage import DamagedBagError
 from hier_seg_ros.evaluation.recorded_outputs import Outputs, RecordedOutputs, evaluated_outputs
 from hier_seg_ros.files.reading import parse_json
 from hier_seg_ros.hierarchy import Hierarchy

@@ -44,10 +44,10 @@ from rosbags.interfaces import (
 from rosbags.rosbag2 import CompressionMode, Reader, StoragePlugin, Writer
 
 from hier_seg_ros.bags.bag import Bag
-from hier_seg_ros.bags.damage import DamagedBagError
 from hier_seg_ros.bags.image_bag import ImageBag
 from hier_seg_ros.bags.messages import IMAGE, TYPES, image_message, string_message
-from hier_seg_ros.bags.storage import BagMessage, in_order_of_time
+from hier_seg_ros.bags.storage.damage import DamagedBagError
+from hier_seg_ros.bags.storage.storage import BagMessage, in_order_of_time
 from hier_seg_ros.bags.writer import BagWriter
 from hier_seg_ros.errors import HierSegError
 

@@ -20,7 +20,7 @@ from recordings import (
 )
 from rosbags.rosbag2 import StoragePlugin
 
-from hier_seg_ros.bags.damage import DamagedBagError
+from hier_seg_ros.bags.storage.damage import DamagedBagError
 
 SEEDS = 30
 

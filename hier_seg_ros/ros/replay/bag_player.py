@@ -24,7 +24,6 @@ from std_msgs.msg import Header
 from tqdm import tqdm
 
 from hier_seg_ros.bags.bag import Bag
-from hier_seg_ros.bags.damage import DamagedBagError
 from hier_seg_ros.bags.messages import (
     COMPRESSED_IMAGE,
     IMAGE,
@@ -32,7 +31,8 @@ from hier_seg_ros.bags.messages import (
     deserialize,
     header_stamp,
 )
-from hier_seg_ros.bags.storage import BagMessage
+from hier_seg_ros.bags.storage.damage import DamagedBagError
+from hier_seg_ros.bags.storage.storage import BagMessage
 from hier_seg_ros.bags.writer import BagWriter
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.images.encodings import one_line

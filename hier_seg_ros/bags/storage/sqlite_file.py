@@ -15,9 +15,9 @@ from typing import Any
 import apsw
 import numpy as np
 
-from hier_seg_ros.bags.damage import READ_ERRORS, Damage, reason
-from hier_seg_ros.bags.sqlite_pages import Row, SqlitePages, log_frames, log_of
-from hier_seg_ros.bags.storage import BagMessage, BagTopic, is_latched, printable
+from hier_seg_ros.bags.storage.damage import READ_ERRORS, Damage, reason
+from hier_seg_ros.bags.storage.sqlite_pages import Row, SqlitePages, log_frames, log_of
+from hier_seg_ros.bags.storage.storage import BagMessage, BagTopic, is_latched, printable
 
 MAGIC = b'SQLite format 3\0'
 MESSAGE_COLUMNS = ('id', 'topic_id', 'timestamp', 'data')

@@ -11,14 +11,14 @@ from contextlib import ExitStack
 from pathlib import Path, PurePath
 from typing import Any
 
-from hier_seg_ros.bags import mcap_records, ros1_file, sqlite_file
-from hier_seg_ros.bags.compression import ZSTD_MAGIC, unpack_file
-from hier_seg_ros.bags.damage import Damage, reason
-from hier_seg_ros.bags.mcap_file import McapFile
-from hier_seg_ros.bags.ros1_file import Ros1File
-from hier_seg_ros.bags.sqlite_file import SqliteFile
-from hier_seg_ros.bags.sqlite_pages import log_of
-from hier_seg_ros.bags.storage import Storage, printable
+from hier_seg_ros.bags.storage import mcap_records, ros1_file, sqlite_file
+from hier_seg_ros.bags.storage.compression import ZSTD_MAGIC, unpack_file
+from hier_seg_ros.bags.storage.damage import Damage, reason
+from hier_seg_ros.bags.storage.mcap_file import McapFile
+from hier_seg_ros.bags.storage.ros1_file import Ros1File
+from hier_seg_ros.bags.storage.sqlite_file import SqliteFile
+from hier_seg_ros.bags.storage.sqlite_pages import log_of
+from hier_seg_ros.bags.storage.storage import Storage, printable
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.files.reading import read_yaml
 

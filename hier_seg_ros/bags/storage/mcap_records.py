@@ -19,7 +19,7 @@ from mcap.data_stream import ReadDataStream
 from mcap.opcode import Opcode
 from mcap.records import Channel, DataEnd, Footer, Schema, Statistics
 
-from hier_seg_ros.bags.damage import READ_ERRORS, reason
+from hier_seg_ros.bags.storage.damage import READ_ERRORS, reason
 
 MAGIC = b'\x89MCAP0\r\n'
 FOOTER_BYTES = 29

@@ -20,9 +20,9 @@ import numpy as np
 from mcap.opcode import Opcode
 from mcap.records import Channel, DataEnd, Footer, Schema, Statistics
 
-from hier_seg_ros.bags.compression import unpack
-from hier_seg_ros.bags.damage import READ_ERRORS, Damage, reason
-from hier_seg_ros.bags.mcap_records import (
+from hier_seg_ros.bags.storage.compression import unpack
+from hier_seg_ros.bags.storage.damage import READ_ERRORS, Damage, reason
+from hier_seg_ros.bags.storage.mcap_records import (
     FOOTER_BYTES,
     MAGIC,
     MESSAGE,
@@ -33,7 +33,7 @@ from hier_seg_ros.bags.mcap_records import (
     parse,
     records,
 )
-from hier_seg_ros.bags.storage import (
+from hier_seg_ros.bags.storage.storage import (
     BagMessage,
     BagTopic,
     in_order_of_time,

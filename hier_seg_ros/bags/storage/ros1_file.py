@@ -14,8 +14,8 @@ from rosbags.interfaces.typing import Typesdict
 from rosbags.rosbag1 import Reader
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
-from hier_seg_ros.bags.damage import READ_ERRORS, Damage, reason
-from hier_seg_ros.bags.storage import BagMessage, BagTopic, printable
+from hier_seg_ros.bags.storage.damage import READ_ERRORS, Damage, reason
+from hier_seg_ros.bags.storage.storage import BagMessage, BagTopic, printable
 
 MAGIC = b'#ROSBAG V'
 

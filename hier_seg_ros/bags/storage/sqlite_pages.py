@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
-from hier_seg_ros.bags.damage import READ_ERRORS
+from hier_seg_ros.bags.storage.damage import READ_ERRORS
 
 PAGE_SIZE = 4096  # where the file does not say a size that can be
 TABLE_LEAF = 13

@@ -9,7 +9,7 @@ from pathlib import Path
 import lz4.frame
 import zstandard
 
-from hier_seg_ros.bags.damage import Damage, reason
+from hier_seg_ros.bags.storage.damage import Damage, reason
 
 ZSTD_MAGIC = b'\x28\xb5\x2f\xfd'
 # A message or a chunk: more than any sensor sends.
