@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import PIL.Image
@@ -19,12 +19,14 @@ from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header, String
 
-from hier_seg_ros.bags.writer import BagWriter
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.frames.frame import SegmentedFrame
 from hier_seg_ros.images.messages import rgb_of
 from hier_seg_ros.ros.topics.messages import image_message
 from hier_seg_ros.segmenter.outputs import outputs_by_name
+
+if TYPE_CHECKING:
+    from hier_seg_ros.bags.writer import BagWriter
 
 Message: TypeAlias = Image | CompressedImage | CameraInfo | String
 
@@ -78,7 +80,7 @@ def write_capture(
         )
     folder = _new_folder(directory, node_name, now or datetime.now())
     try:
-        with BagWriter(folder) as recording:
+        with _bag_writer(folder) as recording:
             tree_topic = f'{node_name}/hierarchy'
             topics: set[str] = set()
             for topic, stamp, message in _messages(frames, node_name):
@@ -91,6 +93,18 @@ def write_capture(
     except MemoryError as error:
         raise HierSegError(f'{folder}: out of memory; set capture_frames lower') from error
     return folder
+
+
+def _bag_writer(folder: Path) -> BagWriter:
+    # Late: rosdep knows no mcap, and a node that cannot write captures can do all the rest.
+    try:
+        from hier_seg_ros.bags.writer import BagWriter
+    except ImportError as error:
+        package = (error.name or 'mcap').partition('.')[0]
+        raise HierSegError(
+            f'capture: the Python package {package!r} is not installed; pip install {package}'
+        ) from error
+    return BagWriter(folder)
 
 
 def _new_folder(directory: str | Path, node_name: str, now: datetime) -> Path:

@@ -9,6 +9,8 @@ import io
 import json
 import os
 import resource
+import subprocess
+import sys
 import threading
 import time
 import weakref
@@ -470,6 +472,24 @@ def test_memory_that_runs_out_leaves_nothing_behind(frame, tmp_path, monkeypatch
         write_capture(tmp_path, [frame(0)], NODE)
     assert 'capture_frames' in one_line_of(caught)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_without_a_package_for_bags_the_node_starts_and_a_capture_says_what_is_missing(
+    frame, tmp_path, monkeypatch
+):
+    # As where rosdep alone has installed what the node needs.
+    monkeypatch.delitem(sys.modules, 'hier_seg_ros.bags.writer', raising=False)
+    monkeypatch.setitem(sys.modules, 'mcap.writer', None)
+    with pytest.raises(HierSegError, match="'mcap' is not installed; pip install mcap") as caught:
+        write_capture(tmp_path, [frame(0)], NODE)
+    one_line_of(caught)
+    assert only_file_names(tmp_path) == []
+    program = (
+        'import sys; import hier_seg_ros.ros.node.lifecycle_node; '
+        'print([name for name in sys.modules if name in ("mcap", "rosbags", "apsw")])'
+    )
+    output = subprocess.run([sys.executable, '-c', program], check=True, capture_output=True)
+    assert output.stdout.split() == [b'[]']
 
 
 def test_an_abandoned_capture_leaves_nothing_behind(frame, tmp_path):
