@@ -77,7 +77,7 @@ def _load(settings: Settings, shapes: tuple[tuple[int, int], ...]) -> Segmenter:
         warm_up(segmenter, shapes)
     except HierSegError:
         raise
-    # Whatever is in a folder, and however torch and timm fail over it, the model before must go on.
+    # Whatever a folder holds, and however torch and timm fail on it, the earlier model must go on.
     except Exception as error:
         reason = ' '.join(str(error).split())[:300]
         raise HierSegError(

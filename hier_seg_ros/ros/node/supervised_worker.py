@@ -38,8 +38,8 @@ class WorkerReport:
 class SupervisedWorker:
     """The worker that is at work; several threads may use it.
 
-    A thread that hangs cannot be ended. So it is left to itself, and what it brings about later is
-    not published.
+    A thread that hangs cannot be ended. So it is left to itself, and what it computes later is not
+    published.
     """
 
     def __init__(

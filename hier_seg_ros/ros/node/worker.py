@@ -52,7 +52,7 @@ class _Job:
 class SegmentationWorker:
     """Runs from the moment it is made until `close` or `abandon`.
 
-    No exception that a frame brings about ends it.
+    No exception that a frame causes ends it.
     """
 
     def __init__(
@@ -128,7 +128,7 @@ class SegmentationWorker:
             self.abandon()
 
     def abandon(self) -> list[tuple[Camera, Frame]]:
-        """Let go of a thread that may hang: whatever it still brings about is not published.
+        """Let go of a thread that may hang: whatever it still computes is not published.
 
         Returns
         -------
@@ -175,9 +175,9 @@ class SegmentationWorker:
     def _attempt(
         self, step: Callable[..., T | None], camera: Camera, *arguments: Any, dropped: bool = True
     ) -> T | None:
-        """Return what a step of a frame's way returns; None where it fails.
+        """Return what a step in the processing of a frame returns; None where it fails.
 
-        The frame is entered as dropped then, unless it was published before.
+        A frame whose step fails is counted as dropped, unless it was published before.
         """
         try:
             return step(camera, *arguments)
@@ -186,8 +186,7 @@ class SegmentationWorker:
             return None
         except MemoryError:
             pass
-        # A bug, in a library or here, may cost the frame that brings it about, but none of those
-        # that follow.
+        # A bug, in a library or here, costs the frame that triggers it, but not the next ones.
         except Exception as error:  # noqa: BLE001
             camera.ledger.enter_bug(error, dropped)
             return None
@@ -288,7 +287,7 @@ class SegmentationWorker:
 
 
 def _enter_failure(camera: Camera, error: Exception) -> None:
-    """Enter a frame that the segmenter has failed over."""
+    """Count a frame that the segmenter could not segment."""
     if isinstance(error, HierSegError):
         camera.ledger.fail('segmenter', str(error))
     # What fails inside torch, such as CUDA, is a RuntimeError.

@@ -114,7 +114,8 @@ class FollowingSubscription:
             if reliability == self._reliability or self._topics.overrides_reliability(self._topic):
                 return
             with self._receiving:
-                self._received = self._received or OrderedDict()
+                if self._received is None:
+                    self._received = OrderedDict()
             try:
                 self._subscribe(reliability)
             except HierSegError as error:
@@ -154,8 +155,9 @@ class FollowingSubscription:
     def _end_overlap(self) -> None:
         if len(self._subscriptions) == 1:
             # Not before: a message may still have been on its way through both.
-            with self._receiving:
-                self._received = None
+            if self._received is not None:
+                with self._receiving:
+                    self._received = None
             return
         self._overlap += 1
         if self._newest_has_received or self._overlap >= LONGEST_OVERLAP:

@@ -153,7 +153,8 @@ class Topics:
             The parameters ask for a QoS that there is not.
 
         """
-        # What is declared once stays so, and another subscription of the topic may be otherwise.
+        # A parameter that is declared keeps its value, but the next subscription of the topic may
+        # have another reliability.
         policies = [QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH]
         if self.overrides_reliability(topic):
             policies.append(QoSPolicyKind.RELIABILITY)
