@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hier_seg_trainer.augmentation import AugmentationOptions
+from hier_seg_trainer.augmentation.augmentation_options import AugmentationOptions
 from hier_seg_trainer.configuration import Experiment
 from hier_seg_trainer.options.option_tables import option_table
 

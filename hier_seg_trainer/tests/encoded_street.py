@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hier_seg_ros.hierarchy import UNLABELLED
-from hier_seg_trainer.augmentation import Crop
+from hier_seg_trainer.augmentation.crops import Crop
 from hier_seg_trainer.datasets.samples import Box, StreetSample
 
 # A colour for each label; none is the padding's.

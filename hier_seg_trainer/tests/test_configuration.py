@@ -18,7 +18,7 @@ from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.resources import find_hierarchy
 from hier_seg_ros.segmenter.network import LIGHT, PAPER
-from hier_seg_trainer.augmentation import PasteOptions
+from hier_seg_trainer.augmentation.augmentation_options import PasteOptions
 from hier_seg_trainer.configuration import (
     DataOptions,
     Experiment,

@@ -14,9 +14,9 @@ from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.segmenter.model_folder import InputOptions
 from hier_seg_ros.segmenter.network import NETWORKS, NetworkOptions
 from hier_seg_ros.segmenter.network.normalization import NORMALIZATIONS
-from hier_seg_trainer.augmentation import AugmentationOptions, PasteOptions
+from hier_seg_trainer.augmentation.augmentation_options import AugmentationOptions, PasteOptions
 from hier_seg_trainer.datasets.opening import FORMATS
-from hier_seg_trainer.loss import LossOptions
+from hier_seg_trainer.loss.loss_options import LossOptions
 from hier_seg_trainer.options.fields import Option, option, required
 from hier_seg_trainer.options.intervals import BELOW_1, FROM_0, FROM_1, POSITIVE, SHARE, Interval
 from hier_seg_trainer.options.optimizer_options import OptimizerOptions, ScheduleOptions

@@ -9,12 +9,13 @@ from encoded_street import encoded_street
 from PIL import Image, ImageEnhance, ImageOps
 
 from hier_seg_ros.errors import HierSegError
-from hier_seg_trainer.augmentation import AugmentationOptions, PasteOptions, random_colors
+from hier_seg_trainer.augmentation.augmentation_options import AugmentationOptions, PasteOptions
 from hier_seg_trainer.augmentation.color import (
     auto_augment,
     pca_shift,
     photometric,
     rand_augment,
+    random_colors,
 )
 
 NONE = {'brightness': 0.0, 'contrast': 0.0, 'saturation': 0.0, 'hue': 0.0, 'blur': 0.0}

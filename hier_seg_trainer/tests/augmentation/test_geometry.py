@@ -19,16 +19,9 @@ from encoded_street import (
 )
 
 from hier_seg_ros.hierarchy import UNLABELLED
-from hier_seg_trainer.augmentation import (
-    Crop,
-    CropOptions,
-    draw,
-    random_crop,
-    random_flip,
-    scale_range,
-)
-from hier_seg_trainer.augmentation.crops import PADDING_COLOR
-from hier_seg_trainer.augmentation.geometry import rotate
+from hier_seg_trainer.augmentation.augmentation_options import CropOptions
+from hier_seg_trainer.augmentation.crops import PADDING_COLOR, Crop, draw
+from hier_seg_trainer.augmentation.geometry import random_crop, random_flip, rotate, scale_range
 from hier_seg_trainer.datasets.samples import Box, StreetSample
 
 

@@ -11,18 +11,9 @@ from encoded_street import COLORS, PATCHES, count_agreeing, encoded_street, froz
 from PIL import Image
 
 from hier_seg_ros.hierarchy import UNLABELLED
-from hier_seg_trainer.augmentation import (
-    Crop,
-    Example,
-    cut_mix,
-    cutout,
-    draw,
-    draw_boxes,
-    mix_up,
-    random_erasing,
-    ricap,
-)
-from hier_seg_trainer.augmentation.crops import PADDING_COLOR
+from hier_seg_trainer.augmentation.crops import PADDING_COLOR, Crop, Example, draw, draw_boxes
+from hier_seg_trainer.augmentation.erasing import cutout, random_erasing
+from hier_seg_trainer.augmentation.mixing import cut_mix, mix_up, ricap
 from hier_seg_trainer.datasets.samples import Box
 
 SIZE = (120, 200)

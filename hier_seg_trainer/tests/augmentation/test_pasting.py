@@ -12,14 +12,11 @@ from encoded_street import COLORS, SYMMETRIC, count_agreeing, encoded_street, fr
 from PIL import Image
 
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
-from hier_seg_trainer.augmentation import (
-    Crop,
-    CropOptions,
-    PasteOptions,
-    cells,
+from hier_seg_trainer.augmentation.augmentation_options import CropOptions, PasteOptions
+from hier_seg_trainer.augmentation.crops import Crop, draw
+from hier_seg_trainer.augmentation.grid import cells, image_grid
+from hier_seg_trainer.augmentation.pasting import (
     copy_blobs,
-    draw,
-    image_grid,
     paste_signs,
     rare_nodes,
     replace_signs,

@@ -15,13 +15,13 @@ from torch.utils.data._utils.pin_memory import pin_memory
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
-from hier_seg_trainer.augmentation import (
+from hier_seg_trainer.augmentation.augmentation_options import (
     AugmentationOptions,
     CropOptions,
     PasteOptions,
-    cells,
-    sign_places,
 )
+from hier_seg_trainer.augmentation.grid import cells
+from hier_seg_trainer.augmentation.pasting import sign_places
 from hier_seg_trainer.batches.batch import Batch
 from hier_seg_trainer.batches.mixed_batches import MixedBatches, Stream
 from hier_seg_trainer.datasets.formats.gtsrb import Gtsrb

@@ -17,7 +17,9 @@ from hier_seg_ros.segmenter.interpolation import Grid, upsample
 from hier_seg_ros.segmenter.logits import Logits
 from hier_seg_trainer.batches.batch import Batch
 from hier_seg_trainer.datasets.flat import flat_hierarchy
-from hier_seg_trainer.loss import HierarchicalLoss, LossOptions, build_targets, supervised_nodes
+from hier_seg_trainer.loss.hierarchical import HierarchicalLoss
+from hier_seg_trainer.loss.loss_options import LossOptions
+from hier_seg_trainer.loss.targets import build_targets, supervised_nodes
 
 
 def sign_names(tree: Hierarchy) -> list[str]:

@@ -20,7 +20,7 @@ from hier_seg_ros.segmenter.model_folder import InputOptions, ModelDescription, 
 from hier_seg_ros.segmenter.network import NetworkOptions, build_network
 from hier_seg_trainer.cli import main
 from hier_seg_trainer.export.onnx_export import OLDEST_TORCH, check_onnx_classes, export_onnx
-from hier_seg_trainer.loss import supervised_nodes
+from hier_seg_trainer.loss.targets import supervised_nodes
 
 onnxruntime = pytest.importorskip('onnxruntime', reason='onnxruntime is not installed')
 needs_exporter = pytest.mark.skipif(

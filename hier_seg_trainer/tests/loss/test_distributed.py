@@ -22,12 +22,9 @@ from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
 from hier_seg_ros.segmenter.interpolation import Grid
 from hier_seg_ros.segmenter.logits import Logits
 from hier_seg_trainer.batches.batch import Batch
-from hier_seg_trainer.loss import (
-    HierarchicalLoss,
-    LossOptions,
-    build_targets,
-    supervised_nodes,
-)
+from hier_seg_trainer.loss.hierarchical import HierarchicalLoss
+from hier_seg_trainer.loss.loss_options import LossOptions
+from hier_seg_trainer.loss.targets import build_targets, supervised_nodes
 
 PROCESSES = 2
 SIZE, STRIDE = (8, 12), 2

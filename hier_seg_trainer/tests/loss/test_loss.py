@@ -19,18 +19,10 @@ from hier_seg_ros.hierarchy import UNLABELLED, Classifier, Hierarchy, Node
 from hier_seg_ros.segmenter import logits as lazy
 from hier_seg_ros.segmenter.interpolation import Grid
 from hier_seg_trainer.batches.batch import Batch
-from hier_seg_trainer.loss import (
-    BOX_PIXELS,
-    IGNORED,
-    IMAGE_LABELS,
-    PIXEL_LOSSES,
-    HierarchicalLoss,
-    LossOptions,
-    build_targets,
-    class_weights,
-    hierarchical,
-    supervised_nodes,
-)
+from hier_seg_trainer.loss import hierarchical
+from hier_seg_trainer.loss.hierarchical import HierarchicalLoss
+from hier_seg_trainer.loss.loss_options import BOX_PIXELS, IMAGE_LABELS, PIXEL_LOSSES, LossOptions
+from hier_seg_trainer.loss.targets import IGNORED, build_targets, class_weights, supervised_nodes
 
 Logits = dict[str, NDArray[np.float64]]
 

@@ -13,7 +13,6 @@ from torch.nn import functional
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.segmenter.interpolation import Grid
 from hier_seg_ros.segmenter.logits import Logits
-from hier_seg_trainer.loss import IGNORED, build_targets
 from hier_seg_trainer.loss.batch_logits import BatchLogits
 from hier_seg_trainer.loss.pixel_losses import (
     cross_entropy,
@@ -23,6 +22,7 @@ from hier_seg_trainer.loss.pixel_losses import (
     lovasz_softmax,
     none_of,
 )
+from hier_seg_trainer.loss.targets import IGNORED, build_targets
 
 
 def random_pixels(shape: tuple[int, ...], classes: int) -> tuple[torch.Tensor, torch.Tensor]:

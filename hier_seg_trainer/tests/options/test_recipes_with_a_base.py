@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from hier_seg_ros.errors import HierSegError
-from hier_seg_trainer.augmentation import PasteOptions
+from hier_seg_trainer.augmentation.augmentation_options import PasteOptions
 from hier_seg_trainer.configuration import load_experiment
 from hier_seg_trainer.options import recipes
 from hier_seg_trainer.options.parsing import as_plain

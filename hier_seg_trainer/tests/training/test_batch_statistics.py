@@ -14,7 +14,11 @@ from torch import Tensor, nn
 
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.segmenter.network import HierarchicalNetwork, NetworkOptions, build_network
-from hier_seg_trainer.augmentation import AugmentationOptions, CropOptions, PasteOptions
+from hier_seg_trainer.augmentation.augmentation_options import (
+    AugmentationOptions,
+    CropOptions,
+    PasteOptions,
+)
 from hier_seg_trainer.batches.batch import normalise
 from hier_seg_trainer.batches.mixed_batches import MixedBatches, Stream
 from hier_seg_trainer.configuration import Experiment

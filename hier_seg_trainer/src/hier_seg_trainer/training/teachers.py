@@ -17,7 +17,7 @@ from hier_seg_ros.segmenter.logits import Logits
 from hier_seg_ros.segmenter.model_folder import InputOptions, read_model_folder
 from hier_seg_ros.segmenter.network import HierarchicalNetwork
 from hier_seg_trainer.batches.batch import Batch, normalise
-from hier_seg_trainer.loss import HierarchicalLoss
+from hier_seg_trainer.loss.hierarchical import HierarchicalLoss
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,15 @@ from pathlib import Path
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.resources import find_hierarchy
-from hier_seg_trainer.augmentation import CropOptions, sign_places
+from hier_seg_trainer.augmentation.augmentation_options import CropOptions
+from hier_seg_trainer.augmentation.pasting import sign_places
 from hier_seg_trainer.batches.mixed_batches import Stream
 from hier_seg_trainer.configuration import DataOptions, Experiment
 from hier_seg_trainer.datasets.flat import flat_hierarchy
 from hier_seg_trainer.datasets.formats.gtsrb import Gtsrb
 from hier_seg_trainer.datasets.opening import open_dataset
 from hier_seg_trainer.datasets.samples import StreetDataset
-from hier_seg_trainer.loss import supervised_nodes
+from hier_seg_trainer.loss.targets import supervised_nodes
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.segmenter.network import parameter_count
 from hier_seg_trainer.configuration import Experiment
 from hier_seg_trainer.datasets.statistics import count_pixels
-from hier_seg_trainer.loss import HierarchicalLoss, Target, build_targets, class_weights
+from hier_seg_trainer.loss.hierarchical import HierarchicalLoss
+from hier_seg_trainer.loss.targets import Target, build_targets, class_weights
 from hier_seg_trainer.processes import distributed
 from hier_seg_trainer.training.runs.run import Run
 from hier_seg_trainer.training.teachers import Teacher

@@ -17,7 +17,7 @@ from hier_seg_ros.segmenter.logits import Logits
 from hier_seg_ros.segmenter.network import HierarchicalNetwork
 from hier_seg_trainer.batches.batch import Batch, normalise
 from hier_seg_trainer.configuration import Experiment
-from hier_seg_trainer.loss import HierarchicalLoss
+from hier_seg_trainer.loss.hierarchical import HierarchicalLoss
 from hier_seg_trainer.processes import distributed
 from hier_seg_trainer.training.optimization.learning_rate import learning_rate_factor
 from hier_seg_trainer.training.optimization.mixed_precision import autocast
