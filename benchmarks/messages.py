@@ -186,7 +186,7 @@ def _measure(
     received: Connection,
     frames: int,
 ) -> dict[str, list[tuple[float, float]]]:
-    """Return seconds to build and to publish all images of a frame, a pair a frame, by way."""
+    """Return by way, for each frame, the seconds to build and to publish all of its images."""
     ways = _ways()
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
     order = list(ways)

@@ -178,7 +178,7 @@ class HierarchicalNetwork(nn.Module):
 
     @torch.no_grad()
     def add_to_logit(self, classifier: str, index: int, value: float) -> None:
-        """Add `value` to one of a classifier's logits, at every position and for good."""
+        """Add `value` to one logit of a classifier, at every position and for good."""
         branch = self.branches[self._position[classifier]]
         assert isinstance(branch, Branch)
         last = branch.classifier if branch.upsampling is None else branch.upsampling

@@ -103,7 +103,7 @@ def test_the_worst_come_first_and_more_faults_are_worse() -> None:
 
 
 def sign_answers(dataset: Gtsdb, tree: Hierarchy) -> list[Labels]:
-    """Return an answer an image: the first has all faults, the others none."""
+    """Return an answer for each image: the first has all faults, the others none."""
     node_of_sign = {node.traffic_sign_id: node.id for node in tree.nodes}
     answers = []
     for index in range(len(dataset)):

@@ -22,7 +22,7 @@ from hier_seg_ros.errors import HierSegError
 Result = TypeVar('Result')
 
 # Pillow's other decoders are seldom used, and some of them start programs.
-_FORMATS = ('PNG', 'JPEG', 'PPM', 'BMP', 'TIFF', 'WEBP')
+FORMATS = ('PNG', 'JPEG', 'PPM', 'BMP', 'TIFF', 'WEBP')
 # Their compression changes the values of pixels. (MPO is a JPEG with several pictures.)
 _LOSSY = ('JPEG', 'MPO', 'WEBP')
 
@@ -142,7 +142,7 @@ def _decoded(
     source: Path | io.BytesIO,
     name: object,
     convert: Callable[[Image.Image], Result],
-    formats: tuple[str, ...] = _FORMATS,
+    formats: tuple[str, ...] = FORMATS,
     size: tuple[int, int] | None = None,
 ) -> Result:
     try:

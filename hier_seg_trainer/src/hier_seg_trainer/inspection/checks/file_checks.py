@@ -13,6 +13,7 @@ from PIL import Image
 from hier_seg_ros.errors import HierSegError
 from hier_seg_trainer.datasets.readers.image_pairs import IMAGE_SUFFIXES
 from hier_seg_trainer.datasets.samples import StreetDataset
+from hier_seg_trainer.datasets.stored_pixels import FORMATS
 from hier_seg_trainer.inspection.checks.label_checks import label_problems
 from hier_seg_trainer.inspection.checks.problems import Problem
 
@@ -59,7 +60,7 @@ def header_problems(path: Path) -> Iterator[Problem]:
 
 def _header(path: Path) -> tuple[str | None, int]:
     """Return an image file's format and its EXIF orientation."""
-    with Image.open(path) as image:
+    with Image.open(path, formats=FORMATS) as image:
         # Phones write JPEG with several pictures; the first one is read as any JPEG's.
         if image.format not in ('JPEG', 'MPO'):
             # Cameras write JPEG, and of a PNG Pillow would have to read the whole file.
@@ -109,7 +110,7 @@ def _load(path: Path, missing: str, named: Path, problems: list[Problem]) -> Ima
 
 
 def _decoded(path: Path, mode: str | None) -> Image.Image:
-    with Image.open(path) as image:
+    with Image.open(path, formats=FORMATS) as image:
         image.load()
         return image if mode is None else image.convert(mode)
 
