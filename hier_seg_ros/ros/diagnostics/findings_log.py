@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -59,7 +59,8 @@ class FindingsLog:
             if judgement.at_work:
                 found = {finding.kind: finding for finding in judgement.findings if finding.kind}
                 self._log_beginnings(judgement.label, self._courses[judgement.name], found)
-                self._log_ends(judgement.label, self._courses[judgement.name], found)
+                lasting = judgement.undecided.union(found)
+                self._log_ends(judgement.label, self._courses[judgement.name], lasting)
 
     def _log_beginnings(
         self, label: str, courses: dict[str, _Course], found: dict[str, Finding]
@@ -80,8 +81,8 @@ class FindingsLog:
             else:
                 self._logger.warning(line)
 
-    def _log_ends(self, label: str, courses: dict[str, _Course], found: dict[str, Finding]) -> None:
-        for kind in [kind for kind in courses if kind not in found]:
+    def _log_ends(self, label: str, courses: dict[str, _Course], lasting: Container[str]) -> None:
+        for kind in [kind for kind in courses if kind not in lasting]:
             course = courses[kind]
             course.missing += 1
             if not course.begun:

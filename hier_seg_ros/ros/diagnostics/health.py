@@ -107,6 +107,7 @@ def _judge_camera(
     missing = _share(camera.summary.missing, camera.summary.expected)
 
     findings: list[Finding] = []
+    undecided: frozenset[str] = frozenset()
     at_work = report.state == 'active' and camera.enabled
     if at_work:
         summary = _rates(camera.summary, recent)
@@ -120,6 +121,7 @@ def _judge_camera(
             findings += _losses(lost, missing, replaced)
             findings += _times(camera.summary)
         findings.sort(key=lambda finding: finding.level, reverse=True)
+        undecided = _undecided(bool(stall), replaced, (lost, missing), camera.summary)
     else:
         summary = report.state if report.state != 'active' else 'disabled by ~/enable'
     values = {
@@ -140,6 +142,7 @@ def _judge_camera(
         summary,
         report.pipeline.device,
         values,
+        undecided,
     )
 
 
@@ -212,6 +215,23 @@ def _rates(summary: FrameSummary, recent: _Recent) -> str:
     if summary.latency is not None:
         text += f', latency {_milliseconds(summary.latency.mean)} ms'
     return text
+
+
+def _undecided(
+    stalled: bool,
+    replaced: float | None,
+    losses: tuple[float | None, float | None],
+    summary: FrameSummary,
+) -> frozenset[str]:
+    """Return the kinds of findings that so few frames do not tell of; shares are None then."""
+    kinds: set[str] = set()
+    if stalled or replaced is None:
+        kinds |= {'standstill', 'falling behind'}
+    if stalled or losses == (None, None):
+        kinds.add('loss of frames')
+    if stalled or (summary.latency is None and summary.implausible_latency is None):
+        kinds |= {'difference of clocks', 'late arrival'}
+    return frozenset(kinds)
 
 
 def _stall(summary: FrameSummary, report: NodeReport) -> list[Finding]:

@@ -56,6 +56,8 @@ class Judgement:
         Where the network runs; '' while no model is loaded.
     values
         The numbers of the status, by their names.
+    undecided
+        Kinds of findings of which nothing can be said now: too few frames have come to tell.
 
     """
 
@@ -66,6 +68,7 @@ class Judgement:
     summary: str
     device: str
     values: Mapping[str, str]
+    undecided: frozenset[str] = frozenset()
 
     def status(self, node_name: str) -> DiagnosticStatus:
         """Return the status of a message; its name begins with that of the node."""

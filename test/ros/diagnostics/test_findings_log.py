@@ -47,13 +47,22 @@ def enter(log):
     """Return a function that enters reports with these findings, and returns the new lines."""
     findings_log = FindingsLog(log)
 
-    def enter(*findings, reports=1, at_work=True):
+    def enter(*findings, reports=1, at_work=True, undecided=()):
         before = len(log.lines)
         for _ in range(reports):
             findings_log.enter(
                 [
                     Judgement('model', 'model', True, (), 'active', 'cpu', {}),
-                    Judgement('camera', '/image', at_work, findings, 'well', 'cpu', {}),
+                    Judgement(
+                        'camera',
+                        '/image',
+                        at_work,
+                        findings,
+                        'well',
+                        'cpu',
+                        {},
+                        frozenset(undecided),
+                    ),
                 ]
             )
         return log.lines[before:]
@@ -98,6 +107,15 @@ def test_what_comes_and_goes_is_said_once(enter):
     falling = Finding(WARN, 'falling behind: 12 %', 'falling behind')
     assert enter(falling, silence()) == []
     assert [enter(silence(), *([falling] * (number % 2))) for number in range(20)] == [[]] * 20
+
+
+def test_what_nothing_can_be_said_of_lasts(enter):
+    clocks = Finding(WARN, 'header stamps are zero', 'difference of clocks')
+    assert len(enter(clocks, reports=REPORTS_TO_BEGIN)) == 1
+    # Without frames nobody knows of their stamps.
+    assert len(enter(silence(), reports=50, undecided=['difference of clocks'])) == 1
+    assert enter(clocks, reports=9) == [('info', '/image: silence is over')]
+    assert enter(reports=REPORTS_TO_END) == [('info', '/image: difference of clocks is over')]
 
 
 def test_whose_beginning_is_in_the_log_already_has_its_end_there_too(enter):

@@ -14,7 +14,7 @@ pytest.importorskip('rclpy', reason='needs ROS 2 (rclpy)')
 from diagnostic_msgs.msg import DiagnosticStatus
 
 from hier_seg_ros.frames.frame_statistics import Durations, FrameSummary
-from hier_seg_ros.ros.diagnostics.health import REPORTS_KEPT, diagnose
+from hier_seg_ros.ros.diagnostics.health import REPORTS_KEPT, diagnose, judge
 from hier_seg_ros.ros.diagnostics.reports import CameraReport, NodeReport, PipelineReport
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
@@ -366,6 +366,21 @@ def test_a_stalled_camera_is_not_blamed_for_what_was_before():
     summary = replace(WELL, silence=3.0, missing=100)
     reports = seconds(*[{'received': 30, 'replaced': 20, 'published': 10}] * 12, summary=summary)
     assert camera_status(reports).message == 'no frame for 3.0 s'
+
+
+def test_too_few_frames_tell_nothing_of_pace_losses_and_times():
+    def undecided(reports):
+        return judge(reports[-1], reports[:-1])[1].undecided
+
+    busy = seconds(*[{'received': 30, 'published': 30}] * 11)
+    assert undecided(busy) == frozenset()
+    stalled = [*busy[:-1], with_summary(silence=3.0)]
+    everything = {
+        'standstill', 'falling behind', 'loss of frames', 'difference of clocks', 'late arrival',
+    }  # fmt: skip
+    assert undecided(stalled) == everything
+    slow = [with_summary(latency=None, expected=0)]
+    assert undecided(slow) == everything
 
 
 def test_a_pause_of_the_node_ends_what_was_before():
