@@ -23,7 +23,15 @@ from launch_ros.substitutions import ExecutableInPackage
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.resources import find_model
-from hier_seg_ros.ros.launching.arguments import DDS_PROFILE, PARAMS_FILE, params_file, seconds
+from hier_seg_ros.ros.launching.arguments import (
+    DDS_PROFILE,
+    PARAMS_FILE,
+    check_dds_profile,
+    check_device,
+    check_image_topic,
+    params_file,
+    seconds,
+)
 from hier_seg_ros.segmenter.outputs import image_outputs
 
 PACKAGE = 'hier_seg_ros'
@@ -66,6 +74,10 @@ def _start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             f'bag:={values["bag"]}: no such bag; give a rosbag2 folder, an .mcap, a .db3 or a '
             f'ROS 1 .bag file'
         )
+    image_topic = values['image_topic'].removesuffix('/compressed')
+    check_image_topic(Path(values['bag']), image_topic)
+    check_device(values)
+    check_dds_profile(values)
     parameter_file = params_file(values)
     timeout = seconds('timeout', values)
     model = find_model(values['model']).resolve()
@@ -78,10 +90,9 @@ def _start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         executable='segmenter_node',
         name='segmenter',
         parameters=[parameter_file, {'model': str(model), 'device': values['device']}],
-        remappings=[('image', values['image_topic'].removesuffix('/compressed'))],
+        remappings=[('image', image_topic)],
         arguments=['--dds-profile', values['dds_profile']],
         output='screen',
-        on_exit=Shutdown(reason='the node has ended'),
     )
     replay = Node(
         package=PACKAGE,
@@ -105,6 +116,8 @@ def _start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     return [
         node,
         replay,
+        # Before the evaluation is done and shuts it down, it has no reason to end.
+        RegisterEventHandler(OnProcessExit(target_action=node, on_exit=_fail)),
         RegisterEventHandler(
             OnProcessExit(target_action=replay, on_exit=_next(evaluate, 'replay_bag has failed'))
         ),
@@ -119,10 +132,27 @@ def _start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
 
 def _next(
     action: LaunchDescriptionEntity, reason: str
-) -> Callable[[ProcessExited, LaunchContext], LaunchDescriptionEntity]:
+) -> Callable[[ProcessExited, LaunchContext], LaunchDescriptionEntity | None]:
     """Return what goes on with an action after a process has succeeded, and ends otherwise."""
 
-    def go_on(event: ProcessExited, context: LaunchContext) -> LaunchDescriptionEntity:
-        return action if event.returncode == 0 else Shutdown(reason=reason)
+    def go_on(event: ProcessExited, context: LaunchContext) -> LaunchDescriptionEntity | None:
+        if context.is_shutdown:
+            return None
+        return action if event.returncode == 0 else _failure(reason)
 
     return go_on
+
+
+def _fail(event: ProcessExited, context: LaunchContext) -> LaunchDescriptionEntity | None:
+    if context.is_shutdown:
+        return None
+    return _failure(f'segmenter has ended with exit code {event.returncode}; see the lines above')
+
+
+def _failure(text: str) -> OpaqueFunction:
+    """Return the action that ends the launch with exit code 1 and a line."""
+
+    def fail(context: LaunchContext) -> None:
+        raise HierSegError(text)
+
+    return OpaqueFunction(function=fail)

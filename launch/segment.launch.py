@@ -5,25 +5,45 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from pathlib import Path
 
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
-from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction
+from launch.actions import (
+    DeclareLaunchArgument,
+    LogInfo,
+    OpaqueFunction,
+    RegisterEventHandler,
+)
+from launch.event_handlers import OnProcessExit, OnShutdown
+from launch.events import Shutdown
+from launch.events.process import ProcessExited
 from launch_ros.actions import Node
 
+from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.resources import find_model
 from hier_seg_ros.ros.launching.arguments import (
     DDS_PROFILE,
     PARAMS_FILE,
     boolean,
     camera_names,
+    check_dds_profile,
+    check_device,
     check_names,
     params_file,
 )
 from hier_seg_ros.ros.launching.display_config import write_display_config
 from hier_seg_ros.ros.process.dds_profile import use_dds_profile
 
+RESPAWN_DELAY = 2.0  # seconds
 # Name, default, description. An empty argument is left to the parameter file.
 ARGUMENTS = (
     ('image_topic', 'image', "Topic of the camera's images, without /compressed"),
+    (
+        'compressed_topic',
+        '',
+        'Topic of compressed images whose name is not image_topic followed by /compressed',
+    ),
     ('camera_info_topic', 'camera_info', "Topic of the camera's CameraInfo"),
     (
         'cameras',
@@ -39,6 +59,7 @@ ARGUMENTS = (
     ('use_sim_time', 'false', 'Take the time from /clock'),
     ('log_level', 'info', 'debug, info, warn, error or fatal'),
     ('autostart', '', 'true: configure and activate; false: leave it to a lifecycle manager'),
+    ('respawn', 'false', 'Start the node again when it has ended by itself'),
     ('rviz', 'false', 'Start RViz with every output'),
     DDS_PROFILE,
 )
@@ -61,14 +82,22 @@ def _start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     values = {name: context.launch_configurations[name] for name, _, _ in ARGUMENTS}
     parameter_file = params_file(values)
     check_names(values)
+    check_dds_profile(values)
+    if values['device']:
+        check_device(values)
+    if values['model']:
+        find_model(values['model'])
     cameras = camera_names(values)
+    respawn = boolean('respawn', values)
+    namespace = values['namespace'].rstrip('/')
     image_topic = values['image_topic'].removesuffix('/compressed')
+    compressed_topic = values['compressed_topic'] or f'{image_topic}/compressed'
     remappings = []
     for camera in cameras or ['']:
         prefix = f'{camera}/' if camera else ''
         remappings += [
             (f'{prefix}image', prefix + image_topic),
-            (f'{prefix}image/compressed', f'{prefix}{image_topic}/compressed'),
+            (f'{prefix}image/compressed', prefix + compressed_topic),
             (f'{prefix}camera_info', prefix + values['camera_info_topic']),
         ]
     # An argument that is given overrides the parameter file.
@@ -88,13 +117,15 @@ def _start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         log_line = use_dds_profile(values['dds_profile'], environment)
         if log_line is not None:
             actions.append(LogInfo(msg=log_line))
+        display_config = Path(write_display_config(values, cameras))
+        actions.append(RegisterEventHandler(OnShutdown(on_shutdown=_removal_of(display_config))))
         actions.append(
             Node(
                 package='rviz2',
                 executable='rviz2',
                 name='rviz2',
-                namespace=values['namespace'],
-                arguments=['--display-config', write_display_config(values, cameras)],
+                namespace=namespace,
+                arguments=['--display-config', str(display_config)],
                 parameters=[{'use_sim_time': parameters['use_sim_time']}],
                 additional_env={
                     name: value
@@ -105,18 +136,46 @@ def _start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             )
         )
     # RViz comes first: where it is not installed, launch ends before the node has started.
-    actions.append(
-        Node(
-            package='hier_seg_ros',
-            executable='segmenter_node',
-            name='segmenter',
-            namespace=values['namespace'],
-            parameters=[parameter_file, parameters],
-            remappings=remappings,
-            arguments=['--dds-profile', values['dds_profile']],
-            ros_arguments=['--log-level', values['log_level']],
-            output='screen',
-            emulate_tty=True,
-        )
+    # Of our node alone: rcl's own debug lines are hundreds.
+    logger = '.'.join((*namespace.strip('/').split('/'), 'segmenter')).lstrip('.')
+    node = Node(
+        package='hier_seg_ros',
+        executable='segmenter_node',
+        name='segmenter',
+        namespace=namespace,
+        parameters=[parameter_file, parameters],
+        remappings=remappings,
+        arguments=['--dds-profile', values['dds_profile']],
+        ros_arguments=['--log-level', f'{logger}:={values["log_level"]}'],
+        output='screen',
+        emulate_tty=True,
+        respawn=respawn,
+        respawn_delay=RESPAWN_DELAY,
     )
+    actions.append(node)
+    if not respawn:
+        actions.append(RegisterEventHandler(OnProcessExit(target_action=node, on_exit=_fail)))
     return actions
+
+
+def _fail(event: ProcessExited, context: LaunchContext) -> LaunchDescriptionEntity | None:
+    """End the launch with exit code 1 where the node has failed."""
+    if event.returncode == 0 or context.is_shutdown:
+        return None
+    return _failure(f'segmenter has ended with exit code {event.returncode}; see the lines above')
+
+
+def _failure(text: str) -> OpaqueFunction:
+    """Return the action that ends the launch with exit code 1 and a line."""
+
+    def fail(context: LaunchContext) -> None:
+        raise HierSegError(text)
+
+    return OpaqueFunction(function=fail)
+
+
+def _removal_of(path: Path) -> Callable[[Shutdown, LaunchContext], None]:
+    def remove(event: Shutdown, context: LaunchContext) -> None:
+        path.unlink(missing_ok=True)
+
+    return remove

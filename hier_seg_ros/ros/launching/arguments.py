@@ -9,9 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hier_seg_ros.errors import HierSegError
-from hier_seg_ros.files.reading import parse_yaml
+from hier_seg_ros.files.reading import parse_yaml, read_yaml
 from hier_seg_ros.resources import share_folder
+from hier_seg_ros.settings import Settings, changed_settings
 
+DEVICES = re.compile(r'auto|cpu|cuda(:[0-9]+)?')
 NAMES = re.compile(r'/?[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*')
 LOG_LEVELS = ('debug', 'info', 'warn', 'error', 'fatal')
 
@@ -29,11 +31,75 @@ DDS_PROFILE = (
 
 
 def params_file(values: Mapping[str, str]) -> str:
-    """Return the path of the parameter file; HierSegError if there is none."""
+    """Return the path of the parameter file.
+
+    Raises
+    ------
+    HierSegError
+        There is no such file, or it holds no YAML.
+
+    """
     path = Path(values['params_file']).expanduser()
     if not path.is_file():
         raise HierSegError(f'params_file:={values["params_file"]}: no such file')
+    read_yaml(path)
     return str(path)
+
+
+def check_dds_profile(values: Mapping[str, str]) -> None:
+    """Check that the argument `dds_profile` is a file or one of the words.
+
+    Raises
+    ------
+    HierSegError
+        It is neither.
+
+    """
+    profile = values['dds_profile']
+    if profile not in ('auto', 'none') and not Path(profile).expanduser().is_file():
+        raise HierSegError(f'dds_profile:={profile}: is neither auto, none nor a file that exists')
+
+
+def check_device(values: Mapping[str, str]) -> None:
+    """Check that the argument `device` names one; whether it is there, the node finds out.
+
+    Raises
+    ------
+    HierSegError
+        It is no name of a device.
+
+    """
+    if not DEVICES.fullmatch(values['device']):
+        raise HierSegError(
+            f'device:={values["device"]}: must be auto, cpu, cuda or cuda:N, such as cuda:0'
+        )
+
+
+def check_image_topic(bag: Path, topic: str) -> None:
+    """Check that a bag has images on a topic, as they are or compressed.
+
+    Parameters
+    ----------
+    bag
+        A recording.
+    topic
+        Without /compressed.
+
+    Raises
+    ------
+    HierSegError
+        It is no recording, or has no such images; the line names its image topics.
+
+    """
+    # Only an evaluation needs what reads bags.
+    from hier_seg_ros.bags.image_bag import ImageBag
+
+    with ImageBag(bag) as recording:
+        if {topic, f'{topic}/compressed'}.isdisjoint(recording.image_topics):
+            found = ', '.join(recording.image_topics) or 'none'
+            raise HierSegError(
+                f'image_topic:={topic}: {bag} has no such images; its image topics are {found}'
+            )
 
 
 def boolean(name: str, values: Mapping[str, str]) -> bool:
@@ -82,21 +148,26 @@ def check_names(values: Mapping[str, str]) -> None:
     Raises
     ------
     HierSegError
-        The log level is none; namespace or topics are no names, or, with several cameras, the
-        topics are full names.
+        The log level, transport or a camera's name is none; namespace or topics are no names, or,
+        with several cameras, the topics are full names.
 
     """
+    changed_settings(Settings(), {'cameras': camera_names(values)})
+    if values['image_transport']:
+        changed_settings(Settings(), {'image_transport': values['image_transport']})
     if values['log_level'].lower() not in LOG_LEVELS:
         raise HierSegError(
             f'log_level:={values["log_level"]}: must be one of {", ".join(LOG_LEVELS)}'
         )
-    for name in ('namespace', 'image_topic', 'camera_info_topic'):
+    for name in ('namespace', 'image_topic', 'compressed_topic', 'camera_info_topic'):
         value = values[name]
-        no_namespace = name == 'namespace' and value in ('', '/')
-        if not no_namespace and not NAMES.fullmatch(value):
+        if name == 'namespace':
+            value = value.strip('/')
+        not_given = name in ('namespace', 'compressed_topic') and not value
+        if not not_given and not NAMES.fullmatch(value):
             raise HierSegError(
-                f'{name}:={value}: must be names of letters, digits and underscores with a slash '
-                f'between them'
+                f'{name}:={values[name]}: must be names of letters, digits and underscores with a '
+                f'slash between them'
             )
         if name != 'namespace' and values['cameras'] and value.startswith('/'):
             raise HierSegError(

@@ -97,6 +97,7 @@ class SegmenterNode(LifecycleNode):
         self._warning = ''
         self._pipeline: Pipeline | None = None
         self._settings = declare_parameters(self)
+        self.get_logger().debug(f'parameters: {self._settings}')
         for line in ignored_parameters(self):
             self.get_logger().warning(line)
         # Humble has no such callback; there an empty list is written [''], and 1.0 with its point.

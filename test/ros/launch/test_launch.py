@@ -7,6 +7,7 @@ from __future__ import annotations
 import shutil
 import signal
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ pytest.importorskip('launch_ros', reason='needs ROS 2 launch')
 
 from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 from launch import LaunchContext
-from launch.actions import OpaqueFunction
+from launch.actions import ExecuteProcess, OpaqueFunction
 from launch.launch_description_sources import get_launch_description_from_python_launch_file
 from launch.utilities import perform_substitutions
 from lifecycle_msgs.msg import State, Transition
@@ -32,6 +33,7 @@ from hier_seg_ros.errors import HierSegError
 
 SEGMENT = REPOSITORY / 'launch' / 'segment.launch.py'
 EVALUATE = REPOSITORY / 'launch' / 'evaluate.launch.py'
+STREET = REPOSITORY / 'demo' / 'street'
 EXAMPLES = REPOSITORY / 'examples'
 
 
@@ -81,6 +83,13 @@ class Launched:
             # launch ends what it has started before it ends itself.
             self._process.send_signal(signal.SIGINT)
             self.wait()
+
+
+def wait_for_output(launched: Launched, text: str, times: int = 1) -> None:
+    deadline = time.monotonic() + DEADLINE
+    while launched.output.count(text) < times:
+        assert time.monotonic() < deadline, launched.output
+        time.sleep(0.1)
 
 
 @pytest.fixture
@@ -149,7 +158,8 @@ def test_every_argument_reaches_the_node(start, client, varied_model, tmp_path):
         'use_sim_time': True,
     }
     assert state(client, '/robot/segmenter') == State.PRIMARY_STATE_UNCONFIGURED
-    assert '[DEBUG]' in launched.output
+    wait_for_output(launched, '[DEBUG]')
+    assert '[rcl]' not in launched.output
 
     for transition in (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE):
         request = ChangeState.Request(transition=Transition(id=transition))
@@ -167,12 +177,28 @@ def test_every_argument_reaches_the_node(start, client, varied_model, tmp_path):
 
 
 @needs_ros2_launch
-def test_a_model_that_is_missing_is_named(start):
-    launched = start(SEGMENT, 'model:=/no/such/model')
-    launched.wait()
-    assert "cannot configure: model '/no/such/model'" in launched.output
-    assert 'exit code 1' in launched.output
+@pytest.mark.parametrize(
+    ('file', 'arguments', 'text'),
+    [
+        (SEGMENT, ['device:=cuda:99'], "cannot configure: device 'cuda:99'"),
+        (SEGMENT, ['model:=/no/such/model'], "model '/no/such/model': neither a folder nor"),
+        (SEGMENT, ['cameras:=[front-left]'], "'front-left' cannot be part of a topic name"),
+        (EVALUATE, [f'bag:={REPOSITORY}'], 'is no bag'),
+        (EVALUATE, [f'bag:={STREET}', 'image_topic:=/no/such'], 'has no such images'),
+        (EVALUATE, [f'bag:={STREET}', 'device:=cuda:99'], "cannot configure: device 'cuda:99'"),
+    ],
+)
+def test_what_fails_ends_the_launch_with_exit_code_1(start, file, arguments, text):
+    launched = start(file, *arguments)
+    assert launched.wait() == 1
+    assert text in launched.output
     assert 'Traceback' not in launched.output
+
+
+@needs_ros2_launch
+def test_a_node_that_may_respawn_does_not_end_the_launch(start):
+    launched = start(SEGMENT, 'device:=cuda:99', 'respawn:=true')
+    wait_for_output(launched, 'cannot configure', times=2)
 
 
 @needs_ros2_launch
@@ -270,7 +296,12 @@ def test_every_argument_is_explained(file):
         ({'namespace': 'my robot'}, 'namespace:=my robot: must be names'),
         ({'image_topic': 'my topic'}, 'image_topic:=my topic: must be names'),
         ({'camera_info_topic': '/a//b'}, 'camera_info_topic:=/a//b: must be names'),
-        ({'rviz': 'true', 'dds_profile': '/no/such.xml'}, '/no/such.xml: no such DDS profile'),
+        ({'dds_profile': '/no/such.xml'}, 'dds_profile:=/no/such.xml: is neither auto, none'),
+        ({'cameras': '1front'}, "parameter cameras: '1front' cannot be part of a topic name"),
+        ({'device': 'gpu'}, 'device:=gpu: must be auto, cpu'),
+        ({'image_transport': 'theora'}, 'parameter image_transport: must be one of raw'),
+        ({'model': 'nowhere'}, "model 'nowhere': neither a folder nor"),
+        ({'compressed_topic': 'a b'}, 'compressed_topic:=a b: must be names'),
     ],
 )
 def test_bad_values_are_refused_in_one_line(arguments, text):
@@ -284,6 +315,9 @@ def test_bad_values_are_refused_in_one_line(arguments, text):
     ('arguments', 'text'),
     [
         ({'bag': '/no/such/bag'}, 'bag:=/no/such/bag: no such bag'),
+        ({'bag': str(REPOSITORY)}, f'{REPOSITORY}: is no bag'),
+        ({'image_topic': '/a'}, f'image_topic:=/a: {STREET} has no such images; its image topics'),
+        ({'device': 'tpu'}, 'device:=tpu: must be auto, cpu'),
         ({'params_file': '/no/such.yaml'}, 'params_file:=/no/such.yaml: no such file'),
         ({'timeout': 'soon'}, 'timeout:=soon: must be a number'),
         ({'timeout': '0'}, 'timeout:=0: must be a number'),
@@ -292,7 +326,7 @@ def test_bad_values_are_refused_in_one_line(arguments, text):
 )
 def test_bad_values_of_an_evaluation_are_refused_in_one_line(arguments, text):
     with pytest.raises(HierSegError) as caught:
-        actions(EVALUATE, **{'bag': str(REPOSITORY), **arguments})
+        actions(EVALUATE, **{'bag': str(STREET), **arguments})
     assert str(caught.value).startswith(text)
     assert len(str(caught.value).splitlines()) == 1
 
@@ -322,7 +356,8 @@ def test_bad_values_of_an_evaluation_are_refused_in_one_line(arguments, text):
     ],
 )
 def test_rviz_shows_the_topics_in_use(arguments, displays):
-    context, (rviz, _) = actions(SEGMENT, rviz='true', dds_profile='none', **arguments)
+    context, started = actions(SEGMENT, rviz='true', dds_profile='none', **arguments)
+    rviz, _ = (action for action in started if isinstance(action, ExecuteProcess))
     option, path = (perform_substitutions(context, part) for part in rviz.cmd[1:3])
     assert option == '--display-config'
     file = Path(path)

@@ -24,6 +24,8 @@ GOOD = {
     'namespace': '',
     'image_topic': '/camera/image_raw',
     'camera_info_topic': 'camera_info',
+    'compressed_topic': '',
+    'image_transport': '',
     'cameras': '',
 }
 
@@ -32,7 +34,10 @@ GOOD = {
     'values',
     [
         *({'log_level': level} for level in (*LOG_LEVELS, 'DEBUG')),
-        *({'namespace': namespace} for namespace in ('/', 'robot', '/robot', '/fleet/robot_2')),
+        *(
+            {'namespace': namespace}
+            for namespace in ('/', 'robot', '/robot', '/fleet/robot_2', '/car2/')
+        ),
         {'cameras': '[front]', 'image_topic': 'color/image_raw'},
     ],
 )
@@ -45,7 +50,8 @@ def test_good_names_pass(values: dict[str, str]) -> None:
     [
         ('log_level', 'loud', 'must be one of debug'),
         ('namespace', 'my robot', 'must be names'),
-        ('namespace', 'robot/', 'must be names'),
+        ('namespace', 'robot//arm', 'must be names'),
+        ('compressed_topic', 'a b', 'must be names'),
         ('image_topic', '', 'must be names'),
         ('image_topic', '/', 'must be names'),
         ('image_topic', '/camera//image', 'must be names'),
