@@ -48,7 +48,6 @@ setup(
         'lz4',
         'mcap>=1.1',
         'numpy>=1.26',
-        'opencv-python-headless>=4.6',
         'Pillow>=9.0',
         'PyYAML>=6.0',
         'rosbags>=0.11.7',
@@ -68,6 +67,8 @@ setup(
             'ros-sensor-msgs==5.3.6',
             'ros-std-srvs==5.3.6',
         ],
+        # An extra, because pip would put it over another build of cv2, whose windows then fail.
+        'opencv': ['opencv-python-headless>=4.6'],
         # An older timm lacks the tests' backbone.
         'test': ['pytest>=7.4', 'timm>=1.0.8'],
         # Pinned: another version of a formatter or a type checker has other opinions.
