@@ -39,6 +39,12 @@ def generate_launch_description() -> LaunchDescription:
     )
 
 
+def _beside(image_topic: str) -> str:
+    """Return the name of the CameraInfo beside an image topic."""
+    folder = image_topic.rpartition('/')[0]
+    return f'{folder}/camera_info' if '/' in image_topic else 'camera_info'
+
+
 def _start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     values = {name: context.launch_configurations[name] for name, _, _ in ARGUMENTS}
     actions: list[LaunchDescriptionEntity] = []
@@ -51,7 +57,9 @@ def _start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
                 name='point_cloud',
                 remappings=[
                     ('image_rect', values['depth_topic']),
-                    ('camera_info', values['camera_info_topic']),
+                    # image_transport looks for the CameraInfo beside the depth image, by the name
+                    # that the image has after remapping: that name is what must be remapped.
+                    (_beside(values['depth_topic']), values['camera_info_topic']),
                     ('points', values['points_topic']),
                 ],
                 output='screen',
