@@ -327,11 +327,14 @@ def _diagnostics_process(names: list[str], connection: Connection) -> None:
     node.create_subscription(DiagnosticArray, '/diagnostics', receive, 10)
     executor = SingleThreadedExecutor()
     executor.add_node(node)
+    # All the time, or what waits would be taken for what is new.
+    thread = threading.Thread(target=executor.spin)
+    thread.start()
     while connection.recv() is not None:
         # The first one may have been on its way.
-        arrays.clear()
-        while len(arrays) < 2:
-            executor.spin_once(POLL_SECONDS)
+        known = len(arrays)
+        while len(arrays) < known + 2:
+            time.sleep(POLL_SECONDS)
         received = {
             status.name.removeprefix('segmenter: camera '): int(value.value)
             for status in arrays[-1].status
@@ -339,6 +342,8 @@ def _diagnostics_process(names: list[str], connection: Connection) -> None:
             if value.key == 'received'
         }
         connection.send({name: received[name] for name in names})
+    executor.shutdown()
+    thread.join()
     node.destroy_node()
     rclpy.try_shutdown()
 
