@@ -32,6 +32,7 @@ from hier_seg_ros.ros.launching.arguments import (
     params_file,
     seconds,
 )
+from hier_seg_ros.ros.launching.failing import fail_with_node, failure
 from hier_seg_ros.segmenter.outputs import image_outputs
 
 PACKAGE = 'hier_seg_ros'
@@ -117,7 +118,7 @@ def _start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         node,
         replay,
         # Before the evaluation is done and shuts it down, it has no reason to end.
-        RegisterEventHandler(OnProcessExit(target_action=node, on_exit=_fail)),
+        RegisterEventHandler(OnProcessExit(target_action=node, on_exit=fail_with_node)),
         RegisterEventHandler(
             OnProcessExit(target_action=replay, on_exit=_next(evaluate, 'replay_bag has failed'))
         ),
@@ -138,21 +139,6 @@ def _next(
     def go_on(event: ProcessExited, context: LaunchContext) -> LaunchDescriptionEntity | None:
         if context.is_shutdown:
             return None
-        return action if event.returncode == 0 else _failure(reason)
+        return action if event.returncode == 0 else failure(reason)
 
     return go_on
-
-
-def _fail(event: ProcessExited, context: LaunchContext) -> LaunchDescriptionEntity | None:
-    if context.is_shutdown:
-        return None
-    return _failure(f'segmenter has ended with exit code {event.returncode}; see the lines above')
-
-
-def _failure(text: str) -> OpaqueFunction:
-    """Return the action that ends the launch with exit code 1 and a line."""
-
-    def fail(context: LaunchContext) -> None:
-        raise HierSegError(text)
-
-    return OpaqueFunction(function=fail)

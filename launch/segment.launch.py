@@ -17,10 +17,8 @@ from launch.actions import (
 )
 from launch.event_handlers import OnProcessExit, OnShutdown
 from launch.events import Shutdown
-from launch.events.process import ProcessExited
 from launch_ros.actions import Node
 
-from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.resources import find_model
 from hier_seg_ros.ros.launching.arguments import (
     DDS_PROFILE,
@@ -33,6 +31,7 @@ from hier_seg_ros.ros.launching.arguments import (
     params_file,
 )
 from hier_seg_ros.ros.launching.display_config import write_display_config
+from hier_seg_ros.ros.launching.failing import fail_with_node
 from hier_seg_ros.ros.process.dds_profile import use_dds_profile
 
 RESPAWN_DELAY = 2.0  # seconds
@@ -154,24 +153,10 @@ def _start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     )
     actions.append(node)
     if not respawn:
-        actions.append(RegisterEventHandler(OnProcessExit(target_action=node, on_exit=_fail)))
+        actions.append(
+            RegisterEventHandler(OnProcessExit(target_action=node, on_exit=fail_with_node))
+        )
     return actions
-
-
-def _fail(event: ProcessExited, context: LaunchContext) -> LaunchDescriptionEntity | None:
-    """End the launch with exit code 1 where the node has failed."""
-    if event.returncode == 0 or context.is_shutdown:
-        return None
-    return _failure(f'segmenter has ended with exit code {event.returncode}; see the lines above')
-
-
-def _failure(text: str) -> OpaqueFunction:
-    """Return the action that ends the launch with exit code 1 and a line."""
-
-    def fail(context: LaunchContext) -> None:
-        raise HierSegError(text)
-
-    return OpaqueFunction(function=fail)
 
 
 def _removal_of(path: Path) -> Callable[[Shutdown, LaunchContext], None]:
