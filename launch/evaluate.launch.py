@@ -32,7 +32,7 @@ from hier_seg_ros.ros.launching.arguments import (
     params_file,
     seconds,
 )
-from hier_seg_ros.ros.launching.failing import fail_with_node, failure
+from hier_seg_ros.ros.launching.failing import fail_without_node, failure
 from hier_seg_ros.segmenter.outputs import image_outputs
 
 PACKAGE = 'hier_seg_ros'
@@ -118,7 +118,7 @@ def _start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         node,
         replay,
         # Before the evaluation is done and shuts it down, it has no reason to end.
-        RegisterEventHandler(OnProcessExit(target_action=node, on_exit=fail_with_node)),
+        RegisterEventHandler(OnProcessExit(target_action=node, on_exit=fail_without_node)),
         RegisterEventHandler(
             OnProcessExit(target_action=replay, on_exit=_next(evaluate, 'replay_bag has failed'))
         ),

@@ -21,7 +21,14 @@ def failure(text: str) -> OpaqueFunction:
 
 
 def fail_with_node(event: ProcessExited, context: LaunchContext) -> LaunchDescriptionEntity | None:
-    """Let the launch fail where the node has ended by itself; for the event that it has ended."""
+    """Let the launch fail where the node has failed; for the event that it has ended."""
+    return None if event.returncode == 0 else fail_without_node(event, context)
+
+
+def fail_without_node(
+    event: ProcessExited, context: LaunchContext
+) -> LaunchDescriptionEntity | None:
+    """Do as `fail_with_node`, also where the node has ended in order, but too early."""
     if context.is_shutdown:
         return None
     return failure(f'segmenter has ended with exit code {event.returncode}; see the lines above')
