@@ -275,7 +275,7 @@ def test_every_message_comes_once_while_the_subscription_changes_all_the_time(
     thread.start()
     try:
         sent = []
-        # Each change must be matched in time, which a busy middleware does not promise: few of them.
+        # Few: each change must be matched in time, which a busy middleware does not promise.
         for number in range(30):
             message = image(street(8, 8), frame_id=str(number))
             if stamps != 'rising':
