@@ -225,14 +225,6 @@ def test_a_photograph_of_16_bits_keeps_its_upper_8(tmp_path: Path, suffix: str) 
     assert pixels.tolist() == read_image(path).tolist(), 'as the other commands read it'
 
 
-def test_an_exif_orientation_is_not_applied(tmp_path: Path) -> None:
-    """Labels lie on the pixels that are stored."""
-    exif = Image.Exif()
-    exif[274] = 6
-    Image.new('RGB', (6, 4)).save(tmp_path / 'a.jpg', exif=exif)
-    assert open_image(tmp_path / 'a.jpg').size == (6, 4)
-
-
 def test_a_mask_in_memory_has_the_size_that_is_said() -> None:
     data = grey_png(np.array([[0, 1, 0], [1, 0, 1]], np.uint8), 1)
     assert decode_mask(data, 'm', (3, 2)).tolist() == [[False, True, False], [True, False, True]]

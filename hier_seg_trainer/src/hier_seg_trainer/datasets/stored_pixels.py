@@ -1,9 +1,10 @@
 # Copyright 2026 The hier_seg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Pixels as the files of data sets hold them: photographs, labels by value or colour, instances.
+"""Pixels of the files of data sets: photographs, labels by value or colour, instances.
 
-Nothing else in the trainer decodes a file of a data set. An EXIF orientation is not applied: labels
-lie on the pixels as they are stored.
+Nothing else in the trainer decodes a file of a data set. Photographs are turned upright as their
+EXIF orientation says, since labelling tools show them so; labels are read as they are stored, and
+have no orientation of their own.
 """
 
 from __future__ import annotations
@@ -18,6 +19,16 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.images.image_files import (
+    MOST_BYTES,
+    MOST_PIXELS,
+    SIDEWAYS,
+    UPRIGHT,
+    check_pixels,
+    check_regular_file,
+    converted,
+    orientation_of,
+)
 
 Result = TypeVar('Result')
 
@@ -28,7 +39,7 @@ _LOSSY = ('JPEG', 'MPO', 'WEBP')
 
 
 def open_image(path: Path) -> Image.Image:
-    """Return a photograph as RGB; of 16-bit grey the upper 8 bits.
+    """Return a photograph as RGB, turned upright; of 16-bit grey the upper 8 bits.
 
     Parameters
     ----------
@@ -38,10 +49,44 @@ def open_image(path: Path) -> Image.Image:
     Raises
     ------
     HierSegError
-        It is missing, broken or no such image.
+        It is missing, broken, no such image or has over 2**26 pixels.
 
     """
-    return _decoded(path, path, _as_rgb)
+    return _decoded(path, path, upright_rgb)
+
+
+def upright_rgb(image: Image.Image) -> Image.Image:
+    """Return an opened photograph as ``open_image`` does; raise what Pillow's decoders do."""
+    return converted(image, upright=True).convert('RGB')
+
+
+def misfit(path: Path, image: Image.Image, size: tuple[int, int]) -> str:
+    """Return why labels of another size than a photograph cannot be used, and what to do.
+
+    Parameters
+    ----------
+    path
+        The photograph.
+    image
+        What `open_image` gave for it.
+    size
+        The (width, height) in pixels that the labels have or are for; not those of `image`.
+
+    """
+    if not is_stored_size(path, image, size):
+        return 'the sizes must agree'
+    return (
+        'they fit only the image as it is stored, which its EXIF orientation turns; turn the '
+        'labels in the same way, or remove the orientation from the image'
+    )
+
+
+def is_stored_size(path: Path, image: Image.Image, size: tuple[int, int]) -> bool:
+    """Return whether `size` fits a photograph only as it is stored; arguments as for `misfit`."""
+    if size != (image.height, image.width):
+        return False
+    with Image.open(path, formats=FORMATS) as stored:
+        return orientation_of(stored) in SIDEWAYS
 
 
 def open_labels(path: Path) -> NDArray[np.uint8]:
@@ -66,7 +111,8 @@ def open_labels(path: Path) -> NDArray[np.uint8]:
     Raises
     ------
     HierSegError
-        It is missing, broken, compressed with losses, or does not have one value for each pixel.
+        It is missing, broken, compressed with losses, turned by an EXIF tag, or does not have one
+        value for each pixel.
 
     """
     return _decoded(path, path, lambda image: _label_values(image, path))
@@ -78,13 +124,14 @@ def open_colors(path: Path) -> NDArray[np.uint8]:
     Raises
     ------
     HierSegError
-        The file is missing, broken or compressed with losses.
+        The file is missing, broken, compressed with losses or turned by an EXIF tag.
 
     """
 
     def colors(image: Image.Image) -> NDArray[np.uint8]:
         _check_lossless(image, path)
-        return np.array(_as_rgb(image))
+        _check_not_turned(image, path)
+        return np.array(converted(image, upright=False).convert('RGB'))
 
     return _decoded(path, path, colors)
 
@@ -95,11 +142,12 @@ def open_instances(path: Path) -> NDArray[np.int32]:
     Raises
     ------
     HierSegError
-        The file is missing, broken or not of one channel of whole numbers.
+        The file is missing, broken, turned by an EXIF tag or not of one channel of whole numbers.
 
     """
 
     def instances(image: Image.Image) -> NDArray[np.int32]:
+        _check_not_turned(image, path)
         if image.mode not in ('I', 'I;16', 'I;16B', 'L'):
             raise HierSegError(
                 f'{path}: is no instance image (its mode is {image.mode}); it must have one '
@@ -145,11 +193,14 @@ def _decoded(
     formats: tuple[str, ...] = FORMATS,
     size: tuple[int, int] | None = None,
 ) -> Result:
+    advice = 'restore it or remove it'
     try:
+        if isinstance(source, Path) and source.exists():
+            check_regular_file(source, MOST_BYTES)
         with Image.open(source, formats=formats) as image:
             if size not in (None, image.size):
                 raise ValueError(f'it has {image.width}x{image.height} pixels')
-            image.load()
+            check_pixels(image)
             return convert(image)
     except (HierSegError, MemoryError):
         raise
@@ -159,19 +210,14 @@ def _decoded(
         reason = ' '.join(str(error).split()) or type(error).__name__
         if isinstance(error, UnidentifiedImageError):
             reason = f'it is no {", ".join(formats)}'
-        raise HierSegError(
-            f'{name}: cannot be read as an image ({reason}); restore it or remove it'
-        ) from error
-
-
-def _as_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith('I'):  # 16 bits, in a mode that depends on Pillow's version
-        image = Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8))
-    return image.convert('RGB')
+        elif isinstance(error, Image.DecompressionBombError):
+            reason, advice = f'{reason}: the limit is {MOST_PIXELS}', 'scale it down'
+        raise HierSegError(f'{name}: cannot be read as an image ({reason}); {advice}') from error
 
 
 def _label_values(image: Image.Image, path: Path) -> NDArray[np.uint8]:
     _check_lossless(image, path)
+    _check_not_turned(image, path)
     values, bits = np.array(image), _png_bits(path)
     if image.mode == '1':
         return values.astype(np.uint8)
@@ -200,6 +246,19 @@ def _check_lossless(image: Image.Image, path: Path) -> None:
         raise HierSegError(
             f'{path}: is a {image.format}, whose compression changes label values, whatever its '
             f'name; give the PNG from before'
+        )
+
+
+def _check_not_turned(image: Image.Image, path: Path) -> None:
+    """Raise HierSegError if viewers turn the labels: nobody knows whether those who drew them did.
+
+    The image must not be loaded yet: a TIFF image forgets it then.
+    """
+    orientation = orientation_of(image)
+    if orientation != UPRIGHT:
+        raise HierSegError(
+            f'{path}: has the EXIF orientation {orientation}, and labels are read as they are '
+            f'stored; write them without it, so that they lie on the upright photograph'
         )
 
 
