@@ -7,22 +7,27 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from hier_seg_ros.files.interruption import run_command
-from hier_seg_ros.files.writing import write_text
+from hier_seg_ros.files.interruption import ending_at_once, run_command
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    options = _parser().parse_args(arguments)
-    return run_command('benchmark', lambda: _run(options), 'nothing was written')
+    with ending_at_once('benchmark: stopped before the end; nothing was written'):
+        options = _parser().parse_args(arguments)
+
+        from hier_seg_ros.commands.measurement import measure
+
+        return run_command('benchmark', lambda: _run(measure, options), 'nothing was written')
 
 
-def _run(options: argparse.Namespace) -> int:
-    from hier_seg_ros.commands.measurement import measure
+def _run(
+    measure: Callable[[argparse.Namespace], dict[str, Any]], options: argparse.Namespace
+) -> int:
+    from hier_seg_ros.files.writing import write_text
 
     report = measure(options)
     if options.json is not None:

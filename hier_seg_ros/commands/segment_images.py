@@ -6,23 +6,24 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from hier_seg_ros.files.interruption import run_command
-from hier_seg_ros.segmenter.decision_options import VOID_DECISIONS
+from hier_seg_ros.files.interruption import ending_at_once, run_command
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code: 1 if anything could not be segmented."""
-    options = _parser().parse_args(arguments)
-    kept = f'the results in {options.out} up to there are whole'
-    return run_command('segment_images', lambda: _run(options), kept)
+    with ending_at_once('segment_images: stopped before the end; nothing was written'):
+        options = _parser().parse_args(arguments)
+        kept = f'the results in {options.out} up to there are whole'
+
+        from hier_seg_ros.commands.image_segmentation import run
+
+        return run_command('segment_images', lambda: _run(run, options), kept)
 
 
-def _run(options: argparse.Namespace) -> int:
-    from hier_seg_ros.commands.image_segmentation import run
-
+def _run(run: Callable[[argparse.Namespace], tuple[int, int]], options: argparse.Namespace) -> int:
     done, failures = run(options)
     if done:
         print(f'{done} images segmented into {options.out}')
@@ -33,6 +34,8 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    from hier_seg_ros.segmenter.decision_options import VOID_DECISIONS
+
     parser = argparse.ArgumentParser(
         prog='segment_images',
         description='Segment images, all images below folders, or videos. Needs no ROS.',

@@ -7,20 +7,65 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import Any
 
 from hier_seg_ros.errors import HierSegError
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
+@contextmanager
+def ending_at_once(line: str) -> Iterator[None]:
+    """Let a signal end the process at once, while it imports what takes seconds.
+
+    Nothing is lost then, and libraries that are interrupted while they are imported answer with
+    tracebacks, or not at all. It is the first thing that a command does; before, a signal is
+    Python's own affair.
+
+    Parameters
+    ----------
+    line
+        What is written to stderr then. The exit code is that of `run_command`, which may be called
+        within.
+
+    """
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        # Not print, which must not be called while it is interrupted.
+        with suppress(OSError):
+            os.write(2, f'{line}\n'.encode())
+        os._exit(128 + number)
+
+    before = _handlers()
+    try:
+        for number in before:
+            signal.signal(number, stop)
+        yield
+    finally:
+        for number, handler in before.items():
+            # After a signal `run_command` keeps its own.
+            if signal.getsignal(number) is stop:
+                signal.signal(number, handler)
+
+
+def _handlers() -> dict[signal.Signals, Any]:
+    """Return what handles the signals now, without those that the process ignores."""
+    # A shell that starts a command in the background lets it ignore Ctrl-C.
+    return {
+        number: handler
+        for number in _SIGNALS
+        if (handler := signal.getsignal(number)) is not signal.SIG_IGN
+    }
+
+
 def run_command(command: str, run: Callable[[], int], kept: str) -> int:
     """Run a command to its end, or to a signal.
 
-    What takes seconds to import is to be imported within `run`: before, Ctrl-C would end in a
-    traceback. Within `run`, the signal is a KeyboardInterrupt, so that what is half written is
-    removed as after any error.
+    Within `run`, the signal is a KeyboardInterrupt, so that what is half written is removed as
+    after any error. What takes seconds to import is imported before, within `ending_at_once`.
 
     Parameters
     ----------
@@ -50,12 +95,7 @@ def run_command(command: str, run: Callable[[], int], kept: str) -> int:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
 
-    # A shell that starts a command in the background lets it ignore Ctrl-C.
-    before = {
-        number: handler
-        for number in _SIGNALS
-        if (handler := signal.getsignal(number)) is not signal.SIG_IGN
-    }
+    before = _handlers()
     try:
         for number in before:
             signal.signal(number, stop)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 COMMAND = 'replay_bag'
 EXIT_INTERRUPTED = 130
+INTERRUPTED = f'{COMMAND}: stopped before the end'
 
 
 class _InterruptedReplayError(Exception):
@@ -33,14 +34,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0 when all was played; 1 where something was wrong, part of the bag could not be read or frames
     stayed without an answer; 130 where a signal came before the end.
     """
-    stop = StopRequest(early_exit_code=EXIT_INTERRUPTED)
+    stop = StopRequest(EXIT_INTERRUPTED, early_line=INTERRUPTED)
     try:
         return _run(list(sys.argv if arguments is None else [COMMAND, *arguments]), stop)
     except HierSegError as error:
         print(f'{COMMAND}: {error}', file=sys.stderr)
         return 1
     except _InterruptedReplayError:
-        print(f'{COMMAND}: stopped before the end', file=sys.stderr)
+        print(INTERRUPTED, file=sys.stderr)
         return EXIT_INTERRUPTED
 
 
