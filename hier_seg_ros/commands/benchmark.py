@@ -11,25 +11,25 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from hier_seg_ros.files.interruption import ending_at_once, run_command
+from hier_seg_ros.files.interruption import run_command
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    with ending_at_once('benchmark: stopped before the end; nothing was written'):
-        options = _parser().parse_args(arguments)
-
-        from hier_seg_ros.commands.measurement import measure
-
-        return run_command('benchmark', lambda: _run(measure, options), 'nothing was written')
+    return run_command('benchmark', lambda: _load(arguments))
 
 
-def _run(
-    measure: Callable[[argparse.Namespace], dict[str, Any]], options: argparse.Namespace
-) -> int:
+def _load(arguments: Sequence[str] | None) -> tuple[Callable[[], int], str]:
+    options = _parser().parse_args(arguments)
+
+    from hier_seg_ros.commands.measurement import measure
+
+    return lambda: _report(measure(options), options), 'nothing was written'
+
+
+def _report(report: dict[str, Any], options: argparse.Namespace) -> int:
     from hier_seg_ros.files.writing import write_text
 
-    report = measure(options)
     if options.json is not None:
         text = f'{json.dumps(report, indent=2)}\n'
         write_text(options.json, text, 'choose another file with --json')

@@ -9,22 +9,25 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from hier_seg_ros.files.interruption import ending_at_once, run_command
+from hier_seg_ros.files.interruption import run_command
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code: 1 if anything could not be segmented."""
-    with ending_at_once('segment_images: stopped before the end; nothing was written'):
-        options = _parser().parse_args(arguments)
-        kept = f'the results in {options.out} up to there are whole'
-
-        from hier_seg_ros.commands.image_segmentation import run
-
-        return run_command('segment_images', lambda: _run(run, options), kept)
+    return run_command('segment_images', lambda: _load(arguments))
 
 
-def _run(run: Callable[[argparse.Namespace], tuple[int, int]], options: argparse.Namespace) -> int:
-    done, failures = run(options)
+def _load(arguments: Sequence[str] | None) -> tuple[Callable[[], int], str]:
+    options = _parser().parse_args(arguments)
+
+    from hier_seg_ros.commands.image_segmentation import run
+
+    kept = f'the results in {options.out} up to there are whole'
+    return lambda: _report(run(options), options), kept
+
+
+def _report(counts: tuple[int, int], options: argparse.Namespace) -> int:
+    done, failures = counts
     if done:
         print(f'{done} images segmented into {options.out}')
     if failures and (done or failures > 1):

@@ -10,29 +10,28 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from hier_seg_ros.files.interruption import ending_at_once, run_command
+from hier_seg_ros.files.interruption import run_command
 
 DEFAULT_MODEL = 'street_lite0'
-
-# The lines of the result, warnings, and what is lost of damaged bags.
-_Lines = tuple[list[str], list[str], list[str]]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    kept = 'nothing was written'
-    with ending_at_once(f'evaluate_bag: stopped before the end; {kept}'):
-        options = _parser().parse_args(arguments)
-        command = f'evaluate_bag {shlex.join(arguments)}'
-
-        from hier_seg_ros.evaluation.bag_evaluation import run
-
-        return run_command('evaluate_bag', lambda: _run(lambda: run(options, command)), kept)
+    return run_command(
+        'evaluate_bag', lambda: _load(sys.argv[1:] if arguments is None else arguments)
+    )
 
 
-def _run(evaluate: Callable[[], _Lines]) -> int:
-    lines, warnings, damages = evaluate()
+def _load(arguments: Sequence[str]) -> tuple[Callable[[], int], str]:
+    options = _parser().parse_args(arguments)
+    command = f'evaluate_bag {shlex.join(arguments)}'
+
+    from hier_seg_ros.evaluation.bag_evaluation import run
+
+    return lambda: _report(*run(options, command)), 'nothing was written'
+
+
+def _report(lines: list[str], warnings: list[str], damages: list[str]) -> int:
     print('\n'.join(lines))
     for text in (*(f'warning: {warning}' for warning in warnings), *damages):
         print(f'evaluate_bag: {text}', file=sys.stderr)

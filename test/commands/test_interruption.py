@@ -214,7 +214,7 @@ def test_a_signal_that_a_library_turns_into_its_own_error_is_one(
         return 0
 
     try:
-        assert run_command('command', run, 'nothing was written') == 143
+        assert run_command('command', lambda: (run, 'nothing was written')) == 143
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(
@@ -231,11 +231,11 @@ def test_without_a_signal_all_is_as_it_was(capsys: pytest.CaptureFixture[str]) -
         raise ZeroDivisionError
 
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    assert run_command('command', lambda: 7, '') == 7
-    assert run_command('command', fail, '') == 1
+    assert run_command('command', lambda: (lambda: 7, '')) == 7
+    assert run_command('command', lambda: (fail, '')) == 1
     assert capsys.readouterr().err == 'command: x: is wrong; correct it\n'
     with pytest.raises(ZeroDivisionError):
-        run_command('command', break_down, '')
+        run_command('command', lambda: (break_down, ''))
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 
@@ -249,7 +249,7 @@ def run():
     finally:
         while True:
             signal.raise_signal(signal.SIGTERM)
-run_command('command', run, '')
+run_command('command', lambda: (run, ''))
 """
     result = subprocess.run([sys.executable, '-c', code], capture_output=True, timeout=60)
     assert result.returncode == -signal.SIGTERM
@@ -263,6 +263,6 @@ signal.signal(signal.SIGINT, signal.SIG_IGN)
 def run():
     signal.raise_signal(signal.SIGINT)
     return 5
-sys.exit(run_command('command', run, ''))
+sys.exit(run_command('command', lambda: (run, '')))
 """
     assert subprocess.run([sys.executable, '-c', code], timeout=60).returncode == 5

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.files.numpy_faults import numpy_faults_named
 from hier_seg_ros.ros.process.stop_request import StopRequest
 
 if TYPE_CHECKING:
@@ -129,7 +130,9 @@ def _run(arguments: list[str], stop: StopRequest) -> int:
     from hier_seg_ros.bags.writer import BagWriter
     from hier_seg_ros.ros.process.dds_profile import use_dds_profile
     from hier_seg_ros.ros.process.startup import initialize, parse_arguments
-    from hier_seg_ros.ros.replay.bag_player import BagPlayer, PlayOptions, PlayStoppedError
+
+    with numpy_faults_named():
+        from hier_seg_ros.ros.replay.bag_player import BagPlayer, PlayOptions, PlayStoppedError
 
     parser = _parser()
     options = parse_arguments(parser, arguments)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.files.interruption import ending_at_once
+from hier_seg_ros.files.numpy_faults import numpy_faults_named
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,11 +33,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     # The commands import what they need, so that what is not installed shows here.
     try:
-        return _parser().parse_args(arguments)
+        with numpy_faults_named():
+            parser = _parser()
     except ModuleNotFoundError as error:
         raise HierSegError(
             f'the Python package {error.name!r} is not installed; pip install hier_seg_trainer'
         ) from error
+    return parser.parse_args(arguments)
 
 
 def _parser() -> argparse.ArgumentParser:
