@@ -190,6 +190,42 @@ def test_a_palette_of_other_greys_is_refused_with_the_reason(tmp_path: Path) -> 
         )
 
 
+@pytest.mark.parametrize(
+    'reduce',
+    [
+        lambda image: image.quantize(16),
+        lambda image: image.convert('RGB').quantize(256),
+        lambda image: image.convert('RGB').quantize(16, method=Image.Quantize.FASTOCTREE),
+        lambda image: image.convert('RGBA').quantize(16),
+        lambda image: image.convert('RGB').convert('P'),
+        lambda image: image.convert('RGB').convert('P', palette=Image.Palette.ADAPTIVE, colors=8),
+    ],
+    ids=['grey', 'RGB', 'octree', 'RGBA', 'web palette', 'adaptive'],
+)
+def test_labels_whose_colours_a_program_has_reduced_are_refused(
+    tmp_path: Path, reduce: Callable[[Image.Image], Image.Image]
+) -> None:
+    reduce(Image.fromarray(np.array([[0, 3, 255], [7, 90, 1]], np.uint8))).save(tmp_path / 'a.png')
+    with pytest.raises(HierSegError, match=r'a\.png: its palette has the grey \d+ at index'):
+        open_labels(tmp_path / 'a.png')
+
+
+@pytest.mark.parametrize('rest', [[0] * 3, [255] * 3, [255, 0, 0]], ids=['black', 'white', 'red'])
+def test_what_a_palette_is_filled_up_with_hides_no_greys(tmp_path: Path, rest: list[int]) -> None:
+    colors = [[0] * 3, [3] * 3, [7] * 3, *[rest] * 253]
+    save_palette(tmp_path / 'a.png', np.array([[0, 1, 2]], np.uint8), colors)
+    with pytest.raises(HierSegError, match=r'a\.png: its palette has the grey 3 at index 1, and'):
+        open_labels(tmp_path / 'a.png')
+
+
+def test_an_image_of_two_grey_classes_is_read_by_its_coloured_palette(tmp_path: Path) -> None:
+    """Sky is grey in CamVid's palette and in others, and void is black."""
+    indices = np.array([[0, 11, 11]], np.uint8)
+    colors = [[128] * 3, *[[128, 64, 9 * place] for place in range(10)], [0] * 3]
+    save_palette(tmp_path / 'a.png', indices, colors)
+    assert open_labels(tmp_path / 'a.png').tolist() == indices.tolist()
+
+
 @pytest.mark.parametrize('kind', ['JPEG', 'MPO', 'WEBP'])
 @pytest.mark.parametrize('read', [open_labels, open_colors])
 def test_labels_that_were_compressed_with_losses_are_refused(

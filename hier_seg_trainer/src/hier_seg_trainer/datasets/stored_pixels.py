@@ -94,9 +94,10 @@ def open_labels(path: Path) -> NDArray[np.uint8]:
 
     They are the grey values, or the indices of a palette, as they are stored: also of 1, 2 or 4
     bits, of 16 bits where no value is above 255, and of three equal channels or of one beside an
-    opacity, as some programs write grey. A palette of nothing but different greys, which are not
-    each at its own index, is refused: a program that shrinks PNG writes one to save space, and then
-    the greys are the labels; another does so to show them, and then the indices are.
+    opacity, as some programs write grey. Where the palette's colours up to the last one in use, or
+    three and more that are in use, are nothing but different greys, which are not each at its own
+    index, the file is refused: a program that shrinks PNG writes such a palette to save space, and
+    then the greys are the labels; another does so to show them, and then the indices are.
 
     Parameters
     ----------
@@ -222,7 +223,7 @@ def _label_values(image: Image.Image, path: Path) -> NDArray[np.uint8]:
     if image.mode == '1':
         return values.astype(np.uint8)
     if image.mode == 'P':
-        _check_palette(image, path)
+        _check_palette(image, values, path)
         return values
     if image.mode == 'L':
         # Programs that shrink PNG store few values in few bits, which Pillow stretches.
@@ -234,11 +235,16 @@ def _label_values(image: Image.Image, path: Path) -> NDArray[np.uint8]:
         grey = values[..., : len(image.mode.removesuffix('A'))]
         if (grey == grey[..., :1]).all():
             return grey[..., 0]
-    # OpenCV's imread applies a palette; written again, the file has colours for indices.
-    raise HierSegError(
-        f'{path}: is no label image (its mode is {image.mode}); it must have one 8-bit channel of '
-        f'label values, so restore the original if a program has turned its palette into colours'
-    )
+    advice = 'it must have one 8-bit channel of label values'
+    if image.mode.startswith('I'):
+        reason = f'its values reach {values.max() if values.min() >= 0 else values.min()}'
+    elif bits == 16:
+        reason = f'its mode is {image.mode} with 16 bits per channel'
+    else:
+        # OpenCV's imread applies a palette; written again, the file has colours for indices.
+        reason = f'its mode is {image.mode}'
+        advice += ', so restore the original if a program has turned its palette into colours'
+    raise HierSegError(f'{path}: is no label image ({reason}); {advice}')
 
 
 def _check_lossless(image: Image.Image, path: Path) -> None:
@@ -262,16 +268,26 @@ def _check_not_turned(image: Image.Image, path: Path) -> None:
         )
 
 
-def _check_palette(image: Image.Image, path: Path) -> None:
-    """Raise HierSegError if the palette's greys may as well be the labels as its indices."""
+def _check_palette(image: Image.Image, indices: NDArray[np.uint8], path: Path) -> None:
+    """Raise HierSegError if the palette's greys may as well be the labels as its indices.
+
+    Programs that reduce colours number those of an image from 0 on, and fill up the palette in
+    their own ways; or they take a palette that is the same for all images.
+    """
     colors = np.array(image.getpalette('RGB') or []).reshape(-1, 3)
-    greys = colors[:, 0]
-    if (colors == greys[:, None]).all() and len(np.unique(greys)) == len(greys):
-        other = np.flatnonzero(greys != np.arange(len(greys)))
-        if len(other):
+    used = np.unique(indices[indices < len(colors)]).astype(np.int64)
+    for places in (np.arange(used.max(initial=-1) + 1), used if len(used) > 2 else used[:0]):
+        greys = colors[places, 0]
+        other = np.flatnonzero(greys != places)
+        if (
+            len(other)
+            and (colors[places] == greys[:, None]).all()
+            and len(np.unique(greys)) == len(greys)
+        ):
             raise HierSegError(
-                f'{path}: its palette has the grey {greys[other[0]]} at index {other[0]}, and '
-                f'either may be the label; write it as a grey PNG of the labels, without a palette'
+                f'{path}: its palette has the grey {greys[other[0]]} at index {places[other[0]]}, '
+                f'and either may be the label; write it as a grey PNG of the labels, without a '
+                f'palette'
             )
 
 
