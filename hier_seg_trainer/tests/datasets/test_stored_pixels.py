@@ -162,7 +162,15 @@ def test_channels_of_16_bits_are_refused(tmp_path: Path, color_type: int) -> Non
     rows = np.repeat(VALUES.astype('>u2')[..., None], channels, axis=-1)
     data = b''.join(b'\0' + row.tobytes() for row in rows)
     (tmp_path / 'a.png').write_bytes(png(VALUES.shape, 16, color_type, data))
-    with pytest.raises(HierSegError, match=r'a\.png: is no label image'):
+    with pytest.raises(HierSegError, match=r'a\.png: is no label image .*16 bits') as error:
+        open_labels(tmp_path / 'a.png')
+    assert 'palette' not in str(error.value)
+
+
+def test_values_that_are_no_ids_are_named(tmp_path: Path) -> None:
+    values = np.array([[7, 65535]], np.uint16)
+    Image.fromarray(values).save(tmp_path / 'a.png')
+    with pytest.raises(HierSegError, match='its values reach from 7 to 65535'):
         open_labels(tmp_path / 'a.png')
 
 

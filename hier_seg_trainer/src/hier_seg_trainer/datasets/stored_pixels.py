@@ -235,14 +235,13 @@ def _label_values(image: Image.Image, path: Path) -> NDArray[np.uint8]:
         grey = values[..., : len(image.mode.removesuffix('A'))]
         if (grey == grey[..., :1]).all():
             return grey[..., 0]
-    advice = 'it must have one 8-bit channel of label values'
+    reason, advice = f'its mode is {image.mode}', 'it must have one 8-bit channel of label values'
     if image.mode.startswith('I'):
-        reason = f'its values reach {values.max() if values.min() >= 0 else values.min()}'
+        reason += f', and its values reach from {values.min()} to {values.max()}'
     elif bits == 16:
-        reason = f'its mode is {image.mode} with 16 bits per channel'
+        reason += ', with 16 bits per channel'
     else:
         # OpenCV's imread applies a palette; written again, the file has colours for indices.
-        reason = f'its mode is {image.mode}'
         advice += ', so restore the original if a program has turned its palette into colours'
     raise HierSegError(f'{path}: is no label image ({reason}); {advice}')
 

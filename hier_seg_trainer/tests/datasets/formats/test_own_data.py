@@ -206,6 +206,8 @@ def test_a_mask_tells_classes_by_colour(
 def write_label_map(root: Path, colors: dict[str, tuple[int, ...]]) -> Path:
     """Write a ``labelmap.txt`` as CVAT does."""
     lines = [f'{name}:{",".join(map(str, color))}::' for name, color in colors.items()]
+    # Whoever writes it by hand puts spaces after the commas.
+    lines[-1:] = [lines[-1].replace(',', ', ')]
     text = '\n'.join(['# label:color_rgb:parts:actions', *lines]) + '\n'
     (root / 'labelmap.txt').write_text(text, 'utf-8')
     return root / 'labelmap.txt'
@@ -436,6 +438,16 @@ def test_the_layout_of_roboflow_is_read(tmp_path: Path, field: Hierarchy, mappin
         write_image(tmp_path / 'train' / name)
     dataset = CocoBoxes(tmp_path, 'train', field, mapping)
     assert [len(dataset.boxes(index)) for index in range(3)] == [2, 0, 1]
+
+
+def test_names_of_windows_are_read(tmp_path: Path, field: Hierarchy, mapping: Path) -> None:
+    content = coco()
+    for image in content['images']:
+        image['file_name'] = image['file_name'].replace('/', '\\')
+        write_image(tmp_path / 'images' / 'train' / image['file_name'].replace('\\', '/'))
+    assert any('\\' in image['file_name'] for image in content['images'])
+    write_coco(tmp_path, content)
+    assert len(CocoBoxes(tmp_path, 'train', field, mapping)) == len(content['images'])
 
 
 def test_only_a_category_that_nothing_has_and_that_heads_others_may_be_unknown(
