@@ -30,6 +30,14 @@ MOST_BYTES = 2**30
 # looks for. Its decoders of a hundred other formats are not let near data of unknown origin.
 CAMERA_FORMATS = ('JPEG', 'PNG', 'TIFF')
 FILE_FORMATS = (*CAMERA_FORMATS, 'BMP', 'PPM', 'WEBP')
+# Of pictures that a user would miss, in formats that are not read.
+UNREAD_SUFFIXES = {
+    '.3fr', '.apng', '.arw', '.avif', '.avifs', '.cr2', '.cr3', '.crw', '.dcr', '.dds', '.dib',
+    '.dng', '.eps', '.erf', '.exr', '.fits', '.gif', '.hdr', '.heic', '.heics', '.heif', '.hif',
+    '.ico', '.iiq', '.insp', '.j2c', '.j2k', '.jp2', '.jpf', '.jpx', '.jxl', '.jxr', '.kdc', '.nef',
+    '.nrw', '.orf', '.pam', '.pcx', '.pdf', '.pef', '.pfm', '.psd', '.raf', '.raw', '.rw2', '.rwl',
+    '.sr2', '.srw', '.svg', '.tga', '.x3f', '.xcf',
+}  # fmt: skip
 
 
 def read_image(path: str | Path) -> NDArray[np.uint8]:

@@ -123,6 +123,26 @@ def test_a_folder_with_gaps_is_refused(tmp_path: Path, field: Hierarchy, mapping
     refused(r'images/train/b\.png: is there as b\.jpg too')
 
 
+def test_pictures_in_formats_that_are_not_read_are_named(
+    tmp_path: Path, field: Hierarchy, mapping: Path
+) -> None:
+    images = tmp_path / 'images' / 'train'
+    write_image(images / 'a.jpg')
+    write_labels(tmp_path / 'labels' / 'train' / 'a.png')
+    others = ['b.HEIC', 'c.avif', 'd.gif', 'e.cr2', 'sub/f.jp2']
+    for name in (*others, '._g.heic', 'notes.txt', 'photo.jpg.xmp'):
+        (images / name).parent.mkdir(exist_ok=True)
+        (images / name).touch()
+    dataset = LabelFolder(tmp_path, 'train', field, mapping, strict=False)
+    assert {(fault.kind, fault.path) for fault in dataset.faults} == {
+        ('unread_format', images / name) for name in others
+    }
+    assert len(LabelFolder(tmp_path, 'train', field, mapping)) == 1, 'training does without them'
+    (images / 'a.jpg').unlink()
+    with pytest.raises(HierSegError, match=r'holds no image .*such as b\.HEIC, is not read'):
+        LabelFolder(tmp_path, 'train', field, mapping)
+
+
 def test_a_wrong_list_is_refused(tmp_path: Path, field: Hierarchy, mapping: Path) -> None:
     write_image(tmp_path / 'images' / 'a.jpg')
     write_labels(tmp_path / 'labels' / 'a.png')
