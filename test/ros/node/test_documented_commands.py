@@ -72,6 +72,10 @@ def ros2() -> str:
     return found
 
 
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(words, capture_output=True, text=True, timeout=DEADLINE, check=False)
+
+
 @pytest.fixture(scope='module')
 def node(own_ros_domain, ros2, varied_model, tmp_path_factory):
     captures = tmp_path_factory.mktemp('captures')
@@ -86,7 +90,10 @@ def node(own_ros_domain, ros2, varied_model, tmp_path_factory):
     client = Client()
     camera = client.publisher(CAMERA, Image)
     timer = client.node.create_timer(0.1, lambda: camera.publish(image(street())))
+    # The command line's daemon takes its time to find the node.
+    client.wait_for(lambda: '/segmenter/overlay\n' in run(ros2, 'topic', 'list').stdout, 'the node')
     yield Lifecycle(client, '/segmenter')
+    run(ros2, 'daemon', 'stop')
     client.node.destroy_timer(timer)
     client.close()
     command.kill()
@@ -139,7 +146,7 @@ def test_the_command_does_what_it_is_there_for(command, node, ros2):
         output = run_until(line, lambda text: 'average rate' in text or '---' in text)
         assert 'average rate' in output or '---' in output, output
         return
-    result = subprocess.run(line, capture_output=True, text=True, timeout=DEADLINE)
+    result = run(*line)
     output = result.stdout + result.stderr
     assert result.returncode == 0 and result.stdout, output
     assert not re.search('success=False|[Ff]ailed|not available', output), output
