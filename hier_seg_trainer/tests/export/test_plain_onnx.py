@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,7 +113,9 @@ CASES = {
         (33, 140),
     ),
     'layer normalisation': Case(options_of('test_convnext'), None, (126, 162)),
-    'padding as in TensorFlow': Case(options_of('tf_efficientnet_lite0'), DEEP, (95, 125)),
+    'padding as in TensorFlow': Case(
+        options_of('tf_mobilenetv3_small_minimal_100'), DEEP, (95, 125)
+    ),
 }
 
 
@@ -130,7 +133,10 @@ def photographs(size: tuple[int, int], count: int) -> NDArray[np.uint8]:
     height, width = size
     picture = Image.open(PHOTOGRAPH).convert('RGB')
     return np.stack(
-        [np.asarray(picture.rotate(90 * n, expand=True).resize((width, height))) for n in range(count)]
+        [
+            np.asarray(picture.rotate(90 * n, expand=True).resize((width, height)))
+            for n in range(count)
+        ]
     )
 
 
@@ -144,13 +150,13 @@ def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     return Exported(model, folder / 'plain.onnx', photographs(case.size, case.batch))
 
 
-@pytest.fixture(scope='module')
-def decide() -> Decide:
+@pytest.fixture(scope='session')
+def decide(tmp_path_factory: pytest.TempPathFactory) -> Decide:
     """Return the function that the page shows."""
     (code,) = re.findall(r'```python\n(import numpy as np\n.*?)```', PAGE.read_text(), re.DOTALL)
-    names: dict[str, Any] = {}
-    exec(code, names)
-    return names['decide']
+    file = tmp_path_factory.mktemp('page') / 'decide.py'
+    file.write_text(code)
+    return runpy.run_path(str(file))['decide']
 
 
 def metadata_in(file: Path) -> dict[str, str]:
@@ -277,7 +283,17 @@ def test_a_size_that_the_model_would_scale_is_said(
 ) -> None:
     model = small_model(tmp_path / 'model', options_of('test_resnet'), FLAT)
     file = str(tmp_path / 'a.onnx')
-    arguments = ['export', str(model), '--onnx', file, '--plain', '--size', '64x400', '--batch', '2']
+    arguments = [
+        'export',
+        str(model),
+        '--onnx',
+        file,
+        '--plain',
+        '--size',
+        '64x400',
+        '--batch',
+        '2',
+    ]
     assert main(arguments) == 0
     assert 'would scale such images to height 26 and width 160' in capsys.readouterr().out
     (images,) = onnx.load(file).graph.input
@@ -285,12 +301,29 @@ def test_a_size_that_the_model_would_scale_is_said(
 
 
 @needs_exporter
-def test_a_backbone_that_cannot_be_exported_is_named(tmp_path: Path) -> None:
-    # Its windows are cut for one size of image, at which it is built.
-    options = options_of('swin_tiny_patch4_window7_224', backbone_options={'strict_img_size': False})
-    tree = FLAT
-    model = small_model(tmp_path / 'model', options, tree)
-    with pytest.raises(HierSegError, match='plain ONNX: .*; ') as raised:
+def test_a_network_with_another_operator_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = options_of('test_resnet', backbone_options={'act_layer': 'mish'})
+    model = small_model(tmp_path / 'model', options, FLAT)
+    file = tmp_path / 'a.onnx'
+    assert main(['export', str(model), '--onnx', str(file), '--plain', '--size', '64x96']) == 1
+    error = capsys.readouterr().err
+    assert 'the operator Mish, which TensorRT does not take; ' in error
+    assert error.count('\n') == 1
+    assert not file.exists()
+
+
+@needs_exporter
+def test_what_pytorch_cannot_export_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise torch.onnx.OnnxExporterError('steps\nto take') from ValueError('why\nnot')
+
+    model = small_model(tmp_path / 'model', options_of('test_resnet'), FLAT)
+    monkeypatch.setattr(torch.onnx, 'export', fail)
+    with pytest.raises(HierSegError, match=r'backbone test_resnet .*\(why not\); ') as raised:
         export_plain_onnx(model, tmp_path / 'a.onnx', (64, 96))
     assert '\n' not in str(raised.value)
     assert not (tmp_path / 'a.onnx').exists()
@@ -311,7 +344,7 @@ WRONG_SIZES = (
 
 @pytest.mark.parametrize('text', WRONG_SIZES)
 def test_what_is_no_size_is_refused(text: str) -> None:
-    with pytest.raises(HierSegError, match='--size .*: .*; '):
+    with pytest.raises(HierSegError, match=r'--size .*: .*; '):
         parse_size(text)
 
 
@@ -325,7 +358,7 @@ EXPORT = ['export', 'street_lite0']
         ([*EXPORT, '--plain', '--size', '512x704'], '--onnx is needed'),
         ([*EXPORT, '--onnx', 'a', '--size', '512x704'], '--size: has no use without --plain'),
         ([*EXPORT, '--onnx', 'a', '--batch', '2'], '--batch: has no use without --plain'),
-        ([*EXPORT, '--onnx', 'a', '--plain', '--size', '512'], '--size 512: is no height'),
+        ([*EXPORT, '--onnx', 'a', '--plain', '--size', '512'], "--size '512': is no height"),
         (
             [*EXPORT, '--onnx', 'a', '--plain', '--size', '512x704', '--batch', '0'],
             '--batch 0: is no number of images',

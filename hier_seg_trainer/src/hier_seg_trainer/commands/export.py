@@ -59,7 +59,11 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         '--size', metavar='HxW', help='height and width of the images in pixels, such as 512x704'
     )
     add_count(
-        parser, '--batch', None, 'with --plain: how many images run at once (default 1)', metavar='N'
+        parser,
+        '--batch',
+        None,
+        'with --plain: how many images run at once (default 1)',
+        metavar='N',
     )
     parser.add_argument(
         '--notes', type=Path, metavar='FILE', help='Markdown that goes into the model card'

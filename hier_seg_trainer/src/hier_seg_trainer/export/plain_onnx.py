@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.errors import HierSegError, shown
 from hier_seg_ros.files.writing import written_file
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.segmenter.decision import Choice, DecisionRule
@@ -44,7 +44,7 @@ def parse_size(text: str) -> tuple[int, int]:
 
     """
     if not (match := re.fullmatch(r'([0-9]{1,6})x([0-9]{1,6})', text)):
-        raise HierSegError(f'--size {text}: is no height and width; give them as in 512x704')
+        raise HierSegError(f'--size {shown(text)}: is no height and width; give them as in 512x704')
     height, width = int(match[1]), int(match[2])
     for side in (height, width):
         if not LEAST_SIDE <= side <= MOST_SIDE:
@@ -206,5 +206,5 @@ def _output(index: int, choice: Choice, hierarchy: Hierarchy) -> dict[str, Any]:
 
 
 def _output_name(index: int) -> str:
-    # Not the classifier's own name: programs take lists of names, and a class name may hold a comma.
+    # Not the classifier's name: programs take lists of outputs, and that name may hold a comma.
     return f'labels_{index}'

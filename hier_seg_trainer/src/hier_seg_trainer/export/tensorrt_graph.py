@@ -26,14 +26,14 @@ MOST_VALUES = 2**31
 
 # In both tables, each for float32.
 OPERATORS = frozenset({
-    'Abs', 'Add', 'ArgMax', 'AveragePool', 'BatchNormalization', 'Cast', 'Clip', 'Concat',
+    'Abs', 'Add', 'ArgMax', 'AveragePool', 'BatchNormalization', 'Cast', 'Celu', 'Clip', 'Concat',
     'Constant', 'Conv', 'ConvTranspose', 'Cos', 'DepthToSpace', 'Div', 'Elu', 'Erf', 'Exp',
     'Expand', 'Gather', 'Gemm', 'GlobalAveragePool', 'GlobalMaxPool', 'HardSigmoid', 'HardSwish',
-    'Identity', 'InstanceNormalization', 'LayerNormalization', 'LeakyRelu', 'Log', 'MatMul', 'Max',
-    'MaxPool', 'Min', 'Mul', 'Neg', 'PRelu', 'Pad', 'Pow', 'Reciprocal', 'ReduceL1', 'ReduceL2',
-    'ReduceMax', 'ReduceMean', 'ReduceMin', 'ReduceSum', 'Relu', 'Reshape', 'Resize', 'Selu',
-    'Sigmoid', 'Sin', 'Slice', 'Softmax', 'Softplus', 'SpaceToDepth', 'Split', 'Sqrt', 'Squeeze',
-    'Sub', 'Sum', 'Tanh', 'Transpose', 'Unsqueeze',
+    'Identity', 'InstanceNormalization', 'LayerNormalization', 'LeakyRelu', 'Log', 'MatMul',
+    'Max', 'MaxPool', 'Min', 'Mul', 'Neg', 'PRelu', 'Pad', 'Pow', 'Reciprocal', 'ReduceL1',
+    'ReduceL2', 'ReduceMax', 'ReduceMean', 'ReduceMin', 'ReduceSum', 'Relu', 'Reshape', 'Resize',
+    'Selu', 'Sigmoid', 'Sin', 'Slice', 'Softmax', 'Softplus', 'Softsign', 'SpaceToDepth', 'Split',
+    'Sqrt', 'Squeeze', 'Sub', 'Sum', 'Tanh', 'Transpose', 'Unsqueeze',
 })  # fmt: skip
 
 # What an attribute may be; one that is not there has the first value.
@@ -181,5 +181,5 @@ def _type_name(kind: int) -> str:
 def _refused(what: str) -> HierSegError:
     return HierSegError(
         f'plain ONNX: the network needs {what}, which TensorRT does not take; leave --plain out, '
-        f'or train a network with another backbone'
+        f'or train a network without it'
     )
