@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from hier_seg_ros.frames.frame import Frame, SegmentedFrame
 from hier_seg_ros.frames.ledger import FrameLedger
+from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.ros.cameras.camera_input import CameraInput, input_source
 from hier_seg_ros.ros.cameras.camera_outputs import CameraOutputs
 from hier_seg_ros.ros.topics.topics import Topics
@@ -36,6 +37,7 @@ class Camera:
         topics: Topics,
         name: str,
         outputs: tuple[ImageOutput, ...],
+        hierarchy: Hierarchy,
         settings: Callable[[], Settings],
         on_frame: Callable[[Camera, Frame], None],
     ) -> None:
@@ -49,6 +51,8 @@ class Camera:
             The camera's name; '' for the only camera, whose topics bear no name.
         outputs
             The images to offer.
+        hierarchy
+            The tree of the model.
         settings
             Returns the values of the parameters; `image_transport` stays what it is.
         on_frame
@@ -69,7 +73,7 @@ class Camera:
             settings,
             lambda frame: on_frame(self, frame),
         )
-        self.outputs = CameraOutputs(topics, name, outputs)
+        self.outputs = CameraOutputs(topics, name, outputs, hierarchy)
         self._topics = topics
 
     def publish(self, segmented: SegmentedFrame) -> None:

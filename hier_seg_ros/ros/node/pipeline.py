@@ -84,6 +84,7 @@ class Pipeline:
                     self._topics,
                     name,
                     _outputs(self.segmenter),
+                    self.segmenter.hierarchy,
                     lambda: self._processing.settings,
                     self._receive,
                 )
@@ -190,7 +191,13 @@ class Pipeline:
         changed: list[tuple[Camera, CameraOutputs, CameraOutputs]] = []
         try:
             for camera in self._cameras:
-                outputs = CameraOutputs(self._topics, camera.source.camera, offered, camera.outputs)
+                outputs = CameraOutputs(
+                    self._topics,
+                    camera.source.camera,
+                    offered,
+                    segmenter.hierarchy,
+                    camera.outputs,
+                )
                 changed.append((camera, camera.outputs, outputs))
         except BaseException:
             for _, earlier, outputs in changed:

@@ -197,7 +197,7 @@ class SegmentationWorker:
     def _job(self, camera: Camera, frame: Frame) -> _Job | None:
         """Return what is to be done for a frame, or None where it is done with."""
         request = camera.outputs.request()
-        if not request.outputs:
+        if request.empty:
             info = camera.input.camera_info(frame)
             unsegmented = SegmentedFrame(frame, self._processing.settings, camera_info=info)
             camera.outputs.publish(unsegmented)
