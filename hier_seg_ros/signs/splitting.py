@@ -1,0 +1,140 @@
+# Copyright 2026 The hier_seg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Takes signs apart that touch each other: at narrow places, and where the class changes.
+
+The width of a shape is that of the largest circle inside it. The shares below were chosen on the
+signs of GTSDB: among the 852 drawn ones none falls into pieces; docs/evaluation.md has what happens
+to predicted ones.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+# Pixels that touch at a corner belong together: a thin shape drawn in pixels is not torn apart.
+EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
+
+# A place is narrow if it is at most so wide as this share of the narrower of the shapes it joins.
+NARROW_SHARE = 0.7
+# A shape beside a narrow place is a sign if it has at least this share of the region's width.
+NECK_WIDTH_SHARE = 0.3
+# A part of another class is a sign if it has at least this share of the widest part's width.
+CLASS_WIDTH_SHARE = 0.5
+MIN_RADIUS = 2.0  # pixels; a circle inside a thinner shape says nothing about the shape
+_NARROWINGS = 8  # widths that are tried between one pixel and the largest
+_LONGEST_SIDE = 64  # pixels; of a larger region fewer pixels are looked at, to save time
+
+Labels = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+
+
+def split_signs(region: Mask, labels: Labels) -> list[Mask]:
+    """Return the signs that a region consists of: each of its pixels belongs to one of them.
+
+    Parameters
+    ----------
+    region
+        H×W bool, pixels that are connected.
+    labels
+        H×W uint8, what they were decided as.
+
+    """
+    stride = -(-max(region.shape) // _LONGEST_SIDE)
+    shape, classes = region[::stride, ::stride], labels[::stride, ::stride]
+    parts = [
+        part
+        for piece in _shares(shape, _nearest(_cores(shape)))
+        for part in _shares(piece, _nearest(_class_parts(piece, classes)))
+    ]
+    if len(parts) < 2:
+        return [region]
+    numbered = _nearest(parts).repeat(stride, axis=0).repeat(stride, axis=1)
+    return _shares(region, numbered[: region.shape[0], : region.shape[1]])
+
+
+def _cores(region: Mask) -> list[Mask]:
+    """Return what is left of each shape of a region once its narrow places are worn away."""
+    filled = _without_holes(region)
+    distance = _distance_to_edge(filled)
+    radius = float(distance.max())
+    least = max(MIN_RADIUS, NECK_WIDTH_SHARE * radius)
+    cores = []
+
+    def split(shape: Mask, narrowings: NDArray[np.float64]) -> None:
+        for index, narrowing in enumerate(narrowings):
+            numbered, count = ndimage.label(shape & (distance > narrowing), EIGHT_NEIGHBOURS)
+            if count < 2:
+                continue
+            radii = _largest(distance, numbered, count)
+            wide = np.flatnonzero((radii >= least) & (narrowing <= NARROW_SHARE * radii))
+            if wide.size > 1:
+                for number in wide + 1:
+                    split(numbered == number, narrowings[index + 1 :])
+                return
+        cores.append(shape)
+
+    split(filled, np.linspace(1.0, NARROW_SHARE * radius, _NARROWINGS))
+    return cores
+
+
+def _class_parts(piece: Mask, labels: Labels) -> list[Mask]:
+    """Return the parts of a piece that are signs of a class of their own; all of it if it is one.
+
+    Specks of other classes inside a sign are thinner than the sign.
+    """
+    counts = np.bincount(labels[piece])
+    # Anything wide enough has that many pixels.
+    classes = np.flatnonzero(counts >= np.pi * (MIN_RADIUS - 0.5) ** 2)
+    if classes.size < 2:
+        return [piece]
+    parts: list[tuple[float, Mask]] = []
+    for value in classes:
+        numbered, count = ndimage.label(piece & (labels == value), EIGHT_NEIGHBOURS)
+        radii = _largest(_distance_to_edge(numbered > 0), numbered, count)
+        parts += [(radius, numbered == number) for number, radius in enumerate(radii, start=1)]
+    least = max(MIN_RADIUS, CLASS_WIDTH_SHARE * max(radius for radius, _ in parts))
+    wide = [part for radius, part in parts if radius >= least]
+    return wide if len(wide) > 1 else [piece]
+
+
+def _nearest(parts: list[Mask]) -> NDArray[np.int32]:
+    """Return for each pixel the place in the list of the part that is nearest, from 0."""
+    if len(parts) == 1:
+        return np.zeros(parts[0].shape, np.int32)
+    numbered = np.full(parts[0].shape, -1, np.int32)
+    for number, part in enumerate(parts):
+        numbered[part] = number
+    rows, columns = ndimage.distance_transform_edt(
+        numbered < 0, return_distances=False, return_indices=True
+    )
+    return numbered[rows, columns]
+
+
+def _shares(region: Mask, numbered: NDArray[np.int32]) -> list[Mask]:
+    """Return the pixels of a region by their numbers, one mask for each that occurs."""
+    present = np.flatnonzero(np.bincount(numbered[region]))
+    return [region] if present.size == 1 else [region & (numbered == number) for number in present]
+
+
+def _largest(
+    values: NDArray[np.float64], numbered: NDArray[np.int32], count: int
+) -> NDArray[np.float64]:
+    """Return the largest value of each of the pixels' numbers from 1 to `count`."""
+    largest = np.zeros(count + 1)
+    np.maximum.at(largest, numbered.ravel(), values.ravel())
+    return largest[1:]
+
+
+def _distance_to_edge(shape: Mask) -> NDArray[np.float64]:
+    """Return each pixel's distance to the nearest one outside, 0 outside; the image has an edge."""
+    return ndimage.distance_transform_edt(np.pad(shape, 1))[1:-1, 1:-1]
+
+
+def _without_holes(shape: Mask) -> Mask:
+    """Return a shape with the holes filled that it encloses."""
+    numbered, count = ndimage.label(~np.pad(shape, 1))
+    if count == 1:
+        return shape
+    return (numbered != numbered[0, 0])[1:-1, 1:-1]
