@@ -110,7 +110,8 @@ def _parser() -> argparse.ArgumentParser:
         '--min-sign-pixels',
         type=int,
         default=50,
-        help='smaller areas are not listed as signs; scores count every pixel (%(default)s)',
+        help='smaller areas are no signs in the list and among the objects; scores of pixels count '
+        'every one (%(default)s)',
     )
     return parser
 
@@ -308,6 +309,13 @@ def _summary_lines(summary: dict[str, Any], out: Path) -> list[str]:
             f'traffic signs: {signs["found"]} of {signs["signs"]} found, {signs["right_class"]} '
             f'of the right class; {_percent(signs["far_share"])} of the predicted sign pixels are '
             'far from any sign'
+        )
+    if summary['detections']:
+        objects = summary['detections']
+        lines.append(
+            f'signs as objects: mAP {_percent(objects["mAP"])}, {_percent(objects["mAP_50"])} at '
+            f'IoU 0.5; precision {_percent(objects["precision"])}, '
+            f'recall {_percent(objects["recall"])}'
         )
     lines.append(f'report: {out / "report.html"}')
     return lines

@@ -26,6 +26,7 @@ TRAFFIC_SIGN_IDS = np.arange(256) != UNLABELLED
 # Edge of the squares, in pixels, by which sign pixels are grouped before they are labelled one by
 # one: labelling a whole image of 1360 x 800 pixels would take longer than all the rest.
 _TILE = 16
+_BLOCK_ROWS = 64  # looked through at a time, so that what is worked on stays in the cache
 
 
 def sign_node_ids(hierarchy: Hierarchy) -> Mask:
@@ -63,7 +64,7 @@ def find_signs(
 
     """
     signs = []
-    for top, left, region in _regions(_sign_mask(labels, is_sign)):
+    for top, left, region in _regions(labels, is_sign):
         if np.count_nonzero(region) < min_pixels:
             continue
         window = np.s_[top : top + region.shape[0], left : left + region.shape[1]]
@@ -74,35 +75,40 @@ def find_signs(
     return sorted(signs, key=lambda sign: sign.pixels, reverse=True)
 
 
-def _sign_mask(labels: LabelImage, is_sign: Mask) -> Mask:
-    """Return ``is_sign[labels]``, 30 times faster: few ranges hold all ids of signs."""
-    mask = np.zeros(labels.shape, bool)
-    ids = np.flatnonzero(is_sign)
-    for run in np.split(ids, np.flatnonzero(np.diff(ids) > 1) + 1):
-        if run.size:
-            # What is below the first wraps around to more than the last.
-            mask |= labels - np.uint8(run[0]) <= np.uint8(run[-1] - run[0])
-    return mask
-
-
-def _regions(mask: Mask) -> Iterator[tuple[int, int, Mask]]:
-    """Yield the regions of a mask: top, left and the region within its own box."""
-    pixels = np.flatnonzero(mask)
-    if not pixels.size:
-        return
-    height, width = mask.shape
-    rows, columns = np.divmod(pixels, width)
+def _occupied_tiles(labels: LabelImage, is_sign: Mask) -> Mask:
+    """Return which tiles of an image hold a sign pixel."""
+    height, width = labels.shape
     tiles = np.zeros((-(-height // _TILE), -(-width // _TILE)), bool)
-    tiles[rows // _TILE, columns // _TILE] = True
+    ids = np.flatnonzero(is_sign)
+    # A tree numbers its signs in a few runs of ids; two comparisons for each run take a tenth of
+    # the time of a table that is looked up for each pixel.
+    runs = np.split(ids, np.flatnonzero(np.diff(ids) > 1) + 1)
+    for top in range(0, height, _BLOCK_ROWS):
+        block = labels[top : top + _BLOCK_ROWS]
+        mask = np.zeros(block.shape, bool)
+        for run in runs:
+            # What is below the first id wraps around to more than the last one.
+            mask |= block - np.uint8(run[0]) <= np.uint8(run[-1] - run[0])
+        rows, columns = np.divmod(np.flatnonzero(mask), width)
+        tiles[(top + rows) // _TILE, columns // _TILE] = True
+    return tiles
+
+
+def _regions(labels: LabelImage, is_sign: Mask) -> Iterator[tuple[int, int, Mask]]:
+    """Yield the regions of sign pixels: top, left and the region within its own box."""
+    if not is_sign.any():
+        return
+    tiles = _occupied_tiles(labels, is_sign)
     # Pixels that touch lie in the same tile, or in two that touch.
     groups, _ = ndimage.label(tiles, EIGHT_NEIGHBOURS)
     for group, (tile_rows, tile_columns) in enumerate(ndimage.find_objects(groups), start=1):
         top, left = tile_rows.start * _TILE, tile_columns.start * _TILE
-        inside = mask[top : tile_rows.stop * _TILE, left : tile_columns.stop * _TILE]
+        window = labels[top : tile_rows.stop * _TILE, left : tile_columns.stop * _TILE]
+        inside = is_sign.take(window)
         own_tiles = groups[tile_rows, tile_columns] == group
         if not own_tiles.all():
             own = own_tiles.repeat(_TILE, axis=0).repeat(_TILE, axis=1)
-            inside = inside & own[: inside.shape[0], : inside.shape[1]]
+            inside &= own[: inside.shape[0], : inside.shape[1]]
         numbered, _ = ndimage.label(inside, EIGHT_NEIGHBOURS)
         for number, (rows, columns) in enumerate(ndimage.find_objects(numbered), start=1):
             yield top + rows.start, left + columns.start, numbered[rows, columns] == number
