@@ -130,6 +130,12 @@ class Settings:
         (),
         'Names of classes that must never be reported',
     )
+    min_sign_pixels: int = _parameter(
+        50,
+        'Signs of fewer pixels are left out of the detections and annotations',
+        minimum=1,
+        maximum=2**31 - 1,
+    )
     max_rate_hz: float = _parameter(
         0.0,
         'Most frames per second from each camera, on average; 0 takes all',

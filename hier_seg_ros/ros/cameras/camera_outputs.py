@@ -12,6 +12,7 @@ from sensor_msgs.msg import CameraInfo, Image
 
 from hier_seg_ros.frames.frame import MessageOutput, Request, SegmentedFrame
 from hier_seg_ros.hierarchy import Hierarchy
+from hier_seg_ros.ros.cameras.sign_output import SignOutput
 from hier_seg_ros.ros.topics.messages import image_message
 from hier_seg_ros.ros.topics.topics import Topics, latched_qos, output_qos
 from hier_seg_ros.segmenter.outputs import ImageOutput
@@ -39,7 +40,7 @@ def message_outputs(
         camera's other ones.
 
     """
-    return ()
+    return (SignOutput(hierarchy, create_publisher),)
 
 
 class CameraOutputs:

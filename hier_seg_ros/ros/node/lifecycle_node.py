@@ -24,6 +24,7 @@ from std_srvs.srv import SetBool, Trigger
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.ros.cameras.camera_outputs import LabelInfo
+from hier_seg_ros.ros.cameras.sign_output import ImageAnnotations
 from hier_seg_ros.ros.diagnostics.diagnostics import Diagnostics
 from hier_seg_ros.ros.diagnostics.reports import NodeReport, PipelineReport
 from hier_seg_ros.ros.node.model_loading import release_cached_memory
@@ -226,7 +227,13 @@ class SegmenterNode(LifecycleNode):
             return TransitionCallbackReturn.FAILURE
         if LabelInfo is None:
             self.get_logger().info(
-                'vision_msgs is not installed: the label_info topics are left out', once=True
+                'vision_msgs is not installed: the label_info topics and '
+                '~/traffic_signs/detections are left out',
+                once=True,
+            )
+        if ImageAnnotations is None:
+            self.get_logger().info(
+                'foxglove_msgs is not installed: ~/traffic_signs/annotations is left out', once=True
             )
         segmenter = self._pipeline.segmenter
         self.get_logger().info(
