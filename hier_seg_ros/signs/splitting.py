@@ -15,6 +15,8 @@ from scipy import ndimage
 
 # Pixels that touch at a corner belong together: a thin shape drawn in pixels is not torn apart.
 EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
+_WITHIN_IMAGES = np.zeros((3, 3, 3), bool)
+_WITHIN_IMAGES[1] = EIGHT_NEIGHBOURS
 
 # A place is narrow if it is at most so wide as this share of the narrower of the shapes it joins.
 NARROW_SHARE = 0.7
@@ -23,8 +25,8 @@ NECK_WIDTH_SHARE = 0.3
 # A part of another class is a sign if it has at least this share of the widest part's width.
 CLASS_WIDTH_SHARE = 0.5
 MIN_RADIUS = 2.0  # pixels; a circle inside a thinner shape says nothing about the shape
-_NARROWINGS = 5  # widths that are tried between one pixel and the largest
-_LONGEST_SIDE = 48  # pixels; of a larger region fewer pixels are looked at, to save time
+_NARROWINGS = 12  # that are tried, from one pixel on
+_SIDE = 40  # pixels; of a region twice as large only every other pixel is looked at, and so on
 
 Labels = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
@@ -41,7 +43,7 @@ def split_signs(region: Mask, labels: Labels) -> list[Mask]:
         H×W uint8, what they were decided as.
 
     """
-    stride = -(-max(region.shape) // _LONGEST_SIDE)
+    stride = max(1, max(region.shape) // _SIDE)
     shape, classes = region[::stride, ::stride], labels[::stride, ::stride]
     parts = [
         part
@@ -60,42 +62,51 @@ def _cores(region: Mask) -> list[Mask]:
     distance = _distance_to_edge(filled)
     radius = float(distance.max())
     least = max(MIN_RADIUS, NECK_WIDTH_SHARE * radius)
+    narrowings = np.geomspace(1.0, max(1.0, NARROW_SHARE * radius), _NARROWINGS)
+    # One image above the other, in which pixels of different images do not touch.
+    numbered, count = ndimage.label(distance > narrowings[:, None, None], _WITHIN_IMAGES)
+    highest = np.maximum.accumulate(numbered.max(axis=(1, 2)))
+    apart = np.flatnonzero(np.diff(highest, prepend=0) > 1)
     cores = []
 
-    def split(shape: Mask, narrowings: NDArray[np.float64]) -> None:
-        for index, narrowing in enumerate(narrowings):
-            numbered, count = ndimage.label(shape & (distance > narrowing), EIGHT_NEIGHBOURS)
-            if count < 2:
-                continue
-            radii = _largest(distance, numbered, count)
-            wide = np.flatnonzero((radii >= least) & (narrowing <= NARROW_SHARE * radii))
+    def split(shape: Mask, levels: NDArray[np.intp]) -> None:
+        for place, level in enumerate(levels):
+            radii = np.zeros(count + 1)
+            np.maximum.at(radii, numbered[level][shape], distance[shape])
+            radii[0] = 0.0
+            wide = np.flatnonzero((radii >= least) & (narrowings[level] <= NARROW_SHARE * radii))
             if wide.size > 1:
-                for number in wide + 1:
-                    split(numbered == number, narrowings[index + 1 :])
+                for number in wide:
+                    split(numbered[level] == number, levels[place + 1 :])
                 return
         cores.append(shape)
 
-    split(filled, np.linspace(1.0, NARROW_SHARE * radius, _NARROWINGS))
+    split(filled, apart)
     return cores
 
 
 def _class_parts(piece: Mask, labels: Labels) -> list[Mask]:
     """Return the parts of a piece that are signs of a class of their own; all of it if it is one.
 
-    Specks of other classes inside a sign are thinner than the sign.
+    Specks of other classes inside a sign are thinner than the sign, or enclosed by its class.
     """
     counts = np.bincount(labels[piece])
     parts: list[tuple[float, Mask]] = []
     least = MIN_RADIUS
+    enclosed = np.zeros(piece.shape, bool)
     for value in np.argsort(-counts, kind='stable'):
         # A part that is wide enough holds a circle of so many pixels.
         if counts[value] < np.pi * (least - 0.5) ** 2:
             break
-        numbered, count = ndimage.label(piece & (labels == value), EIGHT_NEIGHBOURS)
-        radii = _largest(_distance_to_edge(numbered > 0), numbered, count)
-        parts += [(radius, numbered == number) for number, radius in enumerate(radii, start=1)]
+        own = piece & (labels == value)
+        filled = _without_holes(own)
+        enclosed |= filled & ~own
+        numbered, count = ndimage.label(filled, EIGHT_NEIGHBOURS)
+        radii = np.zeros(count + 1)
+        np.maximum.at(radii, numbered.ravel(), _distance_to_edge(filled).ravel())
+        parts += [(radii[number], own & (numbered == number)) for number in range(1, count + 1)]
         least = max(least, CLASS_WIDTH_SHARE * float(radii.max()))
-    wide = [part for radius, part in parts if radius >= least]
+    wide = [part for radius, part in parts if radius >= least and not enclosed[part].all()]
     return wide if len(wide) > 1 else [piece]
 
 
@@ -116,15 +127,6 @@ def _shares(region: Mask, numbered: NDArray[np.int32]) -> list[Mask]:
     """Return the pixels of a region by their numbers, one mask for each that occurs."""
     present = np.flatnonzero(np.bincount(numbered[region]))
     return [region] if present.size == 1 else [region & (numbered == number) for number in present]
-
-
-def _largest(
-    values: NDArray[np.float64], numbered: NDArray[np.int32], count: int
-) -> NDArray[np.float64]:
-    """Return the largest value of each of the pixels' numbers from 1 to `count`."""
-    largest = np.zeros(count + 1)
-    np.maximum.at(largest, numbered.ravel(), values.ravel())
-    return largest[1:]
 
 
 def _distance_to_edge(shape: Mask) -> NDArray[np.float64]:
