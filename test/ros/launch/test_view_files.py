@@ -55,7 +55,7 @@ FOXGLOVE_PANELS = {
     'Tab': {'activeTabIdx', 'tabs'},
 }
 FOXGLOVE_IMAGE_MODE = {
-    *('imageTopic', 'calibrationTopic', 'synchronize', 'rotation'),
+    *('imageTopic', 'calibrationTopic', 'annotations', 'synchronize', 'rotation'),
     *('colorMode', 'colorMap', 'minValue', 'maxValue'),
 }
 FOXGLOVE_TITLE = 'foxglovePanelTitle'
@@ -150,6 +150,10 @@ def test_foxglove_shows_every_output(images: dict[str, str]) -> None:
         # Labels are told apart by colours, colours are shown as they are.
         assert ('colorMap' in mode) == (images.get(mode['imageTopic']) == 'mono8')
         assert mode.get('colorMap', 'turbo') in ('turbo', 'rainbow')
+    annotations = {
+        topic: mode['imageTopic'] for mode in modes for topic in mode.get('annotations', {})
+    }
+    assert annotations == {'/segmenter/traffic_signs/annotations': '/camera/image_raw'}
     others = {
         panel.get('topicToRender', panel.get('topicPath'))
         for name, panel in panels.items()
@@ -157,6 +161,7 @@ def test_foxglove_shows_every_output(images: dict[str, str]) -> None:
     }
     assert others == {
         *('/diagnostics', '/rosout', '/segmenter/hierarchy', '/segmenter/level_1/label_info'),
+        '/segmenter/traffic_signs/detections',
     }
 
 
