@@ -29,6 +29,8 @@ class Camera:
         Its subscriptions.
     outputs
         Its publishers; exchanged between two frames where the model changes.
+    newest_shape
+        Height and width of the last frame that was read; None before the first.
 
     """
 
@@ -74,6 +76,7 @@ class Camera:
             lambda frame: on_frame(self, frame),
         )
         self.outputs = CameraOutputs(topics, name, outputs, hierarchy)
+        self.newest_shape: tuple[int, int] | None = None
         self._topics = topics
 
     def publish(self, segmented: SegmentedFrame) -> None:

@@ -29,6 +29,7 @@ from hier_seg_ros.ros.diagnostics.diagnostics import Diagnostics
 from hier_seg_ros.ros.diagnostics.reports import NodeReport, PipelineReport
 from hier_seg_ros.ros.node.model_loading import release_cached_memory
 from hier_seg_ros.ros.node.parameters import (
+    declare_camera_parameters,
     declare_parameters,
     ignored_parameters,
     with_declared_types,
@@ -99,7 +100,7 @@ class SegmenterNode(LifecycleNode):
         self._pipeline: Pipeline | None = None
         self._settings = declare_parameters(self)
         self.get_logger().debug(f'parameters: {self._settings}')
-        for line in ignored_parameters(self):
+        for line in ignored_parameters(self, self._settings):
             self.get_logger().warning(line)
         # Humble has no such callback; there an empty list is written [''], and 1.0 with its point.
         if hasattr(self, 'add_pre_set_parameters_callback'):
@@ -217,6 +218,8 @@ class SegmenterNode(LifecycleNode):
         """Load the model, run it once and create the publishers."""
         self._error = self._warning = ''
         try:
+            # The cameras may be others than those when the node started.
+            self._settings = declare_camera_parameters(self, self._settings)
             self._pipeline = Pipeline(self, self._connections, self._settings, self._closing)
         except HierSegError as error:
             self._error = f'cannot configure: {error}'
