@@ -119,6 +119,13 @@ class Settings:
         'Configure and activate without being asked; false leaves both to a lifecycle manager',
         changeable='never',
     )
+    bond_heartbeat_period: float = _parameter(
+        0.1,
+        'Seconds between the heartbeats of the bond by which a lifecycle manager notices a node '
+        'that hangs, from the next activation on; 0 is no bond. Without autostart only',
+        minimum=0.0,
+        maximum=2.0,
+    )
     overlay_alpha: float = _parameter(
         0.5,
         "Share of the labels' colours in the overlay: 0 is the photograph, 1 the colours",
