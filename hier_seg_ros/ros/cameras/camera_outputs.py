@@ -11,7 +11,10 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, Image
 
 from hier_seg_ros.frames.frame import MessageOutput, Request, SegmentedFrame
+from hier_seg_ros.frames.ledger import FrameLedger
 from hier_seg_ros.hierarchy import Hierarchy
+from hier_seg_ros.ros.cameras.depth_input import DepthInput
+from hier_seg_ros.ros.cameras.points_output import PointsOutput
 from hier_seg_ros.ros.cameras.sign_output import SignOutput
 from hier_seg_ros.ros.topics.messages import image_message
 from hier_seg_ros.ros.topics.topics import Topics, latched_qos, output_qos
@@ -27,7 +30,7 @@ CreatePublisher = Callable[[str, type, QoSProfile], Publisher]
 
 
 def message_outputs(
-    hierarchy: Hierarchy, create_publisher: CreatePublisher
+    hierarchy: Hierarchy, create_publisher: CreatePublisher, depth: DepthInput, ledger: FrameLedger
 ) -> tuple[MessageOutput, ...]:
     """Return the outputs of one camera that are not images.
 
@@ -38,9 +41,16 @@ def message_outputs(
     create_publisher
         Makes their publishers, or takes over those of another tree; they are closed with the
         camera's other ones.
+    depth
+        The camera's depth images.
+    ledger
+        The account of the camera's frames.
 
     """
-    return (SignOutput(hierarchy, create_publisher),)
+    return (
+        SignOutput(hierarchy, create_publisher),
+        PointsOutput(hierarchy, create_publisher, depth, ledger),
+    )
 
 
 class CameraOutputs:
@@ -52,6 +62,8 @@ class CameraOutputs:
         camera: str,
         outputs: tuple[ImageOutput, ...],
         hierarchy: Hierarchy,
+        depth: DepthInput,
+        ledger: FrameLedger,
         earlier: CameraOutputs | None = None,
     ) -> None:
         """Create the publishers.
@@ -66,6 +78,10 @@ class CameraOutputs:
             The images to offer.
         hierarchy
             The tree of the model.
+        depth
+            The camera's depth images.
+        ledger
+            The account of the camera's frames.
         earlier
             Outputs for another tree; a topic that is there already is taken from them, so that its
             subscribers notice nothing.
@@ -93,7 +109,7 @@ class CameraOutputs:
         try:
             for topic, message_class, qos in self._offered():
                 create(topic, message_class, qos)
-            self._messages = message_outputs(hierarchy, create)
+            self._messages = message_outputs(hierarchy, create, depth, ledger)
         except BaseException:
             self.close(keep=earlier)
             raise

@@ -127,7 +127,7 @@ class Pipeline:
     def stop(self) -> None:
         """Take no more frames; finish the one under way. Again, it does nothing."""
         for camera in self._cameras:
-            camera.input.unsubscribe()
+            camera.unsubscribe()
         if self._worker is not None:
             self._worker.close()
             self._worker = None
@@ -155,9 +155,9 @@ class Pipeline:
         self._enabled = enabled
         for camera in self._cameras:
             if enabled and self._worker is not None:
-                camera.input.subscribe()
+                camera.subscribe()
             else:
-                camera.input.unsubscribe()
+                camera.unsubscribe()
 
     def change(self, settings: Settings) -> None:
         """Put settings into force between two frames, loading another model where they ask for it.
@@ -218,6 +218,8 @@ class Pipeline:
                     camera.source.camera,
                     offered,
                     segmenter.hierarchy,
+                    camera.depth,
+                    camera.ledger,
                     camera.outputs,
                 )
                 changed.append((camera, camera.outputs, outputs))
@@ -290,7 +292,7 @@ class Pipeline:
 
     def _follow_publishers(self) -> None:
         for camera in self._cameras:
-            camera.input.follow_publishers()
+            camera.follow()
 
     def report(self) -> PipelineReport:
         """Return how model, cameras and captures are."""
@@ -318,7 +320,8 @@ class Pipeline:
             explanation = self._connections.explain_silence(
                 source.image_topic, camera.input.message_type
             )
-        topics = (source.image_topic, source.camera_info_topic, *camera.outputs.topics)
+        inputs = (source.image_topic, source.camera_info_topic, camera.depth.topic)
+        topics = (*inputs, *camera.outputs.topics)
         problems = [line for topic in topics for line in self._connections.problems(topic)]
         return CameraReport(
             name=source.camera,

@@ -224,6 +224,7 @@ class SegmentationWorker:
             region.check(height, width)
         except HierSegError as error:
             raise InvalidFrameError('region', str(error)) from error
+        camera.depth.hold(frame.stamp)
         return _Job(camera, frame, request, rgb, region)
 
     def _segment_and_publish(self, jobs: list[_Job]) -> None:
