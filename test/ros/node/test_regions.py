@@ -9,7 +9,6 @@ import pytest
 pytest.importorskip('rclpy', reason='needs ROS 2 (rclpy)')
 
 from PIL import Image as PillowImage
-from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from ros_client import Command, image, parameter, pixels_of, set_parameters, street
 from sensor_msgs.msg import Image
 
@@ -22,11 +21,6 @@ from hier_seg_ros.settings import Settings, changed_settings
 HEIGHT, WIDTH = 48, 64
 BONNET = np.zeros((HEIGHT, WIDTH), np.uint8)
 BONNET[36:, 10:50] = 255
-
-
-def roi_parameter(name: str, *roi: int) -> Parameter:
-    kind = ParameterType.PARAMETER_INTEGER_ARRAY
-    return Parameter(name=name, value=ParameterValue(type=kind, integer_array_value=list(roi)))
 
 
 @pytest.fixture
@@ -153,7 +147,7 @@ def test_each_camera_is_segmented_within_its_region_which_changes_at_run_time(
     check(1, slice(4, 28), slice(8, 48))
 
     refused = set_parameters(
-        client, '/segmenter', roi_parameter('front.roi', 0, 0, 32, 16), parameter('mask', 'x.png')
+        client, '/segmenter', parameter('front.roi', (0, 0, 32, 16)), parameter('mask', 'x.png')
     )
     assert not refused.successful
     assert 'mask x.png: cannot be read' in refused.reason
@@ -163,16 +157,16 @@ def test_each_camera_is_segmented_within_its_region_which_changes_at_run_time(
     refused = set_parameters(client, '/segmenter', parameter('mask', str(tmp_path / 'small.png')))
     assert not refused.successful
     assert 'is 32 x 24, but the image is 64 x 48' in refused.reason
-    refused = set_parameters(client, '/segmenter', roi_parameter('left.roi', 30, 0, 40, 24))
+    refused = set_parameters(client, '/segmenter', parameter('left.roi', (30, 0, 40, 24)))
     assert not refused.successful
     assert refused.reason.startswith('camera left: roi: 40 x 24 pixels from column 30')
     check(1, slice(4, 28), slice(8, 48))
 
-    changed = set_parameters(client, '/segmenter', roi_parameter('front.roi', 16, 8, 40, 40))
+    changed = set_parameters(client, '/segmenter', parameter('front.roi', (16, 8, 40, 40)))
     assert changed.successful, changed.reason
     check(0, slice(8, 48), slice(16, 56))
     changed = set_parameters(
-        client, '/segmenter', roi_parameter('front.roi'), parameter('mask', '')
+        client, '/segmenter', parameter('front.roi', ()), parameter('mask', '')
     )
     assert changed.successful, changed.reason
     outside = np.zeros_like(outside)
