@@ -79,8 +79,7 @@ class PointsOutput:
         self._ledger = ledger
         self._lock = threading.Lock()
         self._waiting: SegmentedFrame | None = None
-        # Filled anew for each frame: new memory for each would take longer than the points.
-        self._message = _empty_message(0, 0)
+        self._message = PointsMessage()
         self._publishing = threading.Lock()
         depth.add(self)
 
@@ -112,8 +111,7 @@ class PointsOutput:
             return
         try:
             with self._publishing:
-                self._fill_message(segmented, depth)
-                self._publisher.publish(self._message)
+                self._publisher.publish(self._message.of(segmented, depth))
         except InvalidFrameError as error:
             self._ledger.leave_out_points(error.reason, str(error))
         except MemoryError:
@@ -128,7 +126,36 @@ class PointsOutput:
                 f'{self._depth.name} to a depth image that is taken with the image',
             )
 
-    def _fill_message(self, segmented: SegmentedFrame, depth: Image) -> None:
+    def close(self) -> None:
+        """Let go of the depth images and of the frame that waits; again, it does nothing."""
+        self._depth.remove(self)
+        with self._lock:
+            self._waiting = None
+
+
+class PointsMessage:
+    """Point clouds, each in the memory of the one before: new memory would cost more than they."""
+
+    def __init__(self) -> None:
+        """Begin without memory."""
+        self._message = _empty_message(0, 0)
+
+    def of(self, segmented: SegmentedFrame, depth: Image) -> PointCloud2:
+        """Return the point cloud of a frame, to be published before the next one is asked for.
+
+        Parameters
+        ----------
+        segmented
+            A frame with its pixels, its result and, if there is one, its CameraInfo.
+        depth
+            Its sensor_msgs/Image of depth.
+
+        Raises
+        ------
+        InvalidFrameError
+            The depth image or the CameraInfo does not fit.
+
+        """
         rgb, result = segmented.rgb, segmented.result
         assert rgb is not None and result is not None
         height, width = rgb.shape[:2]
@@ -140,7 +167,8 @@ class PointsOutput:
             )
         if segmented.camera_info is None:
             raise InvalidFrameError(
-                'camera_info', 'points need a CameraInfo; remap camera_info to that of the camera'
+                'camera_info',
+                'points need a CameraInfo; remap camera_info to that of the camera',
             )
         camera = intrinsics_of(segmented.camera_info, height, width)
         metres = depth_in_metres(depth)
@@ -155,12 +183,7 @@ class PointsOutput:
             result,
             segmented.settings.overlay_alpha,
         )
-
-    def close(self) -> None:
-        """Let go of the depth images and of the frame that waits; again, it does nothing."""
-        self._depth.remove(self)
-        with self._lock:
-            self._waiting = None
+        return self._message
 
 
 def _empty_message(height: int, width: int) -> PointCloud2:
