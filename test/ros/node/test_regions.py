@@ -3,14 +3,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 pytest.importorskip('rclpy', reason='needs ROS 2 (rclpy)')
 
+from lifecycle_msgs.msg import Transition
 from PIL import Image as PillowImage
-from ros_client import Command, image, parameter, pixels_of, set_parameters, street
+from ros_client import Command, Lifecycle, image, parameter, pixels_of, set_parameters, street
+from rosbags.highlevel import AnyReader
 from sensor_msgs.msg import Image
+from std_srvs.srv import Trigger
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.images.image_files import write_png
@@ -101,13 +106,14 @@ def segmenter(varied_model):
 
 
 @pytest.fixture
-def node(own_ros_domain, varied_model, mask):
+def node(own_ros_domain, varied_model, mask, tmp_path):
     values = (
         f'model:={varied_model}',
         'cameras:=[front, left]',
         f'mask:={mask}',
         'left.roi:=[8, 4, 40, 24]',
         'left.rio:=[8, 4, 40, 24]',
+        f'capture_directory:={tmp_path / "captures"}',
     )
     arguments = [argument for value in values for argument in ('-p', value)]
     node = Command('segmenter_node', '--ros-args', *arguments)
@@ -189,3 +195,63 @@ def test_frames_that_the_region_does_not_fit_are_rejected_and_the_next_one_goes_
     )
     client.ask(publisher, image(street(HEIGHT, WIDTH)), [labels])
     assert len(labels) >= 1
+
+
+def test_frames_that_are_segmented_for_a_capture_have_their_region_too(node, client, segmenter):
+    publisher = client.publisher('/left/image', Image)
+    pixels = street(HEIGHT, WIDTH, seed=5)
+    for _ in range(20):
+        publisher.publish(image(pixels))
+        answer = client.call(Trigger, '/segmenter/capture', Trigger.Request())
+        if answer.success:
+            break
+    assert answer.success, answer.message
+    with AnyReader([Path(answer.message)]) as reader:
+        labels = [
+            reader.deserialize(data, connection.msgtype).data.reshape(HEIGHT, WIDTH)
+            for connection, _, data in reader.messages()
+            if connection.topic == '/segmenter/left/level_3/labels'
+        ]
+    inside = (slice(4, 28), slice(8, 48))
+    (expected,) = segmenter.segment([np.ascontiguousarray(pixels[inside])])
+    finest = np.full((HEIGHT, WIDTH), 255, np.uint8)
+    finest[inside] = expected.finest
+    finest[BONNET > 0] = 255
+    assert labels
+    np.testing.assert_array_equal(labels[-1], finest)
+
+
+def test_a_mask_that_is_not_there_leaves_the_node_unconfigured(own_ros_domain, varied_model):
+    command = Command(
+        'segmenter_node',
+        *('--ros-args', '-p', f'model:={varied_model}', '-p', 'mask:=/no/such.png'),
+    )
+    assert command.wait() == 1
+    assert 'cannot configure: mask /no/such.png: cannot be read' in command.output
+
+
+def test_cameras_that_come_while_the_node_is_unconfigured_get_their_parameters(
+    own_ros_domain, client, varied_model
+):
+    command = Command(
+        'segmenter_node',
+        *('--ros-args', '-p', f'model:={varied_model}', '-p', 'autostart:=false'),
+        *('-p', 'rear.roi:=[8, 4, 40, 24]'),
+    )
+    try:
+        changed = set_parameters(client, '/segmenter', parameter('cameras', ['rear']))
+        assert changed.successful, changed.reason
+        lifecycle = Lifecycle(client, '/segmenter')
+        assert lifecycle.change(Transition.TRANSITION_CONFIGURE)
+        assert lifecycle.change(Transition.TRANSITION_ACTIVATE)
+        labels = client.collect('/segmenter/rear/level_1/labels', Image)
+        publisher = client.publisher('/rear/image', Image)
+        (answer,) = client.ask(publisher, image(street(HEIGHT, WIDTH)), [labels])
+        decided = pixels_of(answer) != 255
+        assert decided[4:28, 8:48].any()
+        decided[4:28, 8:48] = False
+        assert not decided.any()
+        changed = set_parameters(client, '/segmenter', parameter('rear.roi', (0, 0, 8, 8)))
+        assert changed.successful, changed.reason
+    finally:
+        command.kill()
