@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 pytest.importorskip('rclpy', reason='needs ROS 2 (rclpy)')
 
 from sensor_msgs.msg import Image
 
+from hier_seg_ros.ros.cameras import depth_input
 from hier_seg_ros.ros.cameras.depth_input import DEPTHS_KEPT, TOLERANCE_NANOSECONDS, DepthInput
 from hier_seg_ros.ros.topics.connections import Connections
 from hier_seg_ros.ros.topics.topics import Topics
@@ -94,6 +97,17 @@ def test_a_frame_that_is_worked_on_for_long_keeps_its_depth_image(depth, send, b
     assert found(depth, 5000) == 5000
     depth.hold(5066 * MILLISECOND)
     assert found(depth, 5000) is None
+
+
+def test_it_is_expected_once_it_has_come_or_some_time_has_passed(depth, send, monkeypatch):
+    monkeypatch.setattr(depth_input, 'SECONDS_TO_BEGIN', -1.0)
+    assert depth.expected
+    monkeypatch.setattr(depth_input, 'SECONDS_TO_BEGIN', math.inf)
+    assert not depth.expected
+    send(5000)
+    assert depth.expected
+    depth.stop()
+    assert not depth.expected
 
 
 def test_it_is_subscribed_while_somebody_wants_it(client, depth, user):
