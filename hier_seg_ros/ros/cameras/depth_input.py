@@ -23,6 +23,8 @@ from hier_seg_ros.settings import Settings
 TOLERANCE_NANOSECONDS = 20_000_000
 # Depth images come somewhat before or after their images.
 DEPTHS_KEPT = 8
+# By so much stamps go back only where a recording begins anew, or a clock is set.
+RESTART_NANOSECONDS = 1_000_000_000
 # From then on, the first depth image should have come.
 SECONDS_TO_BEGIN = 2.0
 
@@ -167,16 +169,22 @@ class DepthInput:
             return None
         return found
 
-    def is_past(self, stamp: int) -> bool:
-        """Return whether later depth images have come already than could belong to a stamp."""
+    def has_reached(self, stamp: int) -> bool:
+        """Return whether a depth image of this stamp, or of a later one, has come.
+
+        They come in the order of their stamps, so no other one will be nearer.
+        """
         with self._lock:
-            return any(
-                stamp_nanoseconds(image.header) > stamp + TOLERANCE_NANOSECONDS
-                for image in self._images
-            )
+            return any(stamp_nanoseconds(image.header) >= stamp for image in self._images)
 
     def _receive(self, message: Image) -> None:
+        stamp = stamp_nanoseconds(message.header)
         with self._lock:
+            if (
+                self._images
+                and stamp < stamp_nanoseconds(self._images[-1].header) - RESTART_NANOSECONDS
+            ):
+                self._images.clear()
             self._images.append(message)
             if self._held_for is not None:
                 both = [message] if self._held is None else [self._held, message]

@@ -39,7 +39,7 @@ class PointsOutput:
     """Publishes a point cloud for each frame whose depth image comes.
 
     A frame that is segmented before its depth image has come waits for it, until the next frame
-    takes its place.
+    takes its place; so does one that has a depth image near its stamp, while a nearer one may come.
 
     Attributes
     ----------
@@ -93,21 +93,21 @@ class PointsOutput:
         with self._lock:
             replaced, self._waiting = self._waiting, segmented
         if replaced is not None:
-            self._leave_out_for_want_of_depth(replaced)
+            self._publish_with(self._depth.find(replaced.frame.stamp), replaced)
         self.receive_depth()
 
     def receive_depth(self) -> None:
-        """Publish the frame that waits if its depth image is there."""
+        """Publish the frame that waits if its depth image is there, and no nearer one can come."""
         with self._lock:
             segmented = self._waiting
-            if segmented is None:
-                return
-            depth = self._depth.find(segmented.frame.stamp)
-            if depth is None and not self._depth.is_past(segmented.frame.stamp):
+            if segmented is None or not self._depth.has_reached(segmented.frame.stamp):
                 return
             self._waiting = None
+        self._publish_with(self._depth.find(segmented.frame.stamp), segmented)
+
+    def _publish_with(self, depth: Image | None, segmented: SegmentedFrame) -> None:
         if depth is None:
-            self._leave_out_for_want_of_depth(segmented)
+            self._leave_out_for_want_of_depth()
             return
         try:
             with self._publishing:
@@ -117,7 +117,7 @@ class PointsOutput:
         except MemoryError:
             self._ledger.leave_out_points('out_of_memory', 'out of memory; use smaller images')
 
-    def _leave_out_for_want_of_depth(self, segmented: SegmentedFrame) -> None:
+    def _leave_out_for_want_of_depth(self) -> None:
         if self._depth.expected:
             self._ledger.leave_out_points(
                 'no_depth',

@@ -81,9 +81,23 @@ def test_the_nearest_depth_image_is_found_if_it_is_near(depth, send):
     assert TOLERANCE_NANOSECONDS == 20 * MILLISECOND
     send(5000)
     assert found(depth, 5000) == 5000
-    assert not depth.is_past(5000 * MILLISECOND)
-    send(5021)
-    assert depth.is_past(5000 * MILLISECOND)
+
+
+@pytest.mark.parametrize('stamp', [5000, 5001])
+def test_no_nearer_one_comes_after_one_of_the_stamp_or_a_later_one(depth, send, stamp):
+    assert not depth.has_reached(5000 * MILLISECOND)
+    send(4999)
+    assert not depth.has_reached(5000 * MILLISECOND)
+    send(stamp)
+    assert depth.has_reached(5000 * MILLISECOND)
+
+
+def test_a_recording_that_begins_anew_leaves_no_later_ones_behind(depth, send):
+    send(9000, 9033, 8999)
+    assert depth.has_reached(9000 * MILLISECOND)
+    send(5000)
+    assert found(depth, 5000) == 5000
+    assert not depth.has_reached(5001 * MILLISECOND)
 
 
 @pytest.mark.parametrize('before', [True, False], ids=['held when there', 'held when it comes'])
