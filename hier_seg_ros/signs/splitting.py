@@ -30,6 +30,7 @@ _SIDE = 40  # pixels; of a region twice as large only every other pixel is looke
 
 Labels = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
+Window = tuple[slice, slice]  # rows and columns
 
 
 def split_signs(region: Mask, labels: Labels) -> list[Mask]:
@@ -88,26 +89,38 @@ def _cores(region: Mask) -> list[Mask]:
 def _class_parts(piece: Mask, labels: Labels) -> list[Mask]:
     """Return the parts of a piece that are signs of a class of their own; all of it if it is one.
 
-    Specks of other classes inside a sign are thinner than the sign, or enclosed by its class.
+    Specks of other classes are thinner than the sign; a blot within a sign lies in its box.
     """
     counts = np.bincount(labels[piece])
-    parts: list[tuple[float, Mask]] = []
+    parts: list[tuple[float, Window, Mask]] = []
     least = MIN_RADIUS
-    enclosed = np.zeros(piece.shape, bool)
     for value in np.argsort(-counts, kind='stable'):
         # A part that is wide enough holds a circle of so many pixels.
         if counts[value] < np.pi * (least - 0.5) ** 2:
             break
         own = piece & (labels == value)
         filled = _without_holes(own)
-        enclosed |= filled & ~own
         numbered, count = ndimage.label(filled, EIGHT_NEIGHBOURS)
         radii = np.zeros(count + 1)
         np.maximum.at(radii, numbered.ravel(), _distance_to_edge(filled).ravel())
-        parts += [(radii[number], own & (numbered == number)) for number in range(1, count + 1)]
+        parts += [
+            (radii[number], window, own & (numbered == number))
+            for number, window in enumerate(ndimage.find_objects(numbered), start=1)
+        ]
         least = max(least, CLASS_WIDTH_SHARE * float(radii.max()))
-    wide = [part for radius, part in parts if radius >= least and not enclosed[part].all()]
-    return wide if len(wide) > 1 else [piece]
+    wide: list[tuple[Window, Mask]] = []
+    for radius, window, part in sorted(parts, key=lambda one: -one[0]):
+        if radius >= least and not any(_is_within(window, other) for other, _ in wide):
+            wide.append((window, part))
+    return [part for _, part in wide] if len(wide) > 1 else [piece]
+
+
+def _is_within(inner: Window, outer: Window) -> bool:
+    """Return whether a window lies in another one."""
+    return all(
+        other.start <= own.start and own.stop <= other.stop
+        for own, other in zip(inner, outer, strict=True)
+    )
 
 
 def _nearest(parts: list[Mask]) -> NDArray[np.int32]:
