@@ -8,6 +8,8 @@ A frame's images are made by the node's own outputs from a real result; making t
 itself. Then each way builds the messages and publishes them to a subscriber in another process,
 which has received all of a frame before the next one is sent. The ways take turns frame by frame,
 in an order that changes, so that what else the machine does meets all of them.
+
+Last comes what the signs of a frame cost as objects, on real photographs.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from sensor_msgs.msg import Image
+from sign_costs import sign_costs
 from std_msgs.msg import Header
 
 from hier_seg_ros.resources import find_model
@@ -108,6 +111,7 @@ def main() -> int:
             for name, pairs in times.items()
         },
     }
+    result['signs'] = sign_costs(Segmenter.load(find_model(options.model), device='cpu'))
     ours_ms = result['ways'][OURS]['total_ms']
     result['times_ours'] = {
         name: round(way['total_ms'] / ours_ms, 2) for name, way in result['ways'].items()
@@ -285,6 +289,12 @@ def _print(result: dict[str, Any]) -> None:
     print_table(
         ('way', 'build ms', 'publish ms', 'both ms', '95 % ms', 'times ours'),
         [(name, *way.values(), result['times_ours'][name]) for name, way in result['ways'].items()],
+    )
+    signs = result['signs']
+    print(f'\n{signs["signs"]} signs as objects in {signs["frames"]} photographs of 1360x800:')
+    print_table(
+        ('step', 'median ms', '95 % ms', 'most ms'),
+        [(name, *costs.values()) for name, costs in signs.items() if isinstance(costs, dict)],
     )
 
 

@@ -25,7 +25,7 @@ NECK_WIDTH_SHARE = 0.3
 # A part of another class is a sign if it has at least this share of the widest part's width.
 CLASS_WIDTH_SHARE = 0.5
 MIN_RADIUS = 2.0  # pixels; a circle inside a thinner shape says nothing about the shape
-_NARROWINGS = 12  # that are tried, from one pixel on
+_NARROWINGS = 8  # that are tried, from one pixel on
 _SIDE = 40  # pixels; of a region twice as large only every other pixel is looked at, and so on
 
 Labels = NDArray[np.uint8]
@@ -92,11 +92,12 @@ def _class_parts(piece: Mask, labels: Labels) -> list[Mask]:
     Specks of other classes are thinner than the sign; a blot within a sign lies in its box.
     """
     counts = np.bincount(labels[piece])
+    if np.count_nonzero(counts >= _circle_pixels(MIN_RADIUS)) < 2:
+        return [piece]
     parts: list[tuple[float, Window, Mask]] = []
     least = MIN_RADIUS
     for value in np.argsort(-counts, kind='stable'):
-        # A part that is wide enough holds a circle of so many pixels.
-        if counts[value] < np.pi * (least - 0.5) ** 2:
+        if counts[value] < _circle_pixels(least):
             break
         own = piece & (labels == value)
         filled = _without_holes(own)
@@ -113,6 +114,11 @@ def _class_parts(piece: Mask, labels: Labels) -> list[Mask]:
         if radius >= least and not any(_is_within(window, other) for other, _ in wide):
             wide.append((window, part))
     return [part for _, part in wide] if len(wide) > 1 else [piece]
+
+
+def _circle_pixels(radius: float) -> float:
+    """Return how many pixels a part has at least whose distance to its edge reaches `radius`."""
+    return np.pi * (radius - 0.5) ** 2
 
 
 def _is_within(inner: Window, outer: Window) -> bool:
