@@ -129,7 +129,7 @@ def test_a_name_stays_within_the_image_and_is_legible(street_tree, shape, corner
     labels[rows, columns] = node.id
     signs = find_signs(labels, sign_node_ids(street_tree))
     (text,) = annotations_message(signs, street_tree, HEADER, shape).texts
-    assert width / 60 <= text.font_size <= width / 30
+    assert max(12, width / 64) <= text.font_size <= width / 30
     assert 0.0 <= text.position.x <= width - 0.5 * text.font_size * len(text.text)
     assert text.font_size <= text.position.y <= height
     # Above or below the sign, never on it.
