@@ -65,9 +65,7 @@ def find_signs(
 
     """
     signs = []
-    for top, left, region in _regions(labels, is_sign):
-        if np.count_nonzero(region) < min_pixels:
-            continue
+    for top, left, region in _regions(labels, is_sign, min_pixels):
         window = np.s_[top : top + region.shape[0], left : left + region.shape[1]]
         for part in split_signs(region, labels[window]):
             if np.count_nonzero(part) >= min_pixels:
@@ -94,7 +92,7 @@ def _occupied_tiles(labels: LabelImage, is_sign: Mask) -> Mask:
     return tiles
 
 
-def _regions(labels: LabelImage, is_sign: Mask) -> Iterator[tuple[int, int, Mask]]:
+def _regions(labels: LabelImage, is_sign: Mask, min_pixels: int) -> Iterator[tuple[int, int, Mask]]:
     """Yield the regions of sign pixels: top, left and the region within its own box."""
     if not is_sign.any():
         return
@@ -110,8 +108,12 @@ def _regions(labels: LabelImage, is_sign: Mask) -> Iterator[tuple[int, int, Mask
             own = own_tiles.repeat(_TILE, axis=0).repeat(_TILE, axis=1)
             inside &= own[: inside.shape[0], : inside.shape[1]]
         numbered, _ = ndimage.label(inside, EIGHT_NEIGHBOURS)
-        for number, (rows, columns) in enumerate(ndimage.find_objects(numbered), start=1):
-            yield top + rows.start, left + columns.start, numbered[rows, columns] == number
+        windows = ndimage.find_objects(numbered)
+        # An image of noise has thousands of them.
+        large = np.bincount(numbered.ravel())[1:] >= min_pixels
+        for number in np.flatnonzero(large):
+            rows, columns = windows[number]
+            yield top + rows.start, left + columns.start, numbered[rows, columns] == number + 1
 
 
 def _sign_area(

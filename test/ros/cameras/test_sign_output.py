@@ -180,6 +180,14 @@ def deep_ball_tree():
 
 
 @needs_vision
+def test_a_tree_without_signs_has_empty_messages(deep_ball_tree):
+    labels = np.ones((40, 40), np.uint8)
+    _, made = published(deep_ball_tree, labels, np.full_like(labels, 255), Settings())
+    (message,) = made[DETECTIONS].messages
+    assert list(message.detections) == []
+
+
+@needs_vision
 def test_signs_below_the_least_size_are_left_out(street_tree, labels):
     confidence = np.full(labels.shape, 255, np.uint8)
     for least, count in ((1, 3), (9, 3), (10, 2), (401, 1), (601, 0)):
