@@ -3,9 +3,9 @@
 """Takes signs apart that touch each other: at narrow places, and where the class changes.
 
 The width of a shape is that of the largest circle inside it. The shares below were chosen on the
-signs of GTSDB. Of the drawn ones, 852, none falls into pieces. In 186 of its images the model
-street_lite0 predicts 82 regions that hold one sign and 108 that hold several: one piece is too many,
-20 signs stay with their neighbour, where without splitting by class 118 do.
+signs of GTSDB. Of the 852 drawn ones none falls into pieces. In 186 of its images the model
+street_lite0 predicts 82 regions that hold one sign and 108 that hold several: one piece is too
+many, and 20 signs stay with their neighbour, of 118 if classes did not count.
 """
 
 from __future__ import annotations
