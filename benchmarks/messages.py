@@ -9,7 +9,7 @@ itself. Then each way builds the messages and publishes them to a subscriber in 
 which has received all of a frame before the next one is sent. The ways take turns frame by frame,
 in an order that changes, so that what else the machine does meets all of them.
 
-The point cloud, which needs a depth image, is timed by itself at 640 x 480.
+Last come what the signs of a frame cost as objects, on real photographs, and a point cloud.
 """
 
 from __future__ import annotations
@@ -28,27 +28,25 @@ from typing import Any
 import numpy as np
 import rclpy
 from measurement import circumstances, print_table, write_result
+from point_costs import point_costs
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.publisher import Publisher
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import Image
+from sign_costs import sign_costs
 from std_msgs.msg import Header
 
-from hier_seg_ros.frames.frame import Frame, FrameSource, SegmentedFrame
 from hier_seg_ros.resources import find_model
-from hier_seg_ros.ros.cameras.points_output import PointsMessage
 from hier_seg_ros.ros.process.dds_profile import use_dds_profile
 from hier_seg_ros.ros.topics.messages import image_message
 from hier_seg_ros.ros.topics.topics import output_qos, sensor_qos
 from hier_seg_ros.segmenter import Segmenter
 from hier_seg_ros.segmenter.outputs import image_outputs
-from hier_seg_ros.settings import Settings
 
 OURS = 'image_message'
 OVERLAY_ALPHA = 0.5
 SECONDS_TO_ARRIVE = 2.0
 STOP_CHECK_SECONDS = 0.1
-POINTS_SIZE = 480, 640
 
 # (pixels, encoding, header) -> message
 Build = Callable[[np.ndarray, str, Header], Image]
@@ -78,7 +76,7 @@ def main() -> int:
 
     render = _renderer(options)
     images = render()
-    points = _points_ms(options)
+    points = point_costs(options.model, options.frames)
     ours, theirs = multiprocessing.Pipe()
     context = multiprocessing.get_context('spawn')  # a forked rclpy does not work
     receiver = context.Process(target=_receive, args=(options.outputs, theirs), daemon=True)
@@ -116,6 +114,7 @@ def main() -> int:
             for name, pairs in times.items()
         },
     }
+    result['signs'] = sign_costs(Segmenter.load(find_model(options.model), device='cpu'))
     ours_ms = result['ways'][OURS]['total_ms']
     result['times_ours'] = {
         name: round(way['total_ms'] / ours_ms, 2) for name, way in result['ways'].items()
@@ -143,41 +142,6 @@ def _renderer(
     return lambda: {
         output.topic: (output.render(rgb, result, OVERLAY_ALPHA), output.encoding)
         for output in outputs
-    }
-
-
-def _points_ms(options: argparse.Namespace) -> dict[str, Any]:
-    """Return how long it takes to build a point cloud, by the clock and of the processor."""
-    height, width = POINTS_SIZE
-    segmenter = Segmenter.load(find_model(options.model), device='cpu')
-    random_source = np.random.default_rng(0)
-    rgb = random_source.integers(0, 256, (height, width, 3), np.uint8)
-    (result,) = segmenter.segment([rgb])
-    millimetres = random_source.integers(0, 9000, (height, width)).astype('<u2')
-    millimetres[millimetres < 3000] = 0  # a third has no depth
-    depth = image_message(millimetres.view(np.uint8), '16UC1', _header(0))
-    depth.width = width
-    camera_info = CameraInfo(height=height, width=width)
-    camera_info.k = [500.0, 0.0, 320.0, 0.0, 500.0, 240.0, 0.0, 0.0, 1.0]
-    image = image_message(rgb, 'rgb8', _header(0))
-    segmented = SegmentedFrame(
-        Frame(FrameSource('', '/image', '/camera_info'), image, 0.0),
-        Settings(overlay_alpha=OVERLAY_ALPHA),
-        rgb=rgb,
-        result=result,
-        camera_info=camera_info,
-    )
-    message = PointsMessage()
-    clock, processor = [], []
-    for _ in range(options.frames):
-        began = time.thread_time()
-        clock.append(_seconds(lambda: message.of(segmented, depth)))
-        processor.append(time.thread_time() - began)
-    return {
-        'size': [width, height],
-        'bytes': len(message.of(segmented, depth).data),
-        'build_ms': _median_ms(clock),
-        'build_processor_ms': _median_ms(processor),
     }
 
 
@@ -328,6 +292,12 @@ def _print(result: dict[str, Any]) -> None:
     print_table(
         ('way', 'build ms', 'publish ms', 'both ms', '95 % ms', 'times ours'),
         [(name, *way.values(), result['times_ours'][name]) for name, way in result['ways'].items()],
+    )
+    signs = result['signs']
+    print(f'\n{signs["signs"]} signs as objects in {signs["frames"]} photographs of 1360x800:')
+    print_table(
+        ('step', 'median ms', '95 % ms', 'most ms'),
+        [(name, *costs.values()) for name, costs in signs.items() if isinstance(costs, dict)],
     )
     points = result['points']
     width, height = points['size']

@@ -9,6 +9,7 @@ apart where the region is narrow and where its class changes (`splitting`).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,7 @@ TRAFFIC_SIGN_IDS = np.arange(256) != UNLABELLED
 # Edge of the squares, in pixels, by which sign pixels are grouped before they are labelled one by
 # one: labelling a whole image of 1360 x 800 pixels would take longer than all the rest.
 _TILE = 16
-_BLOCK_ROWS = 64  # looked through at a time, so that what is worked on stays in the cache
+_BLOCK_ROWS = 128  # looked through at a time, so that what is worked on stays in the cache
 
 
 def sign_node_ids(hierarchy: Hierarchy) -> Mask:
@@ -64,9 +65,7 @@ def find_signs(
 
     """
     signs = []
-    for top, left, region in _regions(labels, is_sign):
-        if np.count_nonzero(region) < min_pixels:
-            continue
+    for top, left, region in _regions(labels, is_sign, min_pixels):
         window = np.s_[top : top + region.shape[0], left : left + region.shape[1]]
         for part in split_signs(region, labels[window]):
             if np.count_nonzero(part) >= min_pixels:
@@ -85,16 +84,15 @@ def _occupied_tiles(labels: LabelImage, is_sign: Mask) -> Mask:
     runs = np.split(ids, np.flatnonzero(np.diff(ids) > 1) + 1)
     for top in range(0, height, _BLOCK_ROWS):
         block = labels[top : top + _BLOCK_ROWS]
-        mask = np.zeros(block.shape, bool)
-        for run in runs:
-            # What is below the first id wraps around to more than the last one.
-            mask |= block - np.uint8(run[0]) <= np.uint8(run[-1] - run[0])
+        # What is below the first id wraps around to more than the last one.
+        masks = [block - np.uint8(run[0]) <= np.uint8(run[-1] - run[0]) for run in runs]
+        mask = reduce(np.logical_or, masks)
         rows, columns = np.divmod(np.flatnonzero(mask), width)
         tiles[(top + rows) // _TILE, columns // _TILE] = True
     return tiles
 
 
-def _regions(labels: LabelImage, is_sign: Mask) -> Iterator[tuple[int, int, Mask]]:
+def _regions(labels: LabelImage, is_sign: Mask, min_pixels: int) -> Iterator[tuple[int, int, Mask]]:
     """Yield the regions of sign pixels: top, left and the region within its own box."""
     if not is_sign.any():
         return
@@ -110,8 +108,12 @@ def _regions(labels: LabelImage, is_sign: Mask) -> Iterator[tuple[int, int, Mask
             own = own_tiles.repeat(_TILE, axis=0).repeat(_TILE, axis=1)
             inside &= own[: inside.shape[0], : inside.shape[1]]
         numbered, _ = ndimage.label(inside, EIGHT_NEIGHBOURS)
-        for number, (rows, columns) in enumerate(ndimage.find_objects(numbered), start=1):
-            yield top + rows.start, left + columns.start, numbered[rows, columns] == number
+        windows = ndimage.find_objects(numbered)
+        # An image of noise has thousands of them.
+        large = np.bincount(numbered.ravel())[1:] >= min_pixels
+        for number in np.flatnonzero(large):
+            rows, columns = windows[number]
+            yield top + rows.start, left + columns.start, numbered[rows, columns] == number + 1
 
 
 def _sign_area(

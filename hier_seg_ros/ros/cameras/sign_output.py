@@ -28,10 +28,10 @@ except ImportError:
 
 DETECTIONS = 'traffic_signs/detections'
 ANNOTATIONS = 'traffic_signs/annotations'
-# Of the image's longer side: text of 13 pixels in 640, of 38 in 1920.
-FONT_SHARE = 1 / 50
+# Of the image's longer side: text of 32 pixels in 1920.
+FONT_SHARE = 1 / 60
 LINE_SHARE = 1 / 500
-MIN_FONT_SIZE = 10.0  # pixels
+MIN_FONT_SIZE = 12.0  # pixels
 CHARACTER_WIDTH = 0.6  # of a sans serif font's size, on average; viewers choose the font
 BRIGHT = 0.5  # luminance from which on black is easier to read than white
 

@@ -37,6 +37,7 @@ from hier_seg_ros.ros.node.parameters import (
 )
 from hier_seg_ros.ros.node.pipeline import Pipeline
 from hier_seg_ros.ros.topics.connections import Connections
+from hier_seg_ros.segmenter.unused_gpu import unused_gpu
 from hier_seg_ros.settings import MODEL_PARAMETERS, Settings, changed_settings, same_model
 
 # Threads that the executor needs so that neither a long call (another model, a capture) nor the
@@ -250,6 +251,8 @@ class SegmenterNode(LifecycleNode):
         self.get_logger().info(
             f'model {segmenter.name} ({segmenter.model_folder}) is ready on {segmenter.device}'
         )
+        if fault := unused_gpu(self._settings.device):
+            self.get_logger().warning(f'device {segmenter.device}: {fault}', once=True)
         return TransitionCallbackReturn.SUCCESS
 
     @_transition('activating', 'active')

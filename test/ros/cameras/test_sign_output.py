@@ -129,7 +129,7 @@ def test_a_name_stays_within_the_image_and_is_legible(street_tree, shape, corner
     labels[rows, columns] = node.id
     signs = find_signs(labels, sign_node_ids(street_tree))
     (text,) = annotations_message(signs, street_tree, HEADER, shape).texts
-    assert width / 60 <= text.font_size <= width / 30
+    assert max(12, width / 64) <= text.font_size <= width / 30
     assert 0.0 <= text.position.x <= width - 0.5 * text.font_size * len(text.text)
     assert text.font_size <= text.position.y <= height
     # Above or below the sign, never on it.
@@ -177,6 +177,14 @@ def deep_ball_tree():
         {'id': 1, 'name': 'ball', 'color': [9, 8, 9], 'parent': 'thing'},
     ]
     return Hierarchy({'format': 1, 'name': 'balls', 'nodes': nodes})
+
+
+@needs_vision
+def test_a_tree_without_signs_has_empty_messages(deep_ball_tree):
+    labels = np.ones((40, 40), np.uint8)
+    _, made = published(deep_ball_tree, labels, np.full_like(labels, 255), Settings())
+    (message,) = made[DETECTIONS].messages
+    assert list(message.detections) == []
 
 
 @needs_vision
