@@ -8,6 +8,8 @@ A frame's images are made by the node's own outputs from a real result; making t
 itself. Then each way builds the messages and publishes them to a subscriber in another process,
 which has received all of a frame before the next one is sent. The ways take turns frame by frame,
 in an order that changes, so that what else the machine does meets all of them.
+
+Last come what the signs of a frame cost as objects, on real photographs, and a point cloud.
 """
 
 from __future__ import annotations
@@ -26,10 +28,12 @@ from typing import Any
 import numpy as np
 import rclpy
 from measurement import circumstances, print_table, write_result
+from point_costs import point_costs
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from sensor_msgs.msg import Image
+from sign_costs import sign_costs
 from std_msgs.msg import Header
 
 from hier_seg_ros.resources import find_model
@@ -72,6 +76,7 @@ def main() -> int:
 
     render = _renderer(options)
     images = render()
+    points = point_costs(options.model, options.frames)
     ours, theirs = multiprocessing.Pipe()
     context = multiprocessing.get_context('spawn')  # a forked rclpy does not work
     receiver = context.Process(target=_receive, args=(options.outputs, theirs), daemon=True)
@@ -95,6 +100,7 @@ def main() -> int:
         'bytes_a_frame': sum(pixels.nbytes for pixels, _ in images.values()),
         'timed_frames': options.frames,
         'load_average_after': circumstances()['load_average'],
+        'points': points,
         'draw_ms': _median_ms([_seconds(render) for _ in range(options.frames)]),
         'ways': {
             name: {
@@ -108,6 +114,7 @@ def main() -> int:
             for name, pairs in times.items()
         },
     }
+    result['signs'] = sign_costs(Segmenter.load(find_model(options.model), device='cpu'))
     ours_ms = result['ways'][OURS]['total_ms']
     result['times_ours'] = {
         name: round(way['total_ms'] / ours_ms, 2) for name, way in result['ways'].items()
@@ -285,6 +292,19 @@ def _print(result: dict[str, Any]) -> None:
     print_table(
         ('way', 'build ms', 'publish ms', 'both ms', '95 % ms', 'times ours'),
         [(name, *way.values(), result['times_ours'][name]) for name, way in result['ways'].items()],
+    )
+    signs = result['signs']
+    print(f'\n{signs["signs"]} signs as objects in {signs["frames"]} photographs of 1360x800:')
+    print_table(
+        ('step', 'median ms', '95 % ms', 'most ms'),
+        [(name, *costs.values()) for name, costs in signs.items() if isinstance(costs, dict)],
+    )
+    points = result['points']
+    width, height = points['size']
+    print(
+        f'A point cloud of {width}x{height}, {points["bytes"] / 1e6:.1f} MB, takes '
+        f'{points["build_ms"]} ms to build, {points["build_processor_ms"]} ms of them on the '
+        f'processor'
     )
 
 

@@ -21,10 +21,10 @@ from hier_seg_ros.bags.image_bag import ImageBag
 from hier_seg_ros.files.reading import read_yaml
 from hier_seg_ros.files.writing import written_file
 from hier_seg_ros.hierarchy import Hierarchy
-from hier_seg_ros.scoring.sign_areas import predicted_signs
 from hier_seg_ros.segmenter import SegmentationResult
 from hier_seg_ros.segmenter.drawing import color_image, overlay
 from hier_seg_ros.segmenter.outputs import label_values
+from hier_seg_ros.signs.finding import TRAFFIC_SIGN_IDS, find_signs
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = Path(__file__).resolve().parent
@@ -99,7 +99,7 @@ def sign_names(rgb: Pixels, result: SegmentationResult, tree: Hierarchy) -> Pixe
     names = label_values(tree)['traffic_signs'].texts
     height, width = rgb.shape[:2]
     tiles = []
-    for area in predicted_signs(result.traffic_signs)[:2]:
+    for area in find_signs(result.traffic_signs, TRAFFIC_SIGN_IDS)[:2]:
         left, top, right, bottom = area.box
         size = 2 * max(right - left, bottom - top)
         x = min(max((left + right - size) // 2, 0), width - size)

@@ -233,6 +233,13 @@ def _summary_lines(summary: dict[str, Any], out: Path) -> list[str]:
             f'of the right class; {_percent(signs["far_share"])} of the predicted sign pixels are '
             'far from any sign'
         )
+    if summary['detections']:
+        objects = summary['detections']
+        lines.append(
+            f'signs as objects: mAP {_percent(objects["mAP"])}, {_percent(objects["mAP_50"])} at '
+            f'IoU 0.5; precision {_percent(objects["precision"])}, '
+            f'recall {_percent(objects["recall"])}'
+        )
     lines.append(f'report: {out / "report.html"}')
     return lines
 

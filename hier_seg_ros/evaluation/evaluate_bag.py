@@ -90,7 +90,8 @@ def _parser() -> argparse.ArgumentParser:
         '--min-sign-pixels',
         type=int,
         default=50,
-        help='smaller areas are not listed as signs; scores count every pixel (%(default)s)',
+        help='smaller areas are no signs in the list and among the objects; scores of pixels count '
+        'every one (%(default)s)',
     )
     return parser
 

@@ -4,13 +4,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, Image
 
-from hier_seg_ros.frames.frame import Request, SegmentedFrame
+from hier_seg_ros.frames.frame import MessageOutput, Request, SegmentedFrame
+from hier_seg_ros.frames.ledger import FrameLedger
+from hier_seg_ros.hierarchy import Hierarchy
+from hier_seg_ros.ros.cameras.depth_input import DepthInput
+from hier_seg_ros.ros.cameras.points_output import PointsOutput
+from hier_seg_ros.ros.cameras.sign_output import SignOutput
 from hier_seg_ros.ros.topics.messages import image_message
 from hier_seg_ros.ros.topics.topics import Topics, latched_qos, output_qos
 from hier_seg_ros.segmenter.outputs import ImageOutput
@@ -19,6 +24,33 @@ try:
     from vision_msgs.msg import LabelInfo, VisionClass
 except ImportError:  # the wheels of ROS 2 that pip installs lack it
     LabelInfo = None
+
+# (topic below the camera's, class of its messages, QoS) -> its publisher
+CreatePublisher = Callable[[str, type, QoSProfile], Publisher]
+
+
+def message_outputs(
+    hierarchy: Hierarchy, create_publisher: CreatePublisher, depth: DepthInput, ledger: FrameLedger
+) -> tuple[MessageOutput, ...]:
+    """Return the outputs of one camera that are not images.
+
+    Parameters
+    ----------
+    hierarchy
+        The tree of the model.
+    create_publisher
+        Makes their publishers, or takes over those of another tree; they are closed with the
+        camera's other ones.
+    depth
+        The camera's depth images.
+    ledger
+        The account of the camera's frames.
+
+    """
+    return (
+        SignOutput(hierarchy, create_publisher),
+        PointsOutput(hierarchy, create_publisher, depth, ledger),
+    )
 
 
 class CameraOutputs:
@@ -29,6 +61,9 @@ class CameraOutputs:
         topics: Topics,
         camera: str,
         outputs: tuple[ImageOutput, ...],
+        hierarchy: Hierarchy,
+        depth: DepthInput,
+        ledger: FrameLedger,
         earlier: CameraOutputs | None = None,
     ) -> None:
         """Create the publishers.
@@ -41,6 +76,12 @@ class CameraOutputs:
             The camera's name; '' for the only camera, whose topics bear no name.
         outputs
             The images to offer.
+        hierarchy
+            The tree of the model.
+        depth
+            The camera's depth images.
+        ledger
+            The account of the camera's frames.
         earlier
             Outputs for another tree; a topic that is there already is taken from them, so that its
             subscribers notice nothing.
@@ -55,12 +96,20 @@ class CameraOutputs:
         self._prefix = f'~/{camera}/' if camera else '~/'
         self._outputs = outputs
         self._publishers: dict[str, Publisher] = {}
+        self._messages: tuple[MessageOutput, ...] = ()
         there = {} if earlier is None else earlier._publishers
+
+        def create(topic: str, message_class: type, qos: QoSProfile) -> Publisher:
+            publisher = there.get(topic) or topics.publisher(
+                message_class, f'{self._prefix}{topic}', qos
+            )
+            self._publishers[topic] = publisher
+            return publisher
+
         try:
             for topic, message_class, qos in self._offered():
-                self._publishers[topic] = there.get(topic) or topics.publisher(
-                    message_class, f'{self._prefix}{topic}', qos
-                )
+                create(topic, message_class, qos)
+            self._messages = message_outputs(hierarchy, create, depth, ledger)
         except BaseException:
             self.close(keep=earlier)
             raise
@@ -82,6 +131,9 @@ class CameraOutputs:
 
     def close(self, keep: CameraOutputs | None = None) -> None:
         """Let go of the publishers but those that `keep` has too; again, it does nothing."""
+        for output in self._messages:
+            output.close()
+        self._messages = ()
         kept = {} if keep is None else keep._publishers
         for topic, publisher in self._publishers.items():
             if topic not in kept:
@@ -95,13 +147,14 @@ class CameraOutputs:
                 output
                 for output in self._outputs
                 if self._publishers[output.topic].get_subscription_count() > 0
-            )
+            ),
+            tuple(output for output in self._messages if output.wanted),
         )
 
     def publish(self, segmented: SegmentedFrame) -> None:
-        """Publish the CameraInfo of a segmented frame and all images that it was wanted for.
+        """Publish the CameraInfo of a segmented frame and all outputs that it was wanted for.
 
-        A frame that nobody wanted an image of has a CameraInfo all the same.
+        A frame that nobody wanted an output of has a CameraInfo all the same.
         """
         if segmented.camera_info is not None:
             self._publish_camera_info(segmented.camera_info)
@@ -112,6 +165,8 @@ class CameraOutputs:
                 segmented.rgb, segmented.result, segmented.settings.overlay_alpha
             )
             self._publishers[output.topic].publish(image_message(pixels, output.encoding, header))
+        for message_output in segmented.request.messages:
+            message_output.publish(segmented)
 
     def _publish_camera_info(self, camera_info: CameraInfo) -> None:
         for folder in dict.fromkeys(output.folder for output in self._outputs):

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from rclpy.node import Node
 from rclpy.publisher import Publisher
 from std_msgs.msg import String
 
+from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.frames.frame import Frame, SegmentedFrame
 from hier_seg_ros.frames.watchdog import RestartLimit
 from hier_seg_ros.images.encodings import one_line
@@ -22,6 +24,7 @@ from hier_seg_ros.ros.cameras.camera_outputs import CameraOutputs
 from hier_seg_ros.ros.captures.captures import Captures
 from hier_seg_ros.ros.diagnostics.reports import CameraReport, PipelineReport
 from hier_seg_ros.ros.node.model_loading import decision_options, load_model
+from hier_seg_ros.ros.node.regions import camera_regions
 from hier_seg_ros.ros.node.supervised_worker import SupervisedWorker, WorkerReport
 from hier_seg_ros.ros.node.worker import Processing, SegmentationWorker
 from hier_seg_ros.ros.topics.connections import Connections
@@ -29,7 +32,8 @@ from hier_seg_ros.ros.topics.topics import Topics, latched_qos
 from hier_seg_ros.segmenter import Segmenter
 from hier_seg_ros.segmenter.guards import check_result
 from hier_seg_ros.segmenter.outputs import ImageOutput, image_outputs
-from hier_seg_ros.settings import Settings, same_model
+from hier_seg_ros.segmenter.region import Region
+from hier_seg_ros.settings import Settings, same_model, same_regions
 
 
 class Pipeline:
@@ -68,7 +72,8 @@ class Pipeline:
         self._node = node
         self._connections = connections
         self._closing = closing
-        self._processing = Processing(load_model(settings, closing), settings)
+        regions = camera_regions(settings)
+        self._processing = Processing(load_model(settings, closing), settings, regions)
         self._topics = Topics(node, connections)
         self._worker: SupervisedWorker | None = None
         # Beyond one activation, or a lifecycle manager would make a loop of it.
@@ -84,6 +89,7 @@ class Pipeline:
                     self._topics,
                     name,
                     _outputs(self.segmenter),
+                    self.segmenter.hierarchy,
                     lambda: self._processing.settings,
                     self._receive,
                 )
@@ -121,7 +127,7 @@ class Pipeline:
     def stop(self) -> None:
         """Take no more frames; finish the one under way. Again, it does nothing."""
         for camera in self._cameras:
-            camera.input.unsubscribe()
+            camera.unsubscribe()
         if self._worker is not None:
             self._worker.close()
             self._worker = None
@@ -149,9 +155,9 @@ class Pipeline:
         self._enabled = enabled
         for camera in self._cameras:
             if enabled and self._worker is not None:
-                camera.input.subscribe()
+                camera.subscribe()
             else:
-                camera.input.unsubscribe()
+                camera.unsubscribe()
 
     def change(self, settings: Settings) -> None:
         """Put settings into force between two frames, loading another model where they ask for it.
@@ -168,12 +174,16 @@ class Pipeline:
 
         """
         before = self._processing.settings
+        regions = self._processing.regions
+        if not same_regions(settings, before):
+            regions = self._fitting_regions(settings)
         if not same_model(settings, before):
-            self._change_model(settings)
+            self._change_model(settings, regions)
         else:
             with self._processing.lock:
                 self.segmenter.set_decision_options(decision_options(settings))
                 self._processing.settings = settings
+                self._processing.regions = regions
             if settings.min_confidence != before.min_confidence:
                 for camera in self._cameras:
                     camera.outputs.publish_label_infos(settings.min_confidence)
@@ -181,16 +191,37 @@ class Pipeline:
             self._captures.resize(settings.capture_frames)
         self._follow_publishers()
 
-    def _change_model(self, settings: Settings) -> None:
-        shapes = {camera.ledger.shape for camera in self._cameras}
-        segmenter = load_model(
-            settings, self._closing, [shape for shape in shapes if shape is not None]
-        )
+    def _fitting_regions(self, settings: Settings) -> dict[str, Region]:
+        """Return the cameras' regions, if those that have sent images fit them."""
+        regions = camera_regions(settings)
+        for camera in self._cameras:
+            if camera.newest_shape is not None:
+                try:
+                    regions[camera.source.camera].check(*camera.newest_shape)
+                except HierSegError as error:
+                    raise HierSegError(f'{camera.source.label}: {error}') from error
+        return regions
+
+    def _change_model(self, settings: Settings, regions: Mapping[str, Region]) -> None:
+        shapes = {
+            regions[camera.source.camera].cropped_shape(*camera.ledger.shape)
+            for camera in self._cameras
+            if camera.ledger.shape is not None
+        }
+        segmenter = load_model(settings, self._closing, shapes)
         offered = _outputs(segmenter)
         changed: list[tuple[Camera, CameraOutputs, CameraOutputs]] = []
         try:
             for camera in self._cameras:
-                outputs = CameraOutputs(self._topics, camera.source.camera, offered, camera.outputs)
+                outputs = CameraOutputs(
+                    self._topics,
+                    camera.source.camera,
+                    offered,
+                    segmenter.hierarchy,
+                    camera.depth,
+                    camera.ledger,
+                    camera.outputs,
+                )
                 changed.append((camera, camera.outputs, outputs))
         except BaseException:
             for _, earlier, outputs in changed:
@@ -199,6 +230,7 @@ class Pipeline:
         with self._processing.lock:
             self._processing.segmenter = segmenter
             self._processing.settings = settings
+            self._processing.regions = regions
             for camera, _, outputs in changed:
                 camera.outputs = outputs
             if self._worker is not None:
@@ -229,8 +261,13 @@ class Pipeline:
         # A frame at a time, so that the cameras' frames get their turn in between.
         with self._processing.lock:
             settings = self._processing.settings
+            region = self._processing.region(frame.frame.source.camera)
             try:
-                (result,) = self.segmenter.segment([rgb_of(frame.frame.message)])
+                rgb = rgb_of(frame.frame.message)
+                height, width = rgb.shape[:2]
+                region.check(height, width)
+                (result,) = self.segmenter.segment([region.crop(rgb)])
+                result = region.restore(result, height, width)
             # As the worker does: a frame that a bug strikes is captured without a prediction.
             except Exception as error:  # noqa: BLE001
                 self._node.get_logger().warning(
@@ -255,7 +292,7 @@ class Pipeline:
 
     def _follow_publishers(self) -> None:
         for camera in self._cameras:
-            camera.input.follow_publishers()
+            camera.follow()
 
     def report(self) -> PipelineReport:
         """Return how model, cameras and captures are."""
@@ -283,7 +320,8 @@ class Pipeline:
             explanation = self._connections.explain_silence(
                 source.image_topic, camera.input.message_type
             )
-        topics = (source.image_topic, source.camera_info_topic, *camera.outputs.topics)
+        inputs = (source.image_topic, source.camera_info_topic, camera.depth.topic)
+        topics = (*inputs, *camera.outputs.topics)
         problems = [line for topic in topics for line in self._connections.problems(topic)]
         return CameraReport(
             name=source.camera,

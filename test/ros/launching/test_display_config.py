@@ -37,9 +37,8 @@ def test_every_output_of_every_camera_is_shown(
     street_tree: Hierarchy, cameras: list[str], namespace: str, above: list[str]
 ) -> None:
     shown = written(cameras, namespace=namespace)
-    outputs = {
-        f'{folder}/{output.topic}' for folder in above for output in image_outputs(street_tree)
-    }
+    topics = [*(output.topic for output in image_outputs(street_tree)), 'points']
+    outputs = {f'{folder}/{topic}' for folder in above for topic in topics}
     inputs = {topic for name, topic in shown.items() if name.endswith('Input')}
     assert set(shown.values()) - inputs == outputs
     assert len(shown) == len(outputs) + len(above)
