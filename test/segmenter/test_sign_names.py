@@ -12,7 +12,7 @@ from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.segmenter.outputs import image_outputs
 from hier_seg_ros.segmenter.pictures.legend import legend
 from hier_seg_ros.segmenter.pictures.lettering import Lettering
-from hier_seg_ros.segmenter.pictures.sign_names import NamedBox, SignNames
+from hier_seg_ros.segmenter.pictures.sign_names import NamedBox, SignNames, named_signs
 from hier_seg_ros.segmenter.result import SegmentationResult
 
 BACKGROUND = 200
@@ -145,6 +145,27 @@ def signs_result(tree: Hierarchy) -> SegmentationResult:
     finest[100:130, 100:130] = tree.node('stop').id
     finest[100:107, 400:407] = tree.node('no entry').id
     return SegmentationResult(tree, finest, None)
+
+
+@pytest.mark.parametrize('width', [640, 1279, 1280, 1921, 4000])
+def test_signs_are_where_they_are_in_pictures_of_any_size(
+    street_tree: Hierarchy, width: int
+) -> None:
+    finest = np.full((width // 2, width), street_tree.node('Sky').id, np.uint8)
+    finest[100:140, 301:341] = street_tree.node('stop').id
+    finest[-21:, -33:] = street_tree.node('no entry').id
+    signs = named_signs(SegmentationResult(street_tree, finest, None), 50)
+    assert [sign.text for sign in signs] == ['stop', 'no entry']
+    stride = max(1, width // 640)
+    for sign, box in zip(
+        signs,
+        [(301, 100, 341, 140), (width - 33, width // 2 - 21, width, width // 2)],
+        strict=True,
+    ):
+        assert np.abs(np.array(sign.box) - box).max() < stride
+        assert (sign.color, sign.text) == (street_tree.node(sign.text).color, sign.text)
+    larger = named_signs(SegmentationResult(street_tree, finest, None), 1100)
+    assert [sign.text for sign in larger] == ['stop']
 
 
 def test_the_overlay_has_names_if_asked_for(street_tree: Hierarchy) -> None:
