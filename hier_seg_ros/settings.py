@@ -9,13 +9,16 @@ Imports neither ROS nor torch. A new parameter is one field of `Settings`, a lin
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
 from hier_seg_ros.errors import HierSegError
 
 Value = bool | int | float | str | tuple[str, ...] | tuple[int, ...]
+
+# Label images have 8 bits, and 255 is what is in no group.
+MOST_GROUPS = 255
 
 # A camera's name becomes a part of topic names.
 _CAMERA_NAME = re.compile(r'[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*')
@@ -38,7 +41,7 @@ class ParameterSpecification:
     maximum
         Largest value of a number.
     choices
-        The values of a string that are allowed; all where empty.
+        The values of a string or a number that are allowed; all where empty.
     changeable
         'always'; 'unconfigured' for what is used while the node configures; 'never' for what is
         used when the process starts.
@@ -56,7 +59,7 @@ class ParameterSpecification:
     description: str
     minimum: float | None = None
     maximum: float | None = None
-    choices: tuple[str, ...] = ()
+    choices: tuple[str | float, ...] = ()
     changeable: Literal['always', 'unconfigured', 'never'] = 'always'
     may_be_empty: bool = True
     entries: type[str] | type[int] = str
@@ -132,6 +135,28 @@ class Settings:
         minimum=0.0,
         maximum=1.0,
     )
+    overlay_sign_names: bool = _parameter(
+        True,
+        'Write the names of traffic signs on the overlay',
+    )
+    output_scale: float = _parameter(
+        1.0,
+        'Size of all output images as a share of the input: 1.0, 0.5, 0.25 or 0.125; CameraInfo '
+        'follows',
+        choices=(1.0, 0.5, 0.25, 0.125),
+    )
+    jpeg_quality: int = _parameter(
+        90,
+        'Quality of overlay and colours as JPEG, on their topics that end in /compressed',
+        minimum=1,
+        maximum=100,
+    )
+    class_groups: tuple[str, ...] = _parameter(
+        (),
+        'Groups of classes on ~/groups/labels, each written "NAME: CLASS, CLASS": their values '
+        'are their places in this list, from 0; a class has all classes below it; empty for no '
+        'such topic',
+    )
     void_decisions: str = _parameter(
         'keep',
         'What a pixel decided as unlabelled becomes: keep leaves it, replace takes the runner-up',
@@ -153,7 +178,8 @@ class Settings:
     )
     min_sign_pixels: int = _parameter(
         50,
-        'Signs of fewer pixels are left out of the detections and annotations',
+        'Signs of fewer pixels are left out of detections and annotations, and have no name on the '
+        'overlay',
         minimum=1,
         maximum=2**31 - 1,
     )
@@ -231,11 +257,18 @@ PARAMETER_NAMED = {specification.name: specification for specification in PARAME
 
 # What the model that is loaded depends on.
 MODEL_PARAMETERS = ('model', 'device', 'input_long_side')
+# What the table of the outputs depends on.
+_OUTPUT_PARAMETERS = ('class_groups', 'min_sign_pixels', 'overlay_sign_names')
 
 
 def same_model(settings: Settings, other: Settings) -> bool:
     """Return whether both ask for the same model, loaded in the same way."""
     return all(getattr(settings, name) == getattr(other, name) for name in MODEL_PARAMETERS)
+
+
+def same_outputs(settings: Settings, other: Settings) -> bool:
+    """Return whether both ask for the same outputs, drawn in the same way."""
+    return all(getattr(settings, name) == getattr(other, name) for name in _OUTPUT_PARAMETERS)
 
 
 def same_regions(settings: Settings, other: Settings) -> bool:
@@ -308,7 +341,44 @@ def changed_settings(
             f'parameter stall_error_seconds: {values["stall_error_seconds"]} is less than '
             f'stall_warn_seconds, {values["stall_warn_seconds"]}; change the other one first'
         )
+    named_groups(values['class_groups'])
     return Settings(**{**values, 'of_cameras': of_cameras})
+
+
+def named_groups(class_groups: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Return the classes of each group of the parameter `class_groups`, by the group's name.
+
+    Parameters
+    ----------
+    class_groups
+        Each as the parameter has it: a name, a colon, and classes with commas between them.
+
+    Raises
+    ------
+    HierSegError
+        A group is not written so, has the name of another one, or is one too many.
+
+    """
+    groups: dict[str, tuple[str, ...]] = {}
+    for entry in class_groups:
+        name, _, listed = (part.strip() for part in entry.partition(':'))
+        classes = tuple(part.strip() for part in listed.split(','))
+        if not name or not all(classes):
+            raise HierSegError(
+                f'parameter class_groups: {entry!r} is no group; write a name, a colon and '
+                f"classes with commas between them: 'free: Road, Sidewalk'"
+            )
+        if name in groups:
+            raise HierSegError(
+                f'parameter class_groups: two groups have the name {name!r}; rename one'
+            )
+        groups[name] = classes
+    if len(groups) > MOST_GROUPS:
+        raise HierSegError(
+            f'parameter class_groups: has {len(groups)} groups; a label image has room for '
+            f'{MOST_GROUPS}: remove some'
+        )
+    return groups
 
 
 def _checked_value(specification: ParameterSpecification, value: Any) -> Value:
@@ -341,7 +411,8 @@ def _checked_value(specification: ParameterSpecification, value: Any) -> Value:
             raise HierSegError(f'parameter {name}: must be at most {specification.maximum}')
     if specification.choices and value not in specification.choices:
         raise HierSegError(
-            f'parameter {name}: must be one of {", ".join(specification.choices)}, not {value!r}'
+            f'parameter {name}: must be one of {", ".join(map(str, specification.choices))}, '
+            f'not {value!r}'
         )
     if not specification.may_be_empty and not value:
         raise HierSegError(f'parameter {name}: must not be empty')

@@ -144,7 +144,7 @@ def _descriptor(specification: ParameterSpecification) -> ParameterDescriptor:
         read_only=specification.changeable == 'never',
     )
     if specification.choices:
-        descriptor.additional_constraints = f'one of: {", ".join(specification.choices)}'
+        descriptor.additional_constraints = f'one of: {", ".join(map(str, specification.choices))}'
     elif specification.changeable == 'unconfigured':
         descriptor.additional_constraints = 'changeable while the node is unconfigured'
     if specification.minimum is not None and specification.maximum is not None:

@@ -23,6 +23,7 @@ from hier_seg_ros.ros.cameras.camera import Camera
 from hier_seg_ros.ros.cameras.camera_outputs import CameraOutputs
 from hier_seg_ros.ros.captures.captures import Captures
 from hier_seg_ros.ros.diagnostics.reports import CameraReport, PipelineReport
+from hier_seg_ros.ros.node.legend_publisher import LegendPublisher
 from hier_seg_ros.ros.node.model_loading import decision_options, load_model
 from hier_seg_ros.ros.node.regions import camera_regions
 from hier_seg_ros.ros.node.supervised_worker import SupervisedWorker, WorkerReport
@@ -30,10 +31,17 @@ from hier_seg_ros.ros.node.worker import Processing, SegmentationWorker
 from hier_seg_ros.ros.topics.connections import Connections
 from hier_seg_ros.ros.topics.topics import Topics, latched_qos
 from hier_seg_ros.segmenter import Segmenter
+from hier_seg_ros.segmenter.class_groups import ClassGroups
 from hier_seg_ros.segmenter.guards import check_result
 from hier_seg_ros.segmenter.outputs import ImageOutput, image_outputs
 from hier_seg_ros.segmenter.region import Region
-from hier_seg_ros.settings import Settings, same_model, same_regions
+from hier_seg_ros.settings import (
+    Settings,
+    named_groups,
+    same_model,
+    same_outputs,
+    same_regions,
+)
 
 
 class Pipeline:
@@ -82,13 +90,16 @@ class Pipeline:
         self._enabled = True
         self._captures = Captures(node, settings.capture_frames)
         self._hierarchy_publisher: Publisher | None = None
+        self._legend: LegendPublisher | None = None
         try:
             self._hierarchy_publisher = self._topics.publisher(String, '~/hierarchy', latched_qos())
+            self._legend = LegendPublisher(self._topics, lambda: self.segmenter)
+            offered = _outputs(self.segmenter, settings)
             for name in settings.cameras or ('',):
                 camera = Camera(
                     self._topics,
                     name,
-                    _outputs(self.segmenter),
+                    offered,
                     self.segmenter.hierarchy,
                     lambda: self._processing.settings,
                     self._receive,
@@ -142,6 +153,8 @@ class Pipeline:
         if self._hierarchy_publisher is not None:
             self._node.destroy_publisher(self._hierarchy_publisher)
             self._hierarchy_publisher = None
+        if self._legend is not None:
+            self._legend.close()
 
     def enable(self, enabled: bool) -> None:
         """Take frames or let go of the inputs; remembered while the pipeline is stopped.
@@ -179,14 +192,16 @@ class Pipeline:
             regions = self._fitting_regions(settings)
         if not same_model(settings, before):
             self._change_model(settings, regions)
+        elif not same_outputs(settings, before):
+            self._exchange(self.segmenter, settings, regions)
+            self._publish_label_infos()
         else:
             with self._processing.lock:
                 self.segmenter.set_decision_options(decision_options(settings))
                 self._processing.settings = settings
                 self._processing.regions = regions
             if settings.min_confidence != before.min_confidence:
-                for camera in self._cameras:
-                    camera.outputs.publish_label_infos(settings.min_confidence)
+                self._publish_label_infos()
         if settings.capture_frames != before.capture_frames:
             self._captures.resize(settings.capture_frames)
         self._follow_publishers()
@@ -209,7 +224,17 @@ class Pipeline:
             if camera.ledger.shape is not None
         }
         segmenter = load_model(settings, self._closing, shapes)
-        offered = _outputs(segmenter)
+        self._exchange(segmenter, settings, regions)
+        self._publish_latched()
+        self._node.get_logger().info(
+            f'model {segmenter.name} ({segmenter.model_folder}) is in use on {segmenter.device}'
+        )
+
+    def _exchange(
+        self, segmenter: Segmenter, settings: Settings, regions: Mapping[str, Region]
+    ) -> None:
+        """Put settings and a segmenter into force, with the outputs that belong to them."""
+        offered = _outputs(segmenter, settings)
         changed: list[tuple[Camera, CameraOutputs, CameraOutputs]] = []
         try:
             for camera in self._cameras:
@@ -223,24 +248,21 @@ class Pipeline:
                     camera.outputs,
                 )
                 changed.append((camera, camera.outputs, outputs))
+            with self._processing.lock:
+                segmenter.set_decision_options(decision_options(settings))
+                if segmenter is not self.segmenter and self._worker is not None:
+                    self._worker.forget_failures()
+                self._processing.segmenter = segmenter
+                self._processing.settings = settings
+                self._processing.regions = regions
+                for camera, _, outputs in changed:
+                    camera.outputs = outputs
         except BaseException:
             for _, earlier, outputs in changed:
                 outputs.close(keep=earlier)
             raise
-        with self._processing.lock:
-            self._processing.segmenter = segmenter
-            self._processing.settings = settings
-            self._processing.regions = regions
-            for camera, _, outputs in changed:
-                camera.outputs = outputs
-            if self._worker is not None:
-                self._worker.forget_failures()
         for _, earlier, outputs in changed:
             earlier.close(keep=outputs)
-        self._publish_latched()
-        self._node.get_logger().info(
-            f'model {segmenter.name} ({segmenter.model_folder}) is in use on {segmenter.device}'
-        )
 
     def capture(self) -> Path:
         """Write the last frames and what the model makes of them to a bag; return the bag.
@@ -288,6 +310,8 @@ class Pipeline:
         """
         self._follow_publishers()
         worker = self._worker
+        if worker is not None and self._legend is not None:
+            self._legend.publish()
         return '' if worker is None else worker.watch()
 
     def _follow_publishers(self) -> None:
@@ -346,6 +370,11 @@ class Pipeline:
         self._hierarchy_publisher.publish(
             String(data=json.dumps(self.segmenter.hierarchy.as_dict()))
         )
+        self._publish_label_infos()
+        if self._legend is not None:
+            self._legend.publish()
+
+    def _publish_label_infos(self) -> None:
         for camera in self._cameras:
             camera.outputs.publish_label_infos(self._processing.settings.min_confidence)
 
@@ -357,5 +386,11 @@ class Pipeline:
             worker.put(camera, frame)
 
 
-def _outputs(segmenter: Segmenter) -> tuple[ImageOutput, ...]:
-    return image_outputs(segmenter.hierarchy, segmenter.supervised)
+def _outputs(segmenter: Segmenter, settings: Settings) -> tuple[ImageOutput, ...]:
+    groups = named_groups(settings.class_groups)
+    return image_outputs(
+        segmenter.hierarchy,
+        segmenter.supervised,
+        groups=ClassGroups(groups, segmenter.hierarchy) if groups else None,
+        min_named_pixels=settings.min_sign_pixels if settings.overlay_sign_names else None,
+    )

@@ -16,12 +16,14 @@ import pytest
 import yaml
 
 from hier_seg_ros.hierarchy import Hierarchy
+from hier_seg_ros.segmenter.class_groups import ClassGroups
 from hier_seg_ros.segmenter.outputs import image_outputs
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 CONFIG = REPOSITORY / 'config'
 EXAMPLES = REPOSITORY / 'examples'
 
+LEGEND = '/segmenter/legend'
 INPUTS = {'/camera/image_raw', '/camera/camera_info'}
 
 # What rviz_default_plugins/plugins_description.xml and PanelFactory's constructor in rviz_common
@@ -84,7 +86,8 @@ CLASS_TYPE_PARAMETERS = {
 @pytest.fixture(scope='module')
 def images(street_tree: Hierarchy) -> dict[str, str]:
     """Return the encoding of each image topic that the node offers for the default tree."""
-    outputs = image_outputs(street_tree, [node.name for node in street_tree.nodes])
+    groups = ClassGroups({'person': ['Person']}, street_tree)
+    outputs = image_outputs(street_tree, [node.name for node in street_tree.nodes], groups=groups)
     return {f'/segmenter/{output.topic}': output.encoding for output in outputs}
 
 
@@ -116,7 +119,7 @@ def test_rviz_shows_every_image(images: dict[str, str]) -> None:
     windows = [display for display in displays if display['Class'] == RVIZ_IMAGE]
     assert all(display['Name'].encode('utf-16-be') in places for display in windows)
     topics = [display['Topic']['Value'] for display in windows]
-    assert sorted(topics) == sorted({*images, '/camera/image_raw'})
+    assert sorted(topics) == sorted({*images, '/camera/image_raw', LEGEND})
     (points,) = (display for display in displays if display['Class'] == RVIZ_POINTS)
     assert points['Topic']['Value'] == '/segmenter/points'
     # The field that holds the overlay's colours.
@@ -152,9 +155,13 @@ def test_foxglove_shows_every_output(images: dict[str, str]) -> None:
         assert panel.keys() <= {*settings, FOXGLOVE_TITLE}, name
 
     modes = [panel['imageMode'] for name, panel in panels.items() if name.startswith('Image!')]
-    assert sorted(mode['imageTopic'] for mode in modes) == sorted({*images, '/camera/image_raw'})
+    topics = [mode['imageTopic'] for mode in modes]
+    assert sorted(topics) == sorted({*images, '/camera/image_raw', LEGEND})
     for mode in modes:
         assert mode.keys() <= FOXGLOVE_IMAGE_MODE
+        if mode['imageTopic'] == LEGEND:
+            assert 'calibrationTopic' not in mode
+            continue
         assert mode['calibrationTopic'] == camera_info(mode['imageTopic'])
         # Labels are told apart by colours, colours are shown as they are.
         assert ('colorMap' in mode) == (images.get(mode['imageTopic']) == 'mono8')

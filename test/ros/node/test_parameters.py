@@ -82,6 +82,16 @@ def test_settings_hold_every_parameter():
         ('mask', 3),
         ('front.roi', [0, 0, 640]),
         ('front.mask', ['front.png']),
+        ('output_scale', 0.3),
+        ('output_scale', float('nan')),
+        ('output_scale', 1),
+        ('jpeg_quality', 0),
+        ('jpeg_quality', 101),
+        ('jpeg_quality', 90.0),
+        ('overlay_sign_names', 'yes'),
+        ('class_groups', ['free']),
+        ('class_groups', ['free: Road', 'free: Sky']),
+        ('class_groups', ['free: Road', 'free: Road']),
     ],
 )
 def test_bad_values_are_refused_by_name(name, value):
