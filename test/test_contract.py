@@ -20,7 +20,8 @@ import hier_seg_ros
 
 ROOT = Path(__file__).resolve().parent.parent
 ROS = {
-    'ament_index_python', 'builtin_interfaces', 'cv_bridge', 'diagnostic_msgs', 'foxglove_msgs',
+    'ament_index_python', 'bond', 'bondpy', 'builtin_interfaces', 'cv_bridge', 'diagnostic_msgs',
+    'foxglove_msgs',
     'launch', 'launch_ros', 'lifecycle_msgs', 'rcl_interfaces', 'rclpy', 'rosgraph_msgs',
     'sensor_msgs', 'std_msgs', 'std_srvs', 'vision_msgs',
 }  # fmt: skip

@@ -30,8 +30,8 @@ class InvalidFrameError(HierSegError):
     Attributes
     ----------
     reason
-        Key to count by: 'size', 'encoding', 'byte_order', 'step', 'data_length' or
-        'compressed'.
+        Key to count by: 'size', 'encoding', 'byte_order', 'step', 'data_length', 'compressed' or
+        'region'.
 
     """
 

@@ -51,14 +51,30 @@ def read_image(path: str | Path) -> NDArray[np.uint8]:
         The file cannot be read, is no image or has over 2**26 pixels.
 
     """
-    path = Path(path)
-    check_regular_file(path, MOST_BYTES)
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise HierSegError(f'{path}: cannot be read ({error.strerror}); check the path') from error
+    data = _file_data(Path(path))
     advice = 'save it again as PNG or JPEG, or remove it'
     return as_rgb(_decode(data, str(path), advice, upright=True, formats=FILE_FORMATS))
+
+
+def read_png(path: str | Path) -> NDArray[np.uint8]:
+    """Return a PNG as (H, W) uint8 grey or (H, W, 3) RGB; of 16 bits the upper 8 are taken.
+
+    Raises
+    ------
+    HierSegError
+        The file cannot be read, is no PNG or has over 2**26 pixels.
+
+    """
+    data = _file_data(Path(path))
+    return _decode(data, str(path), 'save it as PNG', upright=False, formats=('PNG',))
+
+
+def _file_data(path: Path) -> bytes:
+    check_regular_file(path, MOST_BYTES)
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise HierSegError(f'{path}: cannot be read ({error.strerror}); check the path') from error
 
 
 def check_regular_file(path: Path, most_bytes: int | None = None) -> None:
@@ -127,8 +143,8 @@ def _decode(
         with Image.open(io.BytesIO(data), formats=formats) as image:
             return np.array(converted(image, upright=upright))
     except UnidentifiedImageError as error:
-        known = ' nor '.join(formats)
-        raise HierSegError(f'{name}: is neither {known}; {advice}') from error
+        kind = f'is neither {" nor ".join(formats)}' if len(formats) > 1 else f'is no {formats[0]}'
+        raise HierSegError(f'{name}: {kind}; {advice}') from error
     except MemoryError:
         raise
     # Pillow's decoders raise whatever a wrong byte leads them to, another kind for each format and

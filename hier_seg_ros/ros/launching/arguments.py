@@ -182,7 +182,8 @@ def check_names(values: Mapping[str, str]) -> None:
         raise HierSegError(
             f'log_level:={values["log_level"]}: must be one of {", ".join(LOG_LEVELS)}'
         )
-    for name in ('namespace', 'image_topic', 'compressed_topic', 'camera_info_topic'):
+    topics = ('image_topic', 'compressed_topic', 'camera_info_topic', 'depth_topic')
+    for name in ('namespace', *topics):
         value = values[name]
         if name == 'namespace':
             value = value.strip('/')

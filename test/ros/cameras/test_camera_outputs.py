@@ -15,8 +15,10 @@ from std_msgs.msg import Header, String
 from hier_seg_ros import Segmenter
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.frames.frame import Frame, FrameSource, SegmentedFrame
+from hier_seg_ros.frames.ledger import FrameLedger
 from hier_seg_ros.ros.cameras import camera_outputs
 from hier_seg_ros.ros.cameras.camera_outputs import CameraOutputs
+from hier_seg_ros.ros.cameras.depth_input import DepthInput
 from hier_seg_ros.ros.topics.connections import Connections
 from hier_seg_ros.ros.topics.topics import Topics, latched_qos, output_qos
 from hier_seg_ros.segmenter.outputs import image_outputs
@@ -51,7 +53,7 @@ def made(monkeypatch):
     """Let cameras have an output of messages; return all that were made."""
     outputs = []
 
-    def message_outputs(hierarchy, create_publisher):
+    def message_outputs(hierarchy, create_publisher, depth, ledger):
         outputs.append(NamedOutput(hierarchy, create_publisher))
         return (outputs[-1],)
 
@@ -70,7 +72,11 @@ def hierarchy(varied_model):
 
 
 def outputs_of(topics, hierarchy, earlier=None):
-    return CameraOutputs(topics, 'front', image_outputs(hierarchy), hierarchy, earlier)
+    depth = DepthInput(topics, 'front', Settings)
+    ledger = FrameLedger('camera front', topics.node.get_logger())
+    return CameraOutputs(
+        topics, 'front', image_outputs(hierarchy), hierarchy, depth, ledger, earlier
+    )
 
 
 def publishers(client, topic):
@@ -131,7 +137,7 @@ def test_where_an_output_cannot_be_made_those_of_the_earlier_model_stay(
 ):
     earlier = outputs_of(topics, hierarchy)
 
-    def fail(hierarchy, create_publisher):
+    def fail(hierarchy, create_publisher, depth, ledger):
         create_publisher('name', String, output_qos())
         create_publisher('other', String, latched_qos())
         raise HierSegError('front/other: no such QoS; choose another')

@@ -24,6 +24,7 @@ GOOD = {
     'namespace': '',
     'image_topic': '/camera/image_raw',
     'camera_info_topic': 'camera_info',
+    'depth_topic': 'depth',
     'compressed_topic': '',
     'image_transport': '',
     'cameras': '',
@@ -56,6 +57,7 @@ def test_good_names_pass(values: dict[str, str]) -> None:
         ('image_topic', '/', 'must be names'),
         ('image_topic', '/camera//image', 'must be names'),
         ('camera_info_topic', '2nd/camera_info', 'must be names'),
+        ('depth_topic', 'depth image', 'must be names'),
     ],
 )
 def test_bad_names_are_refused(name: str, value: str, text: str) -> None:

@@ -156,21 +156,11 @@ def export_onnx(
         written.
 
     """
-    if torch.__version__ < OLDEST_TORCH:  # torch compares it as a version, not as text
-        raise HierSegError(
-            f'ONNX export: torch {torch.__version__} cannot export these networks; '
-            f"pip install 'torch>={OLDEST_TORCH}'"
-        )
-    try:
-        import onnx
-        import onnx.compose
-        import onnx.parser
-        import onnxscript  # noqa: F401  (PyTorch's exporter asks for it halfway)
-    except ImportError as error:
-        raise HierSegError(
-            f'ONNX export: the package {error.name} is not installed; '
-            f"pip install 'hier_seg_trainer[onnx]'"
-        ) from error
+    check_exporter()
+    import onnx
+    import onnx.compose
+    import onnx.parser
+
     options = decision_options or DecisionOptions()
     if options.min_confidence > 0.0:
         raise HierSegError('ONNX export: min_confidence cannot be part of the graph; leave it at 0')
@@ -202,11 +192,45 @@ def export_onnx(
         ],
     )
     model.producer_name = 'hier_seg_trainer'
-    onnx.helper.set_model_props(model, _metadata(description, hierarchy))
+    onnx.helper.set_model_props(model, metadata_of(description, hierarchy))
     onnx.checker.check_model(model, full_check=True)
     with written_file(file, 'choose another path') as partial:
         partial.write_bytes(model.SerializeToString())
         check_onnx_classes(partial, hierarchy)
+
+
+def check_exporter() -> None:
+    """Check that what an export needs is installed.
+
+    Raises
+    ------
+    HierSegError
+        torch is too old, or onnx or onnxscript is missing.
+
+    """
+    if torch.__version__ < OLDEST_TORCH:  # torch compares it as a version, not as text
+        raise HierSegError(
+            f'ONNX export: torch {torch.__version__} cannot export these networks; '
+            f"pip install 'torch>={OLDEST_TORCH}'"
+        )
+    try:
+        import onnx  # noqa: F401
+        import onnxscript  # noqa: F401  (PyTorch's exporter asks for it halfway)
+    except ImportError as error:
+        raise HierSegError(
+            f'ONNX export: the package {error.name} is not installed; '
+            f"pip install 'hier_seg_trainer[onnx]'"
+        ) from error
+
+
+def metadata_of(description: ModelDescription, hierarchy: Hierarchy) -> dict[str, str]:
+    """Return what the metadata of every exported file says: the model's name, tree and classes."""
+    return {
+        'name': description.name,
+        'hierarchy': json.dumps(hierarchy.as_dict()),
+        'classes': json.dumps(hierarchy.classifier_names()),
+        'supervised': json.dumps(list(description.supervised)),
+    }
 
 
 def check_onnx_classes(file: Path, hierarchy: Hierarchy) -> None:
@@ -341,15 +365,6 @@ def _decision(
         'inputs': ', '.join(f'float[N, C{n}, ROWS, COLUMNS] logits_{n}' for n in range(last + 1)),
         'outputs': ', '.join(f'uint8[N, H, W] {name}' for name in tables),
         'steps': '\n'.join(steps),
-    }
-
-
-def _metadata(description: ModelDescription, hierarchy: Hierarchy) -> dict[str, str]:
-    return {
-        'name': description.name,
-        'hierarchy': json.dumps(hierarchy.as_dict()),
-        'classes': json.dumps(hierarchy.classifier_names()),
-        'supervised': json.dumps(list(description.supervised)),
     }
 
 
