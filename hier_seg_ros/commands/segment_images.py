@@ -11,6 +11,7 @@ from pathlib import Path
 
 from hier_seg_ros.files.interruption import run_command
 from hier_seg_ros.segmenter.decision_options import VOID_DECISIONS
+from hier_seg_ros.segmenter.engines.engine_options import add_engine_arguments
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
         '--model', default='street_lite0', help='name or folder of the model (%(default)s)'
     )
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N (%(default)s)')
+    add_engine_arguments(parser)
     parser.add_argument(
         '--alpha',
         type=float,

@@ -39,6 +39,7 @@ from hier_seg_ros.images.image_files import as_rgb
 from hier_seg_ros.resources import find_model
 from hier_seg_ros.segmenter import DecisionOptions
 from hier_seg_ros.segmenter.decision_options import VOID_DECISIONS
+from hier_seg_ros.segmenter.engines.engine_options import add_engine_arguments, engine_arguments
 
 DEFAULT_MODEL = 'street_lite0'
 REJECTED_SHOWN = 5  # lines about images that make no sense
@@ -76,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
         'made them, for the report, and for its tree if the recording has none',
     )
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N (%(default)s)')
+    add_engine_arguments(parser)
     parser.add_argument(
         '--predictions',
         type=Path,
@@ -243,7 +245,9 @@ def _open_predictions(
         decision_options = DecisionOptions(
             void_decisions=options.void_decisions, min_confidence=options.min_confidence
         )
-        segmenter = Segmenter.load(find_model(model), options.device, decision_options)
+        segmenter = Segmenter.load(
+            find_model(model), options.device, decision_options, **engine_arguments(options)
+        )
         origin = f'model {segmenter.name} on {segmenter.device}'
         return SegmenterPredictions(segmenter, options.alpha), origin
     hierarchy = recorded_hierarchy(recorded, namespace) or Hierarchy.load(

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.files.reading import parse_yaml, read_yaml
+from hier_seg_ros.files.suggestions import did_you_mean
 from hier_seg_ros.resources import share_folder
-from hier_seg_ros.settings import Settings, changed_settings
+from hier_seg_ros.settings import PARAMETER_NAMED, Settings, changed_settings
 
 DEVICES = re.compile(r'auto|cpu|cuda(:[0-9]+)?')
 NAMES = re.compile(r'/?[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*')
@@ -73,6 +74,21 @@ def check_device(values: Mapping[str, str]) -> None:
         raise HierSegError(
             f'device:={values["device"]}: must be auto, cpu, cuda or cuda:N, such as cuda:0'
         )
+
+
+def check_engine(values: Mapping[str, str]) -> None:
+    """Check that the argument `engine` names one; whether it is installed, the node finds out.
+
+    Raises
+    ------
+    HierSegError
+        It is no name of an engine.
+
+    """
+    known = PARAMETER_NAMED['engine'].choices
+    if values['engine'] not in known:
+        hint = did_you_mean(values['engine'], known, f'must be one of {", ".join(known)}')
+        raise HierSegError(f'engine:={values["engine"]}: is no engine; {hint}')
 
 
 def check_image_topic(bag: Path, topic: str) -> None:

@@ -26,6 +26,7 @@ from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.ros.cameras.camera_outputs import LabelInfo
 from hier_seg_ros.ros.diagnostics.diagnostics import Diagnostics
 from hier_seg_ros.ros.diagnostics.reports import NodeReport, PipelineReport
+from hier_seg_ros.ros.node.library_log import LibraryLog
 from hier_seg_ros.ros.node.model_loading import release_cached_memory
 from hier_seg_ros.ros.node.parameters import (
     declare_parameters,
@@ -96,6 +97,7 @@ class SegmenterNode(LifecycleNode):
         self._error = ''
         self._warning = ''
         self._pipeline: Pipeline | None = None
+        self._library_log = LibraryLog(self.get_logger())
         self._settings = declare_parameters(self)
         self.get_logger().debug(f'parameters: {self._settings}')
         for line in ignored_parameters(self):
@@ -351,3 +353,4 @@ class SegmenterNode(LifecycleNode):
             self._close_pipeline()
             self._diagnostics.close()
             self._jump_handle.unregister()
+            self._library_log.close()

@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from hier_seg_ros.segmenter.engines.engine import Engine, EngineUnavailable
+from hier_seg_ros.segmenter.engines.engine import Engine, EngineUnavailableError
 from hier_seg_ros.segmenter.engines.engine_options import EngineOptions
 from hier_seg_ros.segmenter.engines.graph_cache import cached_graph
 from hier_seg_ros.segmenter.engines.proof import Proof
@@ -74,7 +75,7 @@ def choose_engine(
 
     Raises
     ------
-    EngineUnavailable
+    EngineUnavailableError
         The engine that the user named is not installed, or cannot do what it is to do here.
 
     """
@@ -84,7 +85,7 @@ def choose_engine(
         try:
             candidate = _engine(name, precision, options.threads, network, root, device)
             problem = proof.problem(candidate)
-        except EngineUnavailable as error:
+        except EngineUnavailableError as error:
             if options.engine != 'auto':
                 raise
             unavailable.append((name, str(error)))
@@ -145,17 +146,22 @@ def _engine(
 ) -> Engine:
     if name == 'torch':
         return TorchEngine(network, root, device, precision)
+    kind: Callable[[bytes, torch.device, str, int], Engine]
     try:
         if name == 'openvino':
-            from hier_seg_ros.segmenter.engines.openvino_engine import OpenVinoEngine as Graph
+            from hier_seg_ros.segmenter.engines.openvino_engine import OpenVinoEngine
+
+            kind = OpenVinoEngine
         else:
-            from hier_seg_ros.segmenter.engines.onnxruntime_engine import OnnxRuntimeEngine as Graph
+            from hier_seg_ros.segmenter.engines.onnxruntime_engine import OnnxRuntimeEngine
+
+            kind = OnnxRuntimeEngine
     except ImportError as error:
-        raise EngineUnavailable(
+        raise EngineUnavailableError(
             f"engine {name}: is not installed ({error}); pip install 'hier_seg_ros[{name}]'"
         ) from error
     graph = cached_graph(network, root)
-    return Graph(graph, device, precision, threads or torch.get_num_threads())
+    return kind(graph, device, precision, threads or torch.get_num_threads())
 
 
 def _has_native_bfloat16() -> bool:

@@ -56,5 +56,5 @@ class Engine(Protocol):
         ...
 
 
-class EngineUnavailable(HierSegError):
+class EngineUnavailableError(HierSegError):
     """An engine is not installed here, or cannot do on this device what it is to do."""

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import argparse
 from dataclasses import dataclass
+from typing import Any
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.files.suggestions import did_you_mean
@@ -53,6 +55,35 @@ class EngineOptions:
                 f'threads {self.threads}: is outside 0-{MOST_THREADS}; choose a number of '
                 f'processors, or 0 for all'
             )
+
+
+def add_engine_arguments(parser: argparse._ActionsContainer, engine: str = 'auto') -> None:
+    """Add --engine, with its default, --precision and --threads to the arguments of a command."""
+    parser.add_argument(
+        '--engine',
+        choices=ENGINES,
+        default=engine,
+        help='what runs the network; auto: the fastest that is installed and agrees with torch '
+        '(%(default)s)',
+    )
+    parser.add_argument(
+        '--precision',
+        choices=PRECISIONS,
+        default='auto',
+        help='what the engine computes in; auto: the fastest with which it agrees (%(default)s)',
+    )
+    parser.add_argument(
+        '--threads',
+        type=int,
+        default=0,
+        metavar='N',
+        help='processors that network and decision may use; 0: as many as PyTorch takes',
+    )
+
+
+def engine_arguments(options: argparse.Namespace) -> dict[str, Any]:
+    """Return what `add_engine_arguments` has added, as ``Segmenter.load`` takes it."""
+    return {name: getattr(options, name) for name in ('engine', 'precision', 'threads')}
 
 
 PLAIN = EngineOptions('torch', 'float32')

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from hier_seg_ros.segmenter.engines.conversion import INPUT, OUTPUTS
-from hier_seg_ros.segmenter.engines.engine import EngineOutputs, EngineUnavailable
+from hier_seg_ros.segmenter.engines.engine import EngineOutputs, EngineUnavailableError
 from hier_seg_ros.segmenter.network import Features
 
 # Best first; those that the installed package lacks are left out.
@@ -40,7 +40,7 @@ class OnnxRuntimeEngine:
         providers = _providers(device, precision)
         self._session = onnxruntime.InferenceSession(graph, options, providers=providers)
         if device.type == 'cuda' and self._session.get_providers() == ['CPUExecutionProvider']:
-            raise EngineUnavailable(
+            raise EngineUnavailableError(
                 'engine onnxruntime: its CUDA provider does not load here; check that its version '
                 'fits that of CUDA, or choose engine torch'
             )
@@ -59,9 +59,7 @@ class OnnxRuntimeEngine:
     def _run_on_gpu(self, images: Tensor) -> list[Tensor]:
         index = images.device.index or 0
         binding = self._session.io_binding()
-        binding.bind_input(
-            INPUT, 'cuda', index, np.float32, tuple(images.shape), images.data_ptr()
-        )
+        binding.bind_input(INPUT, 'cuda', index, np.float32, tuple(images.shape), images.data_ptr())
         for name in OUTPUTS[: len(self._session.get_outputs())]:
             binding.bind_output(name, 'cuda', index)
         # It has a stream of its own, which must not begin before the images are there.
@@ -91,7 +89,7 @@ def _providers(device: torch.device, precision: str) -> list[Any]:
     """Return the execution providers to use, best first, with their options."""
     if device.type == 'cpu':
         if precision != 'float32':
-            raise EngineUnavailable(
+            raise EngineUnavailableError(
                 f'precision {precision}: ONNX Runtime computes in float32 only on the CPU; choose '
                 f'float32, or engine openvino'
             )
@@ -108,12 +106,12 @@ def _providers(device: torch.device, precision: str) -> list[Any]:
         if name in available
     ]
     if not providers:
-        raise EngineUnavailable(
+        raise EngineUnavailableError(
             'engine onnxruntime: has no CUDA provider here; pip install onnxruntime-gpu, or choose '
             'engine torch'
         )
     if precision == 'bfloat16' or (precision == 'float16' and _GPU_PROVIDERS[0] not in available):
-        raise EngineUnavailable(
+        raise EngineUnavailableError(
             f'precision {precision}: ONNX Runtime has no provider for it here; choose float32, or '
             f'engine torch'
         )

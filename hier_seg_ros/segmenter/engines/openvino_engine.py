@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from openvino._offline_transformations import apply_moc_transformations
 from torch import Tensor
 
-from hier_seg_ros.segmenter.engines.engine import EngineOutputs, EngineUnavailable
+from hier_seg_ros.segmenter.engines.engine import EngineOutputs, EngineUnavailableError
 from hier_seg_ros.segmenter.network import Features
 
 # Sizes of images for which a compiled network is kept: more than the cameras of a node have.
@@ -59,19 +59,19 @@ class OpenVinoEngine:
 
         Raises
         ------
-        EngineUnavailable
+        EngineUnavailableError
             The device is no CPU, or not one that computes in that precision.
 
         """
         if device.type != 'cpu':
-            raise EngineUnavailable(
+            raise EngineUnavailableError(
                 'engine openvino: runs on the CPU only; choose engine torch, or device cpu'
             )
         self.precision = precision
         self._core = openvino.Core()
         capabilities = self._core.get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
         if _PRECISIONS[precision] not in capabilities:
-            raise EngineUnavailable(
+            raise EngineUnavailableError(
                 f'precision {precision}: OpenVINO cannot compute in it on this processor; choose '
                 f'float32'
             )

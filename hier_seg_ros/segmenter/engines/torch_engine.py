@@ -7,7 +7,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from hier_seg_ros.segmenter.engines.engine import EngineOutputs, EngineUnavailable
+from hier_seg_ros.segmenter.engines.engine import EngineOutputs, EngineUnavailableError
 from hier_seg_ros.segmenter.network import Features, HierarchicalNetwork
 
 _TYPES = {'bfloat16': torch.bfloat16, 'float16': torch.float16}
@@ -25,12 +25,12 @@ class TorchEngine:
 
         Raises
         ------
-        EngineUnavailable
+        EngineUnavailableError
             The device cannot compute in that precision.
 
         """
         if precision == 'float16' and device.type == 'cpu':
-            raise EngineUnavailable(
+            raise EngineUnavailableError(
                 'precision float16: torch needs a GPU for it; choose float32, or device cuda'
             )
         self.precision = precision
