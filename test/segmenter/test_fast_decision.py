@@ -190,7 +190,7 @@ def test_photographs_are_segmented_as_the_plain_way_does(
     shared_data: Path, size: tuple[int, int]
 ) -> None:
     """On at least 99.99 % of the pixels, as it must be."""
-    segmenter = Segmenter.load(REPOSITORY / 'models' / 'street_lite0', 'cpu')
+    segmenter = Segmenter.load(REPOSITORY / 'models' / 'street_lite0', 'cpu', engine='torch')
     depth = segmenter.hierarchy.depth
     different = pixels = 0
     for name in ('00502', '00543', '00571'):
