@@ -341,7 +341,8 @@ class Segmenter:
         engine = self.engine
         try:
             return engine.run(inputs)
-        except torch.cuda.OutOfMemoryError:
+        # Who calls knows what to do about that.
+        except (MemoryError, torch.cuda.OutOfMemoryError):
             raise
         # Whatever a library raises, and be it because of this one image: who segments goes on.
         except Exception as error:
