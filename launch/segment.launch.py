@@ -27,7 +27,6 @@ from hier_seg_ros.ros.launching.arguments import (
     camera_names,
     check_dds_profile,
     check_device,
-    check_engine,
     check_names,
     params_file,
 )
@@ -90,8 +89,6 @@ def _start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     check_dds_profile(values)
     if values['device']:
         check_device(values)
-    if values['engine']:
-        check_engine(values)
     if values['model']:
         find_model(values['model'])
     cameras = camera_names(values)

@@ -10,9 +10,8 @@ from pathlib import Path
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.files.reading import parse_yaml, read_yaml
-from hier_seg_ros.files.suggestions import did_you_mean
 from hier_seg_ros.resources import share_folder
-from hier_seg_ros.settings import PARAMETER_NAMED, Settings, changed_settings
+from hier_seg_ros.settings import Settings, changed_settings
 
 DEVICES = re.compile(r'auto|cpu|cuda(:[0-9]+)?')
 NAMES = re.compile(r'/?[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*')
@@ -74,21 +73,6 @@ def check_device(values: Mapping[str, str]) -> None:
         raise HierSegError(
             f'device:={values["device"]}: must be auto, cpu, cuda or cuda:N, such as cuda:0'
         )
-
-
-def check_engine(values: Mapping[str, str]) -> None:
-    """Check that the argument `engine` names one; whether it is installed, the node finds out.
-
-    Raises
-    ------
-    HierSegError
-        It is no name of an engine.
-
-    """
-    known = PARAMETER_NAMED['engine'].choices
-    if values['engine'] not in known:
-        hint = did_you_mean(values['engine'], known, f'must be one of {", ".join(known)}')
-        raise HierSegError(f'engine:={values["engine"]}: is no engine; {hint}')
 
 
 def check_image_topic(bag: Path, topic: str) -> None:
@@ -164,13 +148,14 @@ def check_names(values: Mapping[str, str]) -> None:
     Raises
     ------
     HierSegError
-        The log level, transport or a camera's name is none; namespace or topics are no names, or,
+        The log level, transport, engine or a camera's name is none; namespace or topics are no names, or,
         with several cameras, the topics are full names.
 
     """
     changed_settings(Settings(), {'cameras': camera_names(values)})
-    if values['image_transport']:
-        changed_settings(Settings(), {'image_transport': values['image_transport']})
+    for name in ('image_transport', 'engine'):
+        if values[name]:
+            changed_settings(Settings(), {name: values[name]})
     if values['log_level'].lower() not in LOG_LEVELS:
         raise HierSegError(
             f'log_level:={values["log_level"]}: must be one of {", ".join(LOG_LEVELS)}'

@@ -16,6 +16,7 @@ from hier_seg_trainer.commands.arguments import add_count, add_device
 from hier_seg_trainer.configuration import load_experiment
 from hier_seg_trainer.export.model_export import MeanOptions, evaluate_and_export
 from hier_seg_trainer.export.onnx_export import export_onnx
+from hier_seg_trainer.export.plain_onnx import export_plain_onnx
 from hier_seg_trainer.training.runs.run_folder import EXPERIMENT_FILE, check_settings
 
 # Keys of the experiment that the weights are not trained with, but changed by when exported.
@@ -52,6 +53,14 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument('--onnx', type=Path, metavar='FILE', help='also write an ONNX file')
     parser.add_argument(
+        '--plain',
+        action='store_true',
+        help='an ONNX file of plain layers for images of one size, for TensorRT; needs --size',
+    )
+    parser.add_argument(
+        '--size', type=_size, metavar='HxW', help='of the images of a plain ONNX file: 512x1024'
+    )
+    parser.add_argument(
         '--notes', type=Path, metavar='FILE', help='Markdown that goes into the model card'
     )
     add_device(parser)
@@ -73,10 +82,31 @@ def _export(options: argparse.Namespace) -> None:
             raise HierSegError(
                 f'{options.source}: is {kind}; --{name.replace("_", "-")} has no use, leave it out'
             )
+    _check_plain(options)
     model = _export_run(options) if is_experiment else find_model(options.source)
-    if options.onnx is not None:
+    if options.plain:
+        found = export_plain_onnx(model, options.onnx, *options.size)
+        print(f'the plain ONNX file is {options.onnx}; {found}')
+    elif options.onnx is not None:
         export_onnx(model, options.onnx)
         print(f'the ONNX file is {options.onnx}')
+
+
+def _check_plain(options: argparse.Namespace) -> None:
+    if options.plain and (options.onnx is None or options.size is None):
+        raise HierSegError('--plain: needs --onnx FILE and --size HxW; give both')
+    if options.size is not None and not options.plain:
+        raise HierSegError(
+            '--size: has no use without --plain, since other ONNX files take images of any size; '
+            'leave it out'
+        )
+
+
+def _size(text: str) -> tuple[int, int]:
+    height, separator, width = text.lower().partition('x')
+    if not (separator and height.isdecimal() and width.isdecimal()):
+        raise argparse.ArgumentTypeError(f'{text!r} is no size; write, for example, 512x1024')
+    return int(height), int(width)
 
 
 def _export_run(options: argparse.Namespace) -> Path:

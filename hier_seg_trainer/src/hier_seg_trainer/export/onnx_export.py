@@ -155,21 +155,10 @@ def export_onnx(
         written.
 
     """
-    if torch.__version__ < OLDEST_TORCH:  # torch compares it as a version, not as text
-        raise HierSegError(
-            f'ONNX export: torch {torch.__version__} cannot export these networks; '
-            f"pip install 'torch>={OLDEST_TORCH}'"
-        )
-    try:
-        import onnx
-        import onnx.compose
-        import onnx.parser
-        import onnxscript  # noqa: F401  (PyTorch's exporter asks for it halfway)
-    except ImportError as error:
-        raise HierSegError(
-            f'ONNX export: the package {error.name} is not installed; '
-            f"pip install 'hier_seg_trainer[onnx]'"
-        ) from error
+    import_onnx()
+    import onnx.compose
+    import onnx.parser
+
     options = decision_options or DecisionOptions()
     if options.min_confidence > 0.0:
         raise HierSegError('ONNX export: min_confidence cannot be part of the graph; leave it at 0')
@@ -206,6 +195,30 @@ def export_onnx(
     with written_file(file, 'choose another path') as partial:
         partial.write_bytes(model.SerializeToString())
         check_onnx_classes(partial, hierarchy)
+
+
+def import_onnx() -> None:
+    """Import what PyTorch's exporter needs.
+
+    Raises
+    ------
+    HierSegError
+        torch is too old, or a package is missing.
+
+    """
+    if torch.__version__ < OLDEST_TORCH:  # torch compares it as a version, not as text
+        raise HierSegError(
+            f'ONNX export: torch {torch.__version__} cannot export these networks; '
+            f"pip install 'torch>={OLDEST_TORCH}'"
+        )
+    try:
+        import onnx  # noqa: F401
+        import onnxscript  # noqa: F401  (PyTorch's exporter asks for it halfway)
+    except ImportError as error:
+        raise HierSegError(
+            f'ONNX export: the package {error.name} is not installed; '
+            f"pip install 'hier_seg_trainer[onnx]'"
+        ) from error
 
 
 def check_onnx_classes(file: Path, hierarchy: Hierarchy) -> None:
