@@ -148,13 +148,13 @@ def check_names(values: Mapping[str, str]) -> None:
     Raises
     ------
     HierSegError
-        The log level, transport, engine or a camera's name is none; namespace or topics are no names, or,
-        with several cameras, the topics are full names.
+        The log level, transport, engine or a camera's name is none; namespace or topics are no
+        names, or, with several cameras, the topics are full names.
 
     """
     changed_settings(Settings(), {'cameras': camera_names(values)})
     for name in ('image_transport', 'engine'):
-        if values[name]:
+        if values.get(name):
             changed_settings(Settings(), {name: values[name]})
     if values['log_level'].lower() not in LOG_LEVELS:
         raise HierSegError(
