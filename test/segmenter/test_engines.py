@@ -218,6 +218,31 @@ def test_where_no_engine_is_right_the_plain_form_runs(
     assert segmenter.segment([photographs(1)[0]])[0].finite
 
 
+def test_another_precision_of_the_same_engine_is_no_problem(
+    untrained_model: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def substitute(name: str, precision: str, threads: int, network, root: str, device) -> Engine:
+        plain = choice.TorchEngine(network, root, device, 'float32')
+        changed = ChangedEngine(plain, 0.5 if precision == 'bfloat16' else 0.0)
+        changed.name, changed.precision = name, precision
+        return changed
+
+    monkeypatch.setattr(choice, '_engine', substitute)
+    monkeypatch.setattr(choice, '_has_native_bfloat16', lambda: True)
+    caplog.set_level('INFO', 'hier_seg_ros')
+    segmenter = Segmenter.load(untrained_model, 'cpu', engine='openvino')
+    assert (segmenter.engine.name, segmenter.engine.precision) == ('openvino', 'float32')
+    assert segmenter.engine_problem == ''
+    (record,) = caplog.records
+    assert record.levelname == 'INFO' and record.getMessage().endswith(
+        '; openvino in float32 runs instead'
+    )
+    # Who asks for that precision is told.
+    segmenter = Segmenter.load(untrained_model, 'cpu', engine='openvino', precision='bfloat16')
+    assert segmenter.engine is segmenter._plain
+    assert segmenter.engine_problem.startswith('engine openvino in bfloat16: labels ')
+
+
 def test_an_engine_that_fails_in_the_middle_is_replaced(
     untrained_model: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -17,6 +17,8 @@ class LibraryLog(logging.Handler):
         """Take the node's logger."""
         super().__init__()
         self._logger = logger
+        self._level_before = _PACKAGE.level
+        _PACKAGE.setLevel(logging.INFO)
         _PACKAGE.addHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -30,5 +32,7 @@ class LibraryLog(logging.Handler):
 
     def close(self) -> None:
         """Hand nothing on any more; calling it again does nothing."""
-        _PACKAGE.removeHandler(self)
+        if self in _PACKAGE.handlers:
+            _PACKAGE.removeHandler(self)
+            _PACKAGE.setLevel(self._level_before)
         super().close()

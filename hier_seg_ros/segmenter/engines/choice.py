@@ -79,12 +79,14 @@ def choose_engine(
         The engine that the user named is not installed, or cannot do what it is to do here.
 
     """
-    problems, unavailable = [], []
+    # With the engine's name each.
+    problems: list[tuple[str, str]] = []
+    unavailable: list[tuple[str, str]] = []
     engine = plain
     for name, precision in _candidates(options, device):
         try:
             candidate = _engine(name, precision, options.threads, network, root, device)
-            problem = proof.problem(candidate)
+            fault = proof.problem(candidate)
         except EngineUnavailableError as error:
             if options.engine != 'auto':
                 raise
@@ -92,19 +94,23 @@ def choose_engine(
             continue
         # Whatever a library makes of a network: the plain form runs, and the user is told.
         except Exception as error:  # noqa: BLE001
-            problem = f'fails ({reason(error)})'
-        if not problem:
+            fault = f'fails ({reason(error)})'
+        if not fault:
             engine = candidate
             break
-        problems.append(f'engine {name} in {precision}: {problem}')
+        problems.append((name, f'engine {name} in {precision}: {fault}'))
     if engine is plain and not problems and options.precision not in ('auto', 'float32'):
-        problems += [line for _, line in unavailable[-1:]]
-    choice = EngineChoice(engine, instead(problems[0], engine) if problems else '')
-    if choice.problem:
-        _log.warning(choice.problem)
+        problems += unavailable[-1:]
+    problem = instead(problems[0][1], engine) if problems else ''
+    if problem and options.precision == 'auto' and engine.name == problems[0][0]:
+        # To have found out which precision is right is what "auto" is for.
+        _log.info(problem)
+        problem = ''
+    if problem:
+        _log.warning(problem)
     if 'openvino' in [name for name, _ in unavailable] and engine.name != 'openvino':
         _log.warning(_ADVICE, engine.name, 3 if _has_native_bfloat16() else 2)
-    return choice
+    return EngineChoice(engine, problem)
 
 
 def instead(problem: str, engine: Engine) -> str:

@@ -405,9 +405,7 @@ def test_a_parameter_that_there_is_not_is_named_at_the_start(
     command = Command(
         'segmenter_node',
         '--ros-args',
-        # What is noise to the network is noise to engines, too, of which the log would tell.
-        *('-p', f'model:={varied_model}', '-p', 'device:=cpu', '-p', 'engine:=torch'),
-        *('-p', 'Model:=x'),
+        *('-p', f'model:={varied_model}', '-p', 'device:=cpu', '-p', 'Model:=x'),
         *('--params-file', str(file)),
     )
     try:
