@@ -8,6 +8,9 @@ A frame's images are made by the node's own outputs from a real result; making t
 itself. Then each way builds the messages and publishes them to a subscriber in another process,
 which has received all of a frame before the next one is sent. The ways take turns frame by frame,
 in an order that changes, so that what else the machine does meets all of them.
+
+Last come a point cloud of 640 x 480, what the signs of a frame cost as objects, and what each
+output costs by itself, in processor time, both on the photographs of the demo's bag.
 """
 
 from __future__ import annotations
@@ -18,7 +21,8 @@ import random
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -26,21 +30,31 @@ from typing import Any
 import numpy as np
 import rclpy
 from measurement import circumstances, print_table, write_result
+from PIL import Image as Picture
+from point_costs import point_costs
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from sensor_msgs.msg import Image
+from sign_costs import sign_costs
 from std_msgs.msg import Header
 
+from hier_seg_ros.bags.image_bag import ImageBag
+from hier_seg_ros.images.compression import JPEG_QUALITY
 from hier_seg_ros.resources import find_model
 from hier_seg_ros.ros.process.dds_profile import use_dds_profile
-from hier_seg_ros.ros.topics.messages import image_message
+from hier_seg_ros.ros.topics.messages import compressed_image_message, image_message
 from hier_seg_ros.ros.topics.topics import output_qos, sensor_qos
-from hier_seg_ros.segmenter import Segmenter
+from hier_seg_ros.segmenter import SegmentationResult, Segmenter
+from hier_seg_ros.segmenter.class_groups import ClassGroups
 from hier_seg_ros.segmenter.outputs import image_outputs
+from hier_seg_ros.segmenter.pictures.legend import legend
+from hier_seg_ros.segmenter.pictures.scaling import scaled_photograph, scaled_result
+from hier_seg_ros.segmenter.pictures.sign_names import SignNames, named_signs
 
 OURS = 'image_message'
 OVERLAY_ALPHA = 0.5
+MIN_SIGN_PIXELS = 50
 SECONDS_TO_ARRIVE = 2.0
 STOP_CHECK_SECONDS = 0.1
 
@@ -72,6 +86,7 @@ def main() -> int:
 
     render = _renderer(options)
     images = render()
+    points = point_costs(options.model, options.frames)
     ours, theirs = multiprocessing.Pipe()
     context = multiprocessing.get_context('spawn')  # a forked rclpy does not work
     receiver = context.Process(target=_receive, args=(options.outputs, theirs), daemon=True)
@@ -89,12 +104,14 @@ def main() -> int:
         node.destroy_node()
         rclpy.try_shutdown()
 
+    own_costs = _own_costs(options)
     result |= {
         'size': [options.width, options.height],
         'outputs': options.outputs,
         'bytes_a_frame': sum(pixels.nbytes for pixels, _ in images.values()),
         'timed_frames': options.frames,
         'load_average_after': circumstances()['load_average'],
+        'points': points,
         'draw_ms': _median_ms([_seconds(render) for _ in range(options.frames)]),
         'ways': {
             name: {
@@ -108,6 +125,8 @@ def main() -> int:
             for name, pairs in times.items()
         },
     }
+    result['signs'] = sign_costs(Segmenter.load(find_model(options.model), device='cpu'))
+    result['own_costs'] = own_costs
     ours_ms = result['ways'][OURS]['total_ms']
     result['times_ours'] = {
         name: round(way['total_ms'] / ours_ms, 2) for name, way in result['ways'].items()
@@ -265,6 +284,56 @@ def _receive(topics: Sequence[str], connection: Connection) -> None:
     rclpy.try_shutdown()
 
 
+def _own_costs(options: argparse.Namespace) -> dict[str, dict[str, float]]:
+    """Return by output the milliseconds to draw, to build and to compress it.
+
+    They are medians of the processor's time, which other programs disturb little.
+    """
+    segmenter = Segmenter.load(find_model(options.model), device='cpu')
+    tree = segmenter.hierarchy
+    top = next(classifier for classifier in tree.classifiers if classifier.parent is None)
+    groups = ClassGroups({node.readable_name: [node.name] for node in top.nodes}, tree)
+    offered = image_outputs(tree, segmenter.supervised, groups=groups)
+    names = SignNames()
+    times: dict[str, dict[str, list[float]]] = {}
+
+    def timed(topic: str, step: str, function: Callable[[], Any]) -> Any:
+        began = time.thread_time()
+        made = function()
+        times.setdefault(topic, {}).setdefault(step, []).append(time.thread_time() - began)
+        return made
+
+    def write_names(pixels: np.ndarray, of: SegmentationResult) -> None:
+        names.write(pixels, named_signs(of, MIN_SIGN_PIXELS))
+
+    header = _header(0)
+    for rgb in _photographs(options.width, options.height):
+        (result,) = segmenter.segment([rgb])
+        for output in offered:
+            topic, encoding = output.topic, output.encoding
+            pixels = timed(topic, 'draw', partial(output.render, rgb, result, OVERLAY_ALPHA))
+            timed(topic, 'raw', partial(image_message, pixels, encoding, header))
+            compress = partial(compressed_image_message, pixels, encoding, header, JPEG_QUALITY)
+            timed(topic, 'compressed', compress)
+            if topic == 'overlay':
+                timed('names on the overlay', 'draw', partial(write_names, pixels, result))
+        timed('output_scale 0.5: result', 'draw', partial(scaled_result, result, 2))
+        timed('output_scale 0.5: photograph', 'draw', partial(scaled_photograph, rgb, 2))
+    timed('legend', 'draw', partial(legend, tree, segmenter.supervised))
+    return {
+        topic: {step: _median_ms(seconds) for step, seconds in steps.items()}
+        for topic, steps in times.items()
+    }
+
+
+def _photographs(width: int, height: int) -> Iterator[np.ndarray]:
+    """Yield the photographs of the demo's bag in the benchmark's size, (H, W, 3) uint8."""
+    with ImageBag(Path(__file__).resolve().parent.parent / 'demo' / 'street') as bag:
+        for photograph in bag.images('/camera/image_raw/compressed'):
+            resized = Picture.fromarray(photograph.pixels).resize((width, height))
+            yield np.asarray(resized)
+
+
 def _seconds(function: Callable[[], Any]) -> float:
     began = time.perf_counter()
     function()
@@ -285,6 +354,28 @@ def _print(result: dict[str, Any]) -> None:
     print_table(
         ('way', 'build ms', 'publish ms', 'both ms', '95 % ms', 'times ours'),
         [(name, *way.values(), result['times_ours'][name]) for name, way in result['ways'].items()],
+    )
+    signs = result['signs']
+    print(f'\n{signs["signs"]} signs as objects in {signs["frames"]} photographs of 1360x800:')
+    print_table(
+        ('step', 'median ms', '95 % ms', 'most ms'),
+        [(name, *costs.values()) for name, costs in signs.items() if isinstance(costs, dict)],
+    )
+    points = result['points']
+    width, height = points['size']
+    print(
+        f'A point cloud of {width}x{height}, {points["bytes"] / 1e6:.1f} MB, takes '
+        f'{points["build_ms"]} ms to build, {points["build_processor_ms"]} ms of them on the '
+        f'processor'
+    )
+    print('\nProcessor time of each output by itself, on photographs:')
+    steps = ('draw', 'raw', 'compressed')
+    print_table(
+        ('output', *(f'{step} ms' for step in steps)),
+        [
+            (topic, *(costs.get(step, '') for step in steps))
+            for topic, costs in result['own_costs'].items()
+        ],
     )
 
 

@@ -29,7 +29,7 @@ from hier_seg_ros.evaluation.output_folder import check_replaceable
 from hier_seg_ros.files.writing import make_folder, not_written
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.resources import find_model
-from hier_seg_ros.segmenter.outputs import image_outputs
+from hier_seg_ros.segmenter.outputs import evaluated_outputs
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMANDS = Path(sys.executable).parent
@@ -107,7 +107,7 @@ def run_demo(bag: Path, model: str, out: Path) -> None:
 
 def output_topics(hierarchy: Hierarchy) -> list[str]:
     """Return the topics of the node that the evaluation reads."""
-    return [f'{NODE}/{output.topic}' for output in image_outputs(hierarchy)]
+    return [f'{NODE}/{output.topic}' for output in evaluated_outputs(hierarchy).values()]
 
 
 def command(name: str) -> str:

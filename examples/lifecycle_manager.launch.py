@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 from launch import LaunchDescription
 from launch_ros.actions import Node
 
@@ -20,9 +22,9 @@ def generate_launch_description() -> LaunchDescription:
                     {
                         'autostart': True,
                         'node_names': ['segmenter'],
-                        # The segmenter sends no heartbeat over a bond: without this the manager
-                        # would take it for dead after four seconds.
-                        'bond_timeout': 0.0,
+                        # Seconds without a heartbeat after which the manager takes the segmenter
+                        # for dead. Without bondpy it sends none; 0.0 does without the bond.
+                        'bond_timeout': 4.0 if find_spec('bondpy') else 0.0,
                         # Loading a model takes seconds. Jazzy's manager waits without a limit and
                         # does not know the parameter.
                         'service_timeout': 60.0,

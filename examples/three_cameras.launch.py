@@ -27,6 +27,8 @@ def generate_launch_description() -> LaunchDescription:
             (f'{camera}/image', f'{driver}/image_raw'),
             (f'{camera}/image/compressed', f'{driver}/image_raw/compressed'),
             (f'{camera}/camera_info', f'{driver}/camera_info'),
+            # For the camera's points, where it has depth images that are aligned to the others.
+            (f'{camera}/depth', f'{driver}/aligned_depth_to_color/image_raw'),
         ]
     return LaunchDescription(
         [

@@ -11,9 +11,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hier_seg_ros.errors import HierSegError
-from hier_seg_ros.hierarchy import Hierarchy
 
 if TYPE_CHECKING:
+    from hier_seg_ros.hierarchy import Hierarchy
     from hier_seg_ros.segmenter import DecisionOptions, SegmentationResult, Segmenter
 
 __version__ = '0.1.0'
@@ -27,7 +27,15 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Load the segmenter on first use: reading a label tree must not import torch."""
+    """Load what is asked for on first use.
+
+    Reading a label tree must not import torch, and commands set their signal handlers before they
+    import anything that takes time, NumPy included.
+    """
+    if name == 'Hierarchy':
+        from hier_seg_ros.hierarchy import Hierarchy
+
+        return Hierarchy
     if name in ('DecisionOptions', 'SegmentationResult', 'Segmenter'):
         from hier_seg_ros import segmenter
 

@@ -33,7 +33,7 @@ from hier_seg_ros.ros.launching.arguments import (
     seconds,
 )
 from hier_seg_ros.ros.launching.failing import fail_without_node, failure
-from hier_seg_ros.segmenter.outputs import image_outputs
+from hier_seg_ros.segmenter.outputs import evaluated_outputs
 
 PACKAGE = 'hier_seg_ros'
 NODE = '/segmenter'
@@ -84,7 +84,7 @@ def _start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     model = find_model(values['model']).resolve()
     out = Path(values['out'])
     recorded = out.with_name(f'{out.name}_predictions')
-    outputs = image_outputs(Hierarchy.load(model / 'hierarchy.yaml'))
+    outputs = evaluated_outputs(Hierarchy.load(model / 'hierarchy.yaml'))
 
     node = Node(
         package=PACKAGE,
@@ -102,7 +102,7 @@ def _start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             *(values['bag'], '--decompress', '--lockstep', f'{NODE}/overlay'),
             *('--timeout', timeout),
             *('--record', str(recorded), '--overwrite', '--record-topics'),
-            *(f'{NODE}/{output.topic}' for output in outputs),
+            *(f'{NODE}/{output.topic}' for output in outputs.values()),
             *('--dds-profile', values['dds_profile']),
         ],
         output='screen',

@@ -44,11 +44,12 @@ ARGUMENTS = (
         'Topic of compressed images whose name is not image_topic followed by /compressed',
     ),
     ('camera_info_topic', 'camera_info', "Topic of the camera's CameraInfo"),
+    ('depth_topic', 'depth', "Topic of depth images that are aligned to the camera's images"),
     (
         'cameras',
         '',
         'Names of several cameras, for example [front, left]: the topics are then front/ and left/ '
-        'followed by image_topic and camera_info_topic',
+        'followed by image_topic, camera_info_topic and depth_topic',
     ),
     ('image_transport', '', 'raw or compressed (default in the parameter file: raw)'),
     ('model', '', 'Name of an installed model or path of a model folder'),
@@ -103,6 +104,7 @@ def _start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             (f'{prefix}image', prefix + image_topic),
             (f'{prefix}image/compressed', prefix + compressed_topic),
             (f'{prefix}camera_info', prefix + values['camera_info_topic']),
+            (f'{prefix}depth', prefix + values['depth_topic']),
         ]
     # An argument that is given overrides the parameter file.
     parameters: dict[str, object] = {'use_sim_time': boolean('use_sim_time', values)}

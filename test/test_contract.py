@@ -20,9 +20,10 @@ import hier_seg_ros
 
 ROOT = Path(__file__).resolve().parent.parent
 ROS = {
-    'ament_index_python', 'builtin_interfaces', 'cv_bridge', 'diagnostic_msgs', 'launch',
-    'launch_ros', 'lifecycle_msgs', 'rcl_interfaces', 'rclpy', 'rosgraph_msgs', 'sensor_msgs',
-    'std_msgs', 'std_srvs', 'vision_msgs',
+    'ament_index_python', 'bond', 'bondpy', 'builtin_interfaces', 'cv_bridge', 'diagnostic_msgs',
+    'foxglove_msgs',
+    'launch', 'launch_ros', 'lifecycle_msgs', 'rcl_interfaces', 'rclpy', 'rosgraph_msgs',
+    'sensor_msgs', 'std_msgs', 'std_srvs', 'vision_msgs',
 }  # fmt: skip
 TORCH = {'timm', 'torch', 'torchvision', 'safetensors'}
 # The rooms of the two packages, by what each must not import; a room is a module or a package with
@@ -39,8 +40,9 @@ ROOMS = {
         (ROS - {'cv_bridge', 'sensor_msgs'}) | TORCH,
     ),
     'hier_seg_ros.bags': ({'errors', 'files', 'images'}, ROS | TORCH),
-    'hier_seg_ros.scoring': ({'errors', 'hierarchy'}, ROS | TORCH),
-    'hier_seg_ros.segmenter': ({'errors', 'files', 'hierarchy', 'resources'}, ROS),
+    'hier_seg_ros.signs': ({'hierarchy'}, ROS | TORCH),
+    'hier_seg_ros.scoring': ({'errors', 'hierarchy', 'signs'}, ROS | TORCH),
+    'hier_seg_ros.segmenter': ({'errors', 'files', 'hierarchy', 'resources', 'signs'}, ROS),
     'hier_seg_ros.frames': ({'errors', 'images', 'segmenter', 'settings'}, ROS | TORCH),
     'hier_seg_ros.commands': (
         {'errors', 'files', 'hierarchy', 'images', 'resources', 'segmenter'},
@@ -49,13 +51,14 @@ ROOMS = {
     'hier_seg_ros.evaluation': (
         {
             'bags', 'errors', 'files', 'hierarchy', 'images', 'resources', 'scoring', 'segmenter',
+            'signs',
         },
         ROS,
     ),
     'hier_seg_ros.ros': (
         {
             'bags', 'errors', 'files', 'frames', 'hierarchy', 'images', 'resources', 'segmenter',
-            'settings',
+            'settings', 'signs',
         },
         set(),
     ),

@@ -21,10 +21,12 @@ from hier_seg_ros.bags.image_bag import ImageBag
 from hier_seg_ros.files.reading import read_yaml
 from hier_seg_ros.files.writing import written_file
 from hier_seg_ros.hierarchy import Hierarchy
-from hier_seg_ros.scoring.sign_areas import predicted_signs
 from hier_seg_ros.segmenter import SegmentationResult
-from hier_seg_ros.segmenter.drawing import color_image, overlay
-from hier_seg_ros.segmenter.outputs import label_values
+from hier_seg_ros.segmenter.class_groups import ClassGroups
+from hier_seg_ros.segmenter.outputs import ImageOutput, image_outputs, label_values
+from hier_seg_ros.segmenter.pictures.legend import legend
+from hier_seg_ros.segmenter.pictures.scaling import scaled_photograph, scaled_result
+from hier_seg_ros.signs.finding import TRAFFIC_SIGN_IDS, find_signs
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = Path(__file__).resolve().parent
@@ -38,6 +40,14 @@ SIGNS = 1
 STREETS = (12, 13, 15)
 PEOPLE = 13
 DEMO = (1, 4, 9)
+ALPHA = 0.5
+GROUPS = {
+    'free': ('Driveable', 'Sidewalk'),
+    'person': ('Person', 'Rider'),
+    'vehicle': ('Car', 'Bus', 'Truck', 'Bicycle', 'Motorcycle'),
+}
+# By how much overlays are smaller, so that their names can be read in small pictures.
+FACTOR = 3
 
 Pixels = NDArray[np.uint8]
 
@@ -51,46 +61,71 @@ def main() -> None:
     results = {index: segmenter.segment([images[index]])[0] for index in wanted}
     tree = segmenter.hierarchy
 
-    pairs = [
-        (images[index], overlay(images[index], results[index].finest, tree, 0.5)) for index in DEMO
-    ]
-    write_demo(pairs)
-    write('outputs.jpg', outputs(images[SIGNS], results[SIGNS], tree), columns=3)
-    overlays = [overlay(images[index], results[index].finest, tree, 0.5) for index in STREETS]
+    offered = {
+        output.name: output
+        for output in image_outputs(tree, groups=ClassGroups(GROUPS, tree), min_named_pixels=50)
+    }
+
+    def overlay_of(index: int) -> Pixels:
+        return small_overlay(images[index], results[index], offered)
+
+    write_demo([(images[index], overlay_of(index)) for index in DEMO])
+    shown = outputs(images[SIGNS], results[SIGNS], offered)
+    write('outputs.jpg', shown, columns=3)
+    picture = Image.fromarray(legend(tree, segmenter.supervised))
+    with written_file(FOLDER / 'legend.png') as partial:
+        picture.quantize(128).save(partial, 'PNG', optimize=True)
+    overlays = [overlay_of(index) for index in STREETS]
     names = ('~/front/overlay', '~/left/overlay', '~/right/overlay')
     write('cameras.jpg', list(zip(names, overlays, strict=True)), columns=3)
     write('costs.jpg', costs(images[PEOPLE], results[PEOPLE], tree), columns=3)
 
 
-def outputs(rgb: Pixels, result: SegmentationResult, tree: Hierarchy) -> list[tuple[str, Pixels]]:
+def outputs(
+    rgb: Pixels, result: SegmentationResult, offered: dict[str, ImageOutput]
+) -> list[tuple[str, Pixels]]:
     """Return a picture of each output of the node, with its caption."""
+    tree = result.hierarchy
+    shown = {name: output.render(rgb, result, ALPHA) for name, output in offered.items()}
     return [
         ('image', rgb),
-        ('~/overlay', overlay(rgb, result.finest, tree, 0.5)),
-        ('~/color', color_image(result.finest, tree)),
-        *(
-            (f"~/level_{level}/labels, in the tree's colours", color_image(labels, tree))
-            for level, labels in ((level, result.level(level)) for level in (1, 2, 3))
-        ),
+        ('~/overlay', small_overlay(rgb, result, offered)),
+        ('~/confidence', shown['confidence']),
+        ('~/level_1/color', shown['level_1_color']),
+        ('~/level_2/color', shown['level_2_color']),
+        ('~/level_3/color, ~/color', shown['level_3_color']),
         ('~/traffic_signs/labels, by name', sign_names(rgb, result, tree)),
-        ('~/categories/labels, in colours', category_colors(result.categories, tree)),
-        ('~/confidence', result.confidence),
+        (
+            '~/categories/labels, in colours',
+            named_colors(shown['categories'], dict(enumerate(tree.categories))),
+        ),
+        (
+            '~/groups/labels, in colours',
+            named_colors(shown['groups'], dict(enumerate(GROUPS)) | {255: 'elsewhere'}),
+        ),
     ]
 
 
-def category_colors(categories: Pixels, tree: Hierarchy) -> Pixels:
-    """Return H×W×3 with a hue for each category, named in the corner."""
-    count = len(tree.categories)
-    hues = [colorsys.hsv_to_rgb(index / count, 0.7, 0.9) for index in range(count)]
+def small_overlay(
+    rgb: Pixels, result: SegmentationResult, offered: dict[str, ImageOutput]
+) -> Pixels:
+    """Return an overlay as the node draws it for smaller outputs."""
+    return offered['overlay'].render(
+        scaled_photograph(rgb, FACTOR), scaled_result(result, FACTOR), ALPHA
+    )
+
+
+def named_colors(labels: Pixels, names: dict[int, str]) -> Pixels:
+    """Return H×W×3 with a hue for each value, named in the corner."""
+    hues = [colorsys.hsv_to_rgb(index / len(names), 0.7, 0.9) for index in range(len(names))]
     palette = np.zeros((256, 3), np.uint8)
-    palette[:count] = np.array(hues) * 255
-    picture = Image.fromarray(palette[categories])
+    palette[list(names)] = np.array(hues) * 255
+    picture = Image.fromarray(palette[labels])
     draw = ImageDraw.Draw(picture)
-    for line, index in enumerate(np.unique(categories)):
+    for line, value in enumerate(np.unique(labels).tolist()):
         top = picture.height - 46 * (line + 1)
-        color = tuple(int(value) for value in palette[index])
         draw.rectangle((8, top, 300, top + 40), fill='black')
-        draw.text((16, top), tree.categories[index], fill=color, font=font(34))
+        draw.text((16, top), names[value], fill=tuple(palette[value].tolist()), font=font(34))
     return np.asarray(picture)
 
 
@@ -99,7 +134,7 @@ def sign_names(rgb: Pixels, result: SegmentationResult, tree: Hierarchy) -> Pixe
     names = label_values(tree)['traffic_signs'].texts
     height, width = rgb.shape[:2]
     tiles = []
-    for area in predicted_signs(result.traffic_signs)[:2]:
+    for area in find_signs(result.traffic_signs, TRAFFIC_SIGN_IDS)[:2]:
         left, top, right, bottom = area.box
         size = 2 * max(right - left, bottom - top)
         x = min(max((left + right - size) // 2, 0), width - size)
@@ -129,7 +164,10 @@ def costs(rgb: Pixels, result: SegmentationResult, tree: Hierarchy) -> list[tupl
     blended = (1 - BLEND) * rgb + BLEND * colors
     return [
         ('image', rgb),
-        ('~/categories/labels, in colours', category_colors(result.categories, tree)),
+        (
+            '~/categories/labels, in colours',
+            named_colors(result.categories, dict(enumerate(tree.categories))),
+        ),
         ('costs: green 0, orange 200, red 254', blended.astype(np.uint8)),
     ]
 

@@ -4,18 +4,17 @@
 
 from __future__ import annotations
 
-import io
 import struct
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from rosbags.typesys import Stores, get_typestore
 
 from hier_seg_ros.bags.storage.damage import READ_ERRORS, reason
 from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.images.compression import encode_jpeg
 from hier_seg_ros.images.encodings import ENCODINGS, InvalidFrameError
 from hier_seg_ros.images.messages import RawMessage, rgb_from_raw_image
 
@@ -142,9 +141,7 @@ def image_message(pixels: NDArray[np.uint8], stamp: int, frame_id: str) -> Any:
 
 def jpeg_message(rgb: NDArray[np.uint8], stamp: int, frame_id: str) -> Any:
     """Return `rgb`, H x W x 3 uint8, as a sensor_msgs/CompressedImage."""
-    buffer = io.BytesIO()
-    Image.fromarray(rgb).save(buffer, 'JPEG', quality=90)
-    return compressed_image_message(buffer.getvalue(), stamp, frame_id)
+    return compressed_image_message(encode_jpeg(rgb), stamp, frame_id)
 
 
 def compressed_image_message(jpeg: bytes, stamp: int, frame_id: str) -> Any:

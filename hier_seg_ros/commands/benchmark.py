@@ -7,25 +7,29 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from hier_seg_ros.files.interruption import run_command
-from hier_seg_ros.files.writing import write_text
-from hier_seg_ros.segmenter.engines.engine_options import add_engine_arguments
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
+    return run_command('benchmark', lambda: _load(arguments))
+
+
+def _load(arguments: Sequence[str] | None) -> tuple[Callable[[], int], str]:
     options = _parser().parse_args(arguments)
-    return run_command('benchmark', lambda: _run(options), 'nothing was written')
 
-
-def _run(options: argparse.Namespace) -> int:
     from hier_seg_ros.commands.measurement import measure
 
-    report = measure(options)
+    return lambda: _report(measure(options), options), 'nothing was written'
+
+
+def _report(report: dict[str, Any], options: argparse.Namespace) -> int:
+    from hier_seg_ros.files.writing import write_text
+
     if options.json is not None:
         text = f'{json.dumps(report, indent=2)}\n'
         write_text(options.json, text, 'choose another file with --json')
@@ -34,6 +38,8 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    from hier_seg_ros.segmenter.engines.engine_options import add_engine_arguments
+
     parser = argparse.ArgumentParser(
         prog='benchmark',
         description='Time network, decision and drawing of a model on this machine.',

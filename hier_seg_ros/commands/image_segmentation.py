@@ -24,6 +24,7 @@ from hier_seg_ros.resources import find_model
 from hier_seg_ros.segmenter import DecisionOptions, SegmentationResult, Segmenter
 from hier_seg_ros.segmenter.engines.engine_options import engine_arguments
 from hier_seg_ros.segmenter.outputs import ImageOutput, level_name, outputs_by_name
+from hier_seg_ros.segmenter.unused_gpu import unused_gpu
 
 OTHER_FOLDER = 'choose another folder with --out'
 
@@ -54,6 +55,8 @@ def run(options: argparse.Namespace) -> tuple[int, int]:
     if not inputs.files:
         return done, failures
     segmenter = _segmenter(options)
+    if fault := unused_gpu(options.device):
+        _say(f'device {segmenter.device}: {fault}')
     folder = _OutputFolder(options.out, _outputs(options, segmenter), options.alpha)
     folder.prepare(segmenter.hierarchy)
     for file in tqdm(inputs.files, unit='file', desc='segment_images', disable=None):

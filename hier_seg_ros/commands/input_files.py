@@ -12,18 +12,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.images.image_files import UNREAD_SUFFIXES
 
 # What is taken from a folder. A file that is named on the command line is tried whatever it is
 # called.
 IMAGE_SUFFIXES = {
-    '.bmp', '.jfif', '.jpeg', '.jpg', '.pgm', '.png', '.pnm', '.ppm', '.tif', '.tiff', '.webp',
+    '.bmp', '.jfif', '.jpe', '.jpeg', '.jpg', '.mpo', '.pbm', '.pgm', '.png', '.pnm', '.ppm',
+    '.tif', '.tiff', '.webp',
 }  # fmt: skip
 VIDEO_SUFFIXES = {'.avi', '.m4v', '.mkv', '.mov', '.mp4', '.mpeg', '.mpg', '.webm', '.wmv'}
-# Pictures that a user would miss, in formats that are not read.
-UNREAD_SUFFIXES = {
-    '.3gp', '.arw', '.avif', '.cr2', '.cr3', '.dng', '.exr', '.flv', '.gif', '.heic', '.heif',
-    '.hevc', '.j2k', '.jp2', '.jxl', '.mts', '.nef', '.orf', '.pdf', '.psd', '.raf', '.rw2', '.svg',
-    '.tga',
+# Videos that a user would miss, in formats that are not read.
+_UNREAD_VIDEO_SUFFIXES = {
+    '.3g2', '.3gp', '.flv', '.hevc', '.insv', '.m2ts', '.mjpeg', '.mjpg', '.mts', '.mxf', '.ogv',
+    '.ts', '.vob',
 }  # fmt: skip
 
 _LINKS = 'linked folder'
@@ -108,7 +109,7 @@ def find_files(inputs: Sequence[Path], out: Path | None = None) -> Inputs:
                 found.append((path, path.relative_to(given)))
             elif path.is_dir():
                 left_out.setdefault(_LINKS, []).append(path)
-            elif suffix in UNREAD_SUFFIXES:
+            elif suffix in UNREAD_SUFFIXES | _UNREAD_VIDEO_SUFFIXES:
                 left_out.setdefault(f'{suffix} file', []).append(path)
         if known == len(found) + len(errors):
             errors.append(

@@ -6,25 +6,28 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from hier_seg_ros.files.interruption import run_command
-from hier_seg_ros.segmenter.decision_options import VOID_DECISIONS
-from hier_seg_ros.segmenter.engines.engine_options import add_engine_arguments
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code: 1 if anything could not be segmented."""
+    return run_command('segment_images', lambda: _load(arguments))
+
+
+def _load(arguments: Sequence[str] | None) -> tuple[Callable[[], int], str]:
     options = _parser().parse_args(arguments)
-    kept = f'the results in {options.out} up to there are whole'
-    return run_command('segment_images', lambda: _run(options), kept)
 
-
-def _run(options: argparse.Namespace) -> int:
     from hier_seg_ros.commands.image_segmentation import run
 
-    done, failures = run(options)
+    kept = f'the results in {options.out} up to there are whole'
+    return lambda: _report(run(options), options), kept
+
+
+def _report(counts: tuple[int, int], options: argparse.Namespace) -> int:
+    done, failures = counts
     if done:
         print(f'{done} images segmented into {options.out}')
     if failures and (done or failures > 1):
@@ -34,6 +37,9 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    from hier_seg_ros.segmenter.decision_options import VOID_DECISIONS
+    from hier_seg_ros.segmenter.engines.engine_options import add_engine_arguments
+
     parser = argparse.ArgumentParser(
         prog='segment_images',
         description='Segment images, all images below folders, or videos. Needs no ROS.',

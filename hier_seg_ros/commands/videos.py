@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.files.numpy_faults import numpy_faults_named
 from hier_seg_ros.images.image_files import MOST_PIXELS, check_regular_file
 
 
@@ -69,7 +70,8 @@ def _opencv(video: Path) -> ModuleType:
     os.environ.setdefault('OPENCV_LOG_LEVEL', 'SILENT')
     os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
     try:
-        import cv2
+        with numpy_faults_named():
+            import cv2
     except ImportError as error:
         raise HierSegError(
             f'{video}: videos need OpenCV; install it with: pip install opencv-python-headless'

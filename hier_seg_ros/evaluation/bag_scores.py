@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,8 +15,13 @@ from numpy.typing import NDArray
 from hier_seg_ros.evaluation.recorded_outputs import Outputs
 from hier_seg_ros.evaluation.sign_list import SignLine, list_areas, list_results
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
+from hier_seg_ros.scoring.detection_scores import (
+    DetectedBox,
+    TrueBox,
+    detection_scores,
+)
 from hier_seg_ros.scoring.label_scores import RULES, class_scores, confusion_matrix
-from hier_seg_ros.scoring.sign_areas import overlap, predicted_signs, sign_mask, true_signs
+from hier_seg_ros.scoring.sign_areas import overlap, sign_mask, true_signs
 from hier_seg_ros.scoring.sign_scores import (
     SignResult,
     SignScores,
@@ -23,6 +30,10 @@ from hier_seg_ros.scoring.sign_scores import (
     sign_scores,
 )
 from hier_seg_ros.segmenter.outputs import label_values, level_name
+from hier_seg_ros.signs.finding import TRAFFIC_SIGN_IDS, find_signs, sign_node_ids
+from hier_seg_ros.signs.sign_areas import SignArea
+
+Labels = NDArray[np.uint8]
 
 
 class BagScores:
@@ -40,7 +51,7 @@ class BagScores:
     """
 
     def __init__(self, hierarchy: Hierarchy, min_sign_pixels: int) -> None:
-        """Begin with nothing; predicted areas below `min_sign_pixels` are not listed as signs."""
+        """Begin with nothing; predicted signs below `min_sign_pixels` are not listed or scored."""
         self.hierarchy = hierarchy
         self.received: Counter[str] = Counter()
         self.pixels: dict[str, NDArray[np.int64]] = {}
@@ -54,6 +65,8 @@ class BagScores:
         self._far_pixels = 0
         self._sign_pixels = 0
         self._small_areas = 0
+        self._true_boxes: list[TrueBox] = []
+        self._detected_boxes: list[DetectedBox] = []
 
     def add(self, outputs: Outputs, truth: Outputs) -> list[SignLine]:
         """Score the outputs for one image; return its signs, true ones and predicted ones."""
@@ -73,7 +86,7 @@ class BagScores:
         mask = prediction != UNLABELLED
         if finest is not None:
             mask |= sign_mask(finest, self.hierarchy)
-        areas = predicted_signs(prediction, confidence)
+        areas = self._predicted_signs(prediction, finest, confidence)
         lines = []
         verdict = 'unrated'
         if 'traffic_signs' in truth:
@@ -85,11 +98,43 @@ class BagScores:
             self._far_pixels += far
             self._sign_pixels += total
             lines += list_results(results, mask, confidence)
+            self._add_boxes(truth['traffic_signs'], areas)
             areas = [area for area in areas if not any(overlap(area, sign) for sign in truths)]
             verdict = 'extra'
         large = [area for area in areas if area.pixels >= self._min_sign_pixels]
         self._small_areas += len(areas) - len(large)
         return lines + list_areas(large, verdict)
+
+    def _predicted_signs(
+        self, prediction: Labels, finest: Labels | None, confidence: Labels | None
+    ) -> list[SignArea]:
+        """Return the signs that the node would report, by traffic-sign id, 255 for none of them.
+
+        Without the finest labels, those that are known to be signs and no more are not among them.
+        """
+        if finest is None:
+            return find_signs(prediction, TRAFFIC_SIGN_IDS, confidence)
+        table = self.hierarchy.traffic_sign_of_id
+        return [
+            replace(area, sign=int(table[area.sign]))
+            for area in find_signs(finest, sign_node_ids(self.hierarchy), confidence)
+        ]
+
+    def _add_boxes(self, truth: Labels, areas: Sequence[SignArea]) -> None:
+        """Keep the boxes of an image's signs, true ones and predicted ones, to be scored."""
+        image = self.received['traffic_signs']
+        self._true_boxes += [
+            TrueBox(image, sign.sign, sign.box, ignored=sign.pixels < self._min_sign_pixels)
+            for sign in find_signs(truth, TRAFFIC_SIGN_IDS)
+        ]
+        # A recording without confidence leaves their order to the images'.
+        self._detected_boxes += [
+            DetectedBox(
+                image, area.sign, area.box, 1.0 if area.confidence is None else area.confidence
+            )
+            for area in areas
+            if area.pixels >= self._min_sign_pixels
+        ]
 
     def summary(self) -> dict[str, Any]:
         """Return the scores, as they go into scores.json."""
@@ -99,7 +144,32 @@ class BagScores:
                 name: self._label_scores(name, matrix) for name, matrix in self._matrices.items()
             },
             'signs': _signs_summary(signs) if self._signs_scored else None,
+            'detections': self._detections_summary() if self._signs_scored else None,
             'areas_too_small_to_list': self._small_areas,
+        }
+
+    def _detections_summary(self) -> dict[str, Any]:
+        scores = detection_scores(self._true_boxes, self._detected_boxes)
+        texts = self._labels['traffic_signs'].texts
+        return {
+            'signs': scores.truths,
+            'detections': scores.detections,
+            'right': scores.right,
+            'precision': scores.precision,
+            'recall': scores.recall,
+            'mAP': scores.mean_average_precision(),
+            'mAP_50': scores.mean_average_precision(0.5),
+            'mAP_75': scores.mean_average_precision(0.75),
+            'classes': [
+                {
+                    'id': one.class_id,
+                    'name': texts.get(one.class_id, f'id {one.class_id}'),
+                    'signs': one.truths,
+                    'AP': float(one.average_precision.mean()),
+                    'AP_50': float(one.average_precision[0]),
+                }
+                for one in scores.classes
+            ],
         }
 
     def _label_scores(self, name: str, matrix: NDArray[np.int64]) -> dict[str, Any]:

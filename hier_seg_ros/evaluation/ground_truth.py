@@ -6,8 +6,9 @@ from __future__ import annotations
 
 from hier_seg_ros.bags.image_bag import ImageBag
 from hier_seg_ros.bags.messages import GROUND_TRUTH
-from hier_seg_ros.evaluation.recorded_outputs import RecordedOutputs, evaluated_outputs
+from hier_seg_ros.evaluation.recorded_outputs import RecordedOutputs
 from hier_seg_ros.hierarchy import Hierarchy
+from hier_seg_ros.segmenter.outputs import evaluated_outputs
 
 
 def ground_truth(bag: ImageBag, hierarchy: Hierarchy) -> RecordedOutputs:

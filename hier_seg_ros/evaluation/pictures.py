@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from hier_seg_ros.scoring.sign_areas import Box
+from hier_seg_ros.signs.sign_areas import Box
 
 PICTURE_WIDTH = 640  # of the small pictures on the page, in pixels
 SIGN_EDGE = 112  # of the cut-outs of signs, in pixels

@@ -8,8 +8,9 @@ import json
 
 from hier_seg_ros.bags.messages import image_message, jpeg_message, string_message
 from hier_seg_ros.bags.writer import BagWriter
-from hier_seg_ros.evaluation.recorded_outputs import Outputs, evaluated_outputs
+from hier_seg_ros.evaluation.recorded_outputs import Outputs
 from hier_seg_ros.hierarchy import Hierarchy
+from hier_seg_ros.segmenter.outputs import evaluated_outputs
 
 
 class PredictionWriter:

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from hier_seg_ros.bags.image_bag import ImageBag
 from hier_seg_ros.bags.storage.damage import DamagedBagError
-from hier_seg_ros.evaluation.recorded_outputs import Outputs, RecordedOutputs, evaluated_outputs
+from hier_seg_ros.evaluation.recorded_outputs import Outputs, RecordedOutputs
 from hier_seg_ros.files.reading import parse_json
 from hier_seg_ros.hierarchy import Hierarchy
-from hier_seg_ros.segmenter.outputs import ImageOutput, level_name
+from hier_seg_ros.segmenter.outputs import ImageOutput, evaluated_outputs, level_name
 from hier_seg_ros.segmenter.result import SegmentationResult
 
 if TYPE_CHECKING:  # a recording is evaluated without torch

@@ -16,16 +16,9 @@ from numpy.typing import NDArray
 
 from hier_seg_ros.bags.image_bag import ImageBag
 from hier_seg_ros.errors import HierSegError
-from hier_seg_ros.hierarchy import Hierarchy
-from hier_seg_ros.segmenter.outputs import ImageOutput, outputs_by_name
+from hier_seg_ros.segmenter.outputs import ImageOutput
 
 Outputs = dict[str, NDArray[np.uint8]]
-
-
-def evaluated_outputs(hierarchy: Hierarchy) -> dict[str, ImageOutput]:
-    """Return the outputs that are evaluated, by name; the overlay first, as the report has it."""
-    outputs = outputs_by_name(hierarchy)
-    return {'overlay': outputs['overlay'], **outputs}
 
 
 class RecordedOutputs:
@@ -86,5 +79,6 @@ def _check_form(
     if pixels.shape[:2] != rgb.shape[:2]:
         raise HierSegError(
             f'{source} is {pixels.shape[1]}×{pixels.shape[0]}, its image '
-            f'{rgb.shape[1]}×{rgb.shape[0]}; record predictions for this very bag'
+            f'{rgb.shape[1]}×{rgb.shape[0]}; record predictions for this very bag, with '
+            f'output_scale 1.0'
         )

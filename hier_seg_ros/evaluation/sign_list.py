@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hier_seg_ros.scoring.sign_areas import Box, SignArea
+from hier_seg_ros.hierarchy import UNLABELLED
 from hier_seg_ros.scoring.sign_scores import SignResult
+from hier_seg_ros.signs.sign_areas import Box, SignArea
 
 COLUMNS = (
     'frame', 'stamp', 'verdict', 'predicted', 'ground_truth', 'pixels', 'mean_confidence',
@@ -100,9 +101,20 @@ def list_results(
 
 
 def list_areas(areas: Sequence[SignArea], verdict: str) -> list[SignLine]:
-    """Return a line for each predicted area that belongs to no sign of the ground truth."""
+    """Return a line for each predicted area that belongs to no sign of the ground truth.
+
+    One whose traffic-sign id is 255 is known to be a sign, but not which.
+    """
     return [
-        SignLine(verdict, area.sign, None, area.pixels, area.confidence, area.box) for area in areas
+        SignLine(
+            verdict,
+            None if area.sign == UNLABELLED else area.sign,
+            None,
+            area.pixels,
+            area.confidence,
+            area.box,
+        )
+        for area in areas
     ]
 
 

@@ -7,29 +7,53 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import Any
 
 from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.files.numpy_faults import numpy_faults_named
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-def run_command(command: str, run: Callable[[], int], kept: str) -> int:
-    """Run a command to its end, or to a signal.
+@contextmanager
+def ending_at_once(line: str) -> Iterator[None]:
+    """Let a signal end the process at once, while it imports what takes seconds.
 
-    What takes seconds to import is to be imported within `run`: before, Ctrl-C would end in a
-    traceback. Within `run`, the signal is a KeyboardInterrupt, so that what is half written is
-    removed as after any error.
+    Nothing is lost then, and libraries that are interrupted while they are imported answer with
+    tracebacks, or not at all. It is the first thing that a command does; before, a signal is
+    Python's own affair.
+
+    Parameters
+    ----------
+    line
+        What is written to stderr then. The exit code is that of `run_command`.
+
+    """
+    before = _handlers()
+    try:
+        _end_at_once(before, line)
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def run_command(command: str, load: Callable[[], tuple[Callable[[], int], str]]) -> int:
+    """Run a command to its end, or to a signal.
 
     Parameters
     ----------
     command
         Its name, which every line begins with.
-    run
-        Does all of it and returns the exit code. Only the main thread may call it.
-    kept
-        What there is of the results after a signal: the end of the line.
+    load
+        Reads the command line, imports what takes seconds, and returns two things: a function that
+        does all of the work and returns the exit code, and the end of the line for what there is
+        of the results after a signal. While it runs a signal ends the process at once. Within the
+        function that it returns, the signal is a KeyboardInterrupt, so that what is half written
+        is removed as after any error. Only the main thread may call it.
 
     Returns
     -------
@@ -38,6 +62,7 @@ def run_command(command: str, run: Callable[[], int], kept: str) -> int:
         shells make of these signals.
 
     """
+    kept = 'nothing was written'
     received: list[int] = []
 
     def stop(number: int, frame: FrameType | None) -> None:
@@ -50,13 +75,11 @@ def run_command(command: str, run: Callable[[], int], kept: str) -> int:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
 
-    # A shell that starts a command in the background lets it ignore Ctrl-C.
-    before = {
-        number: handler
-        for number in _SIGNALS
-        if (handler := signal.getsignal(number)) is not signal.SIG_IGN
-    }
+    before = _handlers()
     try:
+        _end_at_once(before, f'{command}: stopped before the end; {kept}')
+        with numpy_faults_named():
+            run, kept = load()
         for number in before:
             signal.signal(number, stop)
         return run()
@@ -74,3 +97,26 @@ def run_command(command: str, run: Callable[[], int], kept: str) -> int:
         if not received:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def _handlers() -> dict[signal.Signals, Any]:
+    """Return what handles the signals now, without those that the process ignores."""
+    # A shell that starts a command in the background lets it ignore Ctrl-C.
+    return {
+        number: handler
+        for number in _SIGNALS
+        if (handler := signal.getsignal(number)) is not signal.SIG_IGN
+    }
+
+
+def _end_at_once(numbers: Iterable[int], line: str) -> None:
+    """Let each of the signals write a line and end the process."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        # Not print, which must not be called while it is interrupted.
+        with suppress(OSError):
+            os.write(2, f'{line}\n'.encode())
+        os._exit(128 + number)
+
+    for number in numbers:
+        signal.signal(number, end)

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,6 +67,28 @@ class Frame:
         return stamp_nanoseconds(self.message.header)
 
 
+class MessageOutput(Protocol):
+    """An output that is not an image: one class, with its topics, for each kind of message."""
+
+    @property
+    def level(self) -> int:
+        """The deepest level of the tree that it depends on."""
+
+    @property
+    def confidence(self) -> bool:
+        """Whether it needs the confidence of the result."""
+
+    @property
+    def wanted(self) -> bool:
+        """Whether one of its topics has a subscriber at this moment."""
+
+    def publish(self, segmented: SegmentedFrame) -> None:
+        """Publish what a frame was wanted for, under the header of its image."""
+
+    def close(self) -> None:
+        """Let go of what it has besides its publishers; again, it does nothing."""
+
+
 @dataclass(frozen=True)
 class Request:
     """What a frame is wanted for.
@@ -75,20 +97,31 @@ class Request:
     ----------
     outputs
         The images that have a subscriber.
+    messages
+        The other outputs that have one.
 
     """
 
     outputs: tuple[ImageOutput, ...]
+    messages: tuple[MessageOutput, ...] = ()
+
+    @property
+    def empty(self) -> bool:
+        """Whether nobody wants anything that has to be computed."""
+        return not self.outputs and not self.messages
 
     @property
     def level(self) -> int:
-        """The deepest level that any of the images depends on; 0 where there are none."""
-        return max((output.level for output in self.outputs), default=0)
+        """The deepest level that any of the outputs depends on; 0 where there are none."""
+        levels = [output.level for output in self.outputs]
+        return max([*levels, *(output.level for output in self.messages)], default=0)
 
     @property
     def confidence(self) -> bool:
-        """Whether any of the images needs the confidence."""
-        return any(output.confidence for output in self.outputs)
+        """Whether any of the outputs needs the confidence."""
+        return any(output.confidence for output in self.outputs) or any(
+            output.confidence for output in self.messages
+        )
 
 
 @dataclass(frozen=True)

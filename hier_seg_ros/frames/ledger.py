@@ -38,7 +38,8 @@ class FrameLedger:
     Every frame is counted as 'received', and then as one of 'rate_limited', 'replaced' (a newer
     frame came first), 'not_needed' (no output was subscribed), 'backing_off' (memory had run out
     shortly before), 'stopped' (the node was deactivated before its turn came), 'published',
-    'rejected/<reason>' or 'failed/<reason>'. A published frame may be 'flagged/<reason>' besides.
+    'rejected/<reason>' or 'failed/<reason>'. A published frame may be 'flagged/<reason>' besides,
+    and 'without_points/<reason>' where somebody waited for its point cloud in vain.
     """
 
     def __init__(
@@ -131,6 +132,13 @@ class FrameLedger:
         number = self._count(f'flagged/{flag.reason}')
         if self._throttle.allows(f'flagged/{flag.reason}'):
             self._logger.warning(f'{self._label}: {flag.text} ({number} such frames)')
+
+    def leave_out_points(self, reason: str, text: str) -> None:
+        """Enter a frame of which no point cloud can be made; `text` says why in one line."""
+        key = f'without_points/{reason}'
+        number = self._count(key)
+        if self._throttle.allows(key):
+            self._logger.error(f'{self._label}: {text} ({number} such frames without points)')
 
     def publish(self, received_at: float, latency: float, shape: tuple[int, int]) -> None:
         """Enter a frame whose outputs have been published.

@@ -18,6 +18,7 @@ from functools import cache, partial
 import numpy as np
 from numpy.typing import NDArray
 
+from hier_seg_ros.files.suggestions import did_you_mean
 from hier_seg_ros.images.encodings import (
     ENCODINGS,
     Encoding,
@@ -29,6 +30,8 @@ from hier_seg_ros.images.encodings import (
 # table, drivers mean grey or colours.
 _NUMBERS = re.compile(r'(?:8|16|32|64)[USF]C\d*')
 _DEPTH = re.compile(r'(?:32|64)FC1?')
+# The other names of sensor_msgs/image_encodings: what cv_bridge converts is among them.
+_STANDARD = re.compile(r'(?:rgb|rgba|bgr|bgra)16|bayer_(?:rggb|bggr|gbrg|grbg)16|nv24')
 
 
 def find_encoding(name: str) -> Encoding:
@@ -37,7 +40,7 @@ def find_encoding(name: str) -> Encoding:
     Raises
     ------
     InvalidFrameError
-        Neither knows it, it is that of a depth image or the like, or cv_bridge cannot be imported.
+        Nobody knows it, it is that of a depth image or the like, or cv_bridge cannot be imported.
 
     """
     encoding = ENCODINGS.get(name)
@@ -51,6 +54,11 @@ def find_encoding(name: str) -> Encoding:
             f'topic of colour images',
         )
     hint = f'let the camera send one of {", ".join(ENCODINGS)}'
+    if not _STANDARD.fullmatch(name):
+        raise InvalidFrameError(
+            'encoding',
+            f'the encoding {name!r} is none that ROS names; {did_you_mean(name, ENCODINGS, hint)}',
+        )
     missing = cv_bridge_fault()
     if missing:
         raise InvalidFrameError(

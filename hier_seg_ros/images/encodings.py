@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.files.numpy_faults import numpy_faults_named
 
 Bytes: TypeAlias = NDArray[np.uint8]
 
@@ -29,8 +30,8 @@ class InvalidFrameError(HierSegError):
     Attributes
     ----------
     reason
-        Key to count by: 'size', 'encoding', 'byte_order', 'step', 'data_length' or
-        'compressed'.
+        Key to count by: 'size', 'encoding', 'byte_order', 'step', 'data_length', 'compressed' or
+        'region'.
 
     """
 
@@ -172,13 +173,12 @@ ENCODINGS = {
 def opencv_fault() -> str:
     """Return why OpenCV cannot be imported, or nothing.
 
-    Python does not remember imports that fail. One built for another NumPy would print a page at
-    every frame.
+    Python does not remember imports that fail, so that each frame would try again.
     """
     try:
-        importlib.import_module('cv2')
-    # AttributeError, TypeError: what extension modules raise that were built for another NumPy.
-    except (ImportError, AttributeError, TypeError) as error:
+        with numpy_faults_named():
+            importlib.import_module('cv2')
+    except (ImportError, AttributeError, HierSegError, TypeError) as error:
         return one_line(error)
     return ''
 

@@ -8,7 +8,6 @@ import errno
 import io
 import stat
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +30,14 @@ MOST_BYTES = 2**30
 # looks for. Its decoders of a hundred other formats are not let near data of unknown origin.
 CAMERA_FORMATS = ('JPEG', 'PNG', 'TIFF')
 FILE_FORMATS = (*CAMERA_FORMATS, 'BMP', 'PPM', 'WEBP')
+# Of pictures that a user would miss, in formats that are not read.
+UNREAD_SUFFIXES = {
+    '.3fr', '.apng', '.arw', '.avif', '.avifs', '.cr2', '.cr3', '.crw', '.dcr', '.dds', '.dib',
+    '.dng', '.eps', '.erf', '.exr', '.fits', '.gif', '.hdr', '.heic', '.heics', '.heif', '.hif',
+    '.ico', '.iiq', '.insp', '.j2c', '.j2k', '.jp2', '.jpf', '.jpx', '.jxl', '.jxr', '.kdc', '.nef',
+    '.nrw', '.orf', '.pam', '.pcx', '.pdf', '.pef', '.pfm', '.psd', '.raf', '.raw', '.rw2', '.rwl',
+    '.sr2', '.srw', '.svg', '.tga', '.x3f', '.xcf',
+}  # fmt: skip
 
 
 def read_image(path: str | Path) -> NDArray[np.uint8]:
@@ -44,14 +51,30 @@ def read_image(path: str | Path) -> NDArray[np.uint8]:
         The file cannot be read, is no image or has over 2**26 pixels.
 
     """
-    path = Path(path)
-    check_regular_file(path, MOST_BYTES)
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise HierSegError(f'{path}: cannot be read ({error.strerror}); check the path') from error
+    data = _file_data(Path(path))
     advice = 'save it again as PNG or JPEG, or remove it'
     return as_rgb(_decode(data, str(path), advice, upright=True, formats=FILE_FORMATS))
+
+
+def read_png(path: str | Path) -> NDArray[np.uint8]:
+    """Return a PNG as (H, W) uint8 grey or (H, W, 3) RGB; of 16 bits the upper 8 are taken.
+
+    Raises
+    ------
+    HierSegError
+        The file cannot be read, is no PNG or has over 2**26 pixels.
+
+    """
+    data = _file_data(Path(path))
+    return _decode(data, str(path), 'save it as PNG', upright=False, formats=('PNG',))
+
+
+def _file_data(path: Path) -> bytes:
+    check_regular_file(path, MOST_BYTES)
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise HierSegError(f'{path}: cannot be read ({error.strerror}); check the path') from error
 
 
 def check_regular_file(path: Path, most_bytes: int | None = None) -> None:
@@ -118,20 +141,10 @@ def _decode(
 ) -> NDArray[np.uint8]:
     try:
         with Image.open(io.BytesIO(data), formats=formats) as image:
-            if image.width * image.height > MOST_PIXELS:
-                raise Image.DecompressionBombError(
-                    f'its {image.width} x {image.height} pixels are too many'
-                )
-            # Decoding a TIFF image turns it upright and forgets how it was turned.
-            decoded_upright = image.format == 'TIFF'
-            orientation = _orientation(image) if upright != decoded_upright else 1
-            pixels = _pixels(image)
-            return _turned(
-                pixels, orientation if upright else _REVERSED.get(orientation, orientation)
-            )
+            return np.array(converted(image, upright=upright))
     except UnidentifiedImageError as error:
-        known = ' nor '.join(formats)
-        raise HierSegError(f'{name}: is neither {known}; {advice}') from error
+        kind = f'is neither {" nor ".join(formats)}' if len(formats) > 1 else f'is no {formats[0]}'
+        raise HierSegError(f'{name}: {kind}; {advice}') from error
     except MemoryError:
         raise
     # Pillow's decoders raise whatever a wrong byte leads them to, another kind for each format and
@@ -144,46 +157,90 @@ def _decode(
         raise HierSegError(f'{name}: is no image that can be read ({reason}); {advice}') from error
 
 
-def _orientation(image: Image.Image) -> object:
-    """Return how an image is turned, as the EXIF tag says; 1, upright, where that is no EXIF."""
+def converted(image: Image.Image, *, upright: bool) -> Image.Image:
+    """Return an image of 8 bits per channel: grey (mode ``L``) of grey files, RGB of others.
+
+    Of 16 bits the upper 8 are taken.
+
+    Parameters
+    ----------
+    image
+        As Pillow opened it, not yet loaded.
+    upright
+        Whether to turn it as its EXIF orientation says; otherwise it is as the file stores it.
+
+    Raises
+    ------
+    Exception
+        Whatever Pillow's decoder raises; a DecompressionBombError where there are over 2**26
+        pixels, a ValueError where its values have more than 16 bits or are fractions.
+
+    """
+    check_pixels(image)
+    # Decoding a TIFF image turns it upright and forgets how it was turned.
+    decoded_upright = image.format == 'TIFF'
+    orientation = orientation_of(image) if upright != decoded_upright else UPRIGHT
+    turn = _TURNS.get(orientation if upright else _REVERSED.get(orientation, orientation))
+    pixels = _with_8_bits(image)
+    return pixels if turn is None else pixels.transpose(turn)
+
+
+def check_pixels(image: Image.Image) -> None:
+    """Raise Pillow's DecompressionBombError if an opened image has over 2**26 pixels."""
+    if image.width * image.height > MOST_PIXELS:
+        raise Image.DecompressionBombError(
+            f'its {image.width} x {image.height} pixels are too many'
+        )
+
+
+def orientation_of(image: Image.Image) -> int:
+    """Return the EXIF orientation of an opened image, 1-8; 1, upright, where it has none.
+
+    Raises
+    ------
+    Exception
+        Whatever Pillow's decoder raises for the pixels of a PNG image.
+
+    """
+    # It may stand behind the pixels, and what is wrong with these must not be hidden below.
+    if image.format == 'PNG':
+        image.load()
     try:
-        return image.getexif().get(ExifTags.Base.Orientation, 1)
-    # As above: whatever it raises, this is no EXIF. The pixels may be whole nevertheless.
+        found = image.getexif().get(ExifTags.Base.Orientation, UPRIGHT)
+        return found if found in _TURNS else UPRIGHT
+    # As in `_decode`: whatever it raises, this is no EXIF. The pixels may be whole nevertheless.
     except Exception:  # noqa: BLE001
-        return 1
+        return UPRIGHT
 
 
+UPRIGHT = 1
+# The orientations whose upright picture is as wide as the stored one is high.
+SIDEWAYS = (5, 6, 7, 8)
 # What turns pixels upright, by the EXIF tag "Orientation" (CIPA DC-008, 4.6.5.1.6); all but two are
 # their own reverse.
-_TURNS: dict[object, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
-    2: lambda pixels: pixels[:, ::-1],
-    3: lambda pixels: pixels[::-1, ::-1],
-    4: lambda pixels: pixels[::-1],
-    5: lambda pixels: pixels.swapaxes(0, 1),
-    6: lambda pixels: pixels[::-1].swapaxes(0, 1),
-    7: lambda pixels: pixels[::-1, ::-1].swapaxes(0, 1),
-    8: lambda pixels: pixels[:, ::-1].swapaxes(0, 1),
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
 }
-_REVERSED: dict[object, int] = {6: 8, 8: 6}
+_REVERSED = {6: 8, 8: 6}
 
 
-def _turned(pixels: NDArray[np.uint8], orientation: object) -> NDArray[np.uint8]:
-    turn = _TURNS.get(orientation)
-    return pixels if turn is None else np.ascontiguousarray(turn(pixels))
-
-
-def _pixels(image: Image.Image) -> NDArray[np.uint8]:
-    """Return (H, W) of grey images, (H, W, 3) of others; of 16 bits the upper 8."""
+def _with_8_bits(image: Image.Image) -> Image.Image:
     if image.mode.startswith('I'):  # 16 bits, in a mode that depends on Pillow's version
         values = np.asarray(image)
         if values.min() < 0 or values.max() >= 2**16:
             raise ValueError('its values have 32 bits')
-        return (values >> 8).astype(np.uint8)
+        return Image.fromarray((values >> 8).astype(np.uint8))
     if image.mode == 'F':
         raise ValueError('its values are fractions')
     mode = 'L' if image.mode in ('1', 'L', 'LA') else 'RGB'
     # Converting to the same mode copies, which takes twice as long as decoding a JPEG image.
-    return np.array(image if image.mode == mode else image.convert(mode))
+    return image if image.mode == mode else image.convert(mode)
 
 
 def as_rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

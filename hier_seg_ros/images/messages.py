@@ -105,28 +105,54 @@ def check_raw_image(message: RawMessage) -> Encoding:
             f'the image is {size}, but in {message.encoding} it needs at least '
             f'{encoding.smallest} x {encoding.smallest} pixels; correct its publisher',
         )
-    if encoding.sample_bytes > 1 and message.is_bigendian not in (0, 1):
+    check_rows(
+        message,
+        encoding.row_bytes(message.width),
+        encoding.rows(message.height),
+        encoding.sample_bytes,
+    )
+    return encoding
+
+
+def check_rows(message: RawMessage, row_bytes: int, rows: int, sample_bytes: int) -> None:
+    """Check byte order, step and data length of a message.
+
+    Parameters
+    ----------
+    message
+        A sensor_msgs/Image.
+    row_bytes
+        Bytes of a row without padding.
+    rows
+        Rows of the data.
+    sample_bytes
+        Bytes of a value.
+
+    Raises
+    ------
+    InvalidFrameError
+        One of them does not fit the others.
+
+    """
+    if sample_bytes > 1 and message.is_bigendian not in (0, 1):
         raise InvalidFrameError(
             'byte_order',
             f'is_bigendian is {message.is_bigendian}, but must be 0 or 1 for {message.encoding}; '
             f'correct its publisher',
         )
-    row_bytes = encoding.row_bytes(message.width)
     if message.step < row_bytes:
         raise InvalidFrameError(
             'step',
             f'the step is {message.step} bytes, but a row of {message.width} pixels in '
             f'{message.encoding} has {row_bytes}; correct its publisher',
         )
-    rows = encoding.rows(message.height)
     if not 0 <= len(message.data) - message.step * rows < message.step:
         raise InvalidFrameError(
             'data_length',
             f'the data has {len(message.data)} bytes, but {rows} rows with a step of '
-            f'{message.step} ({size} in {message.encoding}) have {message.step * rows}; '
-            f'correct its publisher',
+            f'{message.step} ({message.width} x {message.height} in {message.encoding}) have '
+            f'{message.step * rows}; correct its publisher',
         )
-    return encoding
 
 
 def rgb_from_raw_image(message: RawMessage) -> NDArray[np.uint8]:

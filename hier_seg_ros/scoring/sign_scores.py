@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from hier_seg_ros.hierarchy import UNLABELLED
 from hier_seg_ros.scoring.label_scores import LabelImage
-from hier_seg_ros.scoring.sign_areas import SignArea
+from hier_seg_ros.signs.sign_areas import SignArea
 
 FOUND_SHARE = 0.25  # of a sign's shape that must be predicted as a sign
 

@@ -37,7 +37,8 @@ def check_result(
     Shares are those of level 1, where a pixel counts for its level-1 class whatever was decided
     below it: no class of a deeper level can have a larger share than the level-1 class above it,
     and so the answer does not depend on how deep the image was decided. One class may rightly cover
-    much of an image (the road, a building close by), hence a useful limit lies near 1.
+    much of an image (the road, a building close by), hence a useful limit lies near 1. What was
+    left out of the image is not counted.
 
     Parameters
     ----------
@@ -61,7 +62,9 @@ def check_result(
     finest = np.bincount(result.finest.ravel(), minlength=256)
     # 256 sums instead of a second pass over the image; below 2**53 they are exact.
     level_1 = np.bincount(hierarchy.level_of_id[0], weights=finest, minlength=256)
-    shares = level_1 / result.finest.size
+    left_out = 0 if result.outside is None else np.count_nonzero(result.outside)
+    level_1[UNLABELLED] -= left_out
+    shares = level_1 / (result.finest.size - left_out)
     void_share = shares[UNLABELLED]
     shares[UNLABELLED] = 0.0
     largest = int(shares.argmax())

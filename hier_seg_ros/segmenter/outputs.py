@@ -21,7 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy, Node
+from hier_seg_ros.segmenter.class_groups import ClassGroups
 from hier_seg_ros.segmenter.drawing import color_image, overlay
+from hier_seg_ros.segmenter.pictures.sign_names import SignNames, named_signs
 from hier_seg_ros.segmenter.result import SegmentationResult
 
 UNLABELLED_NAME = (UNLABELLED, 'unlabelled')
@@ -70,6 +72,8 @@ class ImageOutput:
         Makes its pixels.
     confidence
         Whether it needs the confidence of the result.
+    photograph
+        Whether it needs the photograph; where not, `render` may be given any.
     values
         What its values mean; None if it is no label image.
 
@@ -81,6 +85,7 @@ class ImageOutput:
     level: int
     render: Render
     confidence: bool = False
+    photograph: bool = False
     values: LabelValues | None = None
 
     @property
@@ -104,9 +109,13 @@ class ImageOutput:
 
 
 def image_outputs(
-    hierarchy: Hierarchy, supervised: Collection[str] | None = None
+    hierarchy: Hierarchy,
+    supervised: Collection[str] | None = None,
+    *,
+    groups: ClassGroups | None = None,
+    min_named_pixels: int | None = None,
 ) -> tuple[ImageOutput, ...]:
-    """Return all images that are offered for a tree, one label image for each of its levels.
+    """Return all images that are offered for a tree, labels and colours for each of its levels.
 
     Parameters
     ----------
@@ -115,6 +124,11 @@ def image_outputs(
     supervised
         Names of the nodes that training supervised, the only ones that label images can hold and
         ``label_info`` names; None for all nodes of the tree.
+    groups
+        The groups of one more label image; None for none.
+    min_named_pixels
+        Pixels that a traffic sign has at least in the overlay for its name to be written there;
+        None for no names.
 
     """
     depth = hierarchy.depth
@@ -122,10 +136,19 @@ def image_outputs(
     return (
         ImageOutput('color', 'color', 'rgb8', depth, _color),
         *(_level_output(hierarchy, nodes, level) for level in range(1, depth + 1)),
+        *(_level_color_output(hierarchy, level) for level in range(1, depth + 1)),
         _traffic_sign_output(hierarchy, nodes),
         _category_output(hierarchy),
+        *(() if groups is None else (_group_output(groups),)),
         ImageOutput('confidence', 'confidence', 'mono8', depth, _confidence, confidence=True),
-        ImageOutput('overlay', 'overlay', 'rgb8', depth, _overlay),
+        ImageOutput(
+            'overlay',
+            'overlay',
+            'rgb8',
+            depth,
+            _overlay if min_named_pixels is None else _named_overlay(min_named_pixels),
+            photograph=True,
+        ),
     )
 
 
@@ -145,9 +168,25 @@ def label_values(hierarchy: Hierarchy) -> dict[str, LabelValues]:
     }
 
 
+def evaluated_outputs(hierarchy: Hierarchy) -> dict[str, ImageOutput]:
+    """Return, by name, the outputs that are recorded and evaluated; the overlay first.
+
+    The colours of a level are not among them, since whoever has its labels can draw them.
+    """
+    outputs = outputs_by_name(hierarchy)
+    levels = [level_color_name(level) for level in range(1, hierarchy.depth + 1)]
+    kept = {name: output for name, output in outputs.items() if name not in levels}
+    return {'overlay': outputs['overlay'], **kept}
+
+
 def level_name(level: int) -> str:
     """Return the name of the output that holds the labels of a level, which count from 1."""
     return f'level_{level}'
+
+
+def level_color_name(level: int) -> str:
+    """Return the name of the output that holds the colours of a level."""
+    return f'{level_name(level)}_color'
 
 
 def _color(rgb: Pixels, result: SegmentationResult, alpha: float) -> Pixels:
@@ -160,6 +199,29 @@ def _confidence(rgb: Pixels, result: SegmentationResult, alpha: float) -> Pixels
 
 def _overlay(rgb: Pixels, result: SegmentationResult, alpha: float) -> Pixels:
     return overlay(rgb, result.finest, result.hierarchy, alpha)
+
+
+def _named_overlay(min_pixels: int) -> Render:
+    names = SignNames()
+
+    def render(rgb: Pixels, result: SegmentationResult, alpha: float) -> Pixels:
+        picture = _overlay(rgb, result, alpha)
+        names.write(picture, named_signs(result, min_pixels))
+        return picture
+
+    return render
+
+
+def _level_color_output(hierarchy: Hierarchy, level: int) -> ImageOutput:
+    # One look-up for each pixel instead of two, for the label and for its colour.
+    colors = hierarchy.colors[hierarchy.level_of_id[level - 1]]
+    return ImageOutput(
+        level_color_name(level),
+        f'{level_name(level)}/color',
+        'rgb8',
+        level,
+        lambda rgb, result, alpha: colors.take(result.finest, axis=0),
+    )
 
 
 def _level_output(hierarchy: Hierarchy, nodes: Sequence[Node], level: int) -> ImageOutput:
@@ -217,4 +279,16 @@ def _category_output(hierarchy: Hierarchy) -> ImageOutput:
         max(changes, default=1),
         lambda rgb, result, alpha: result.categories,
         values=LabelValues(names, dict(names), colors),
+    )
+
+
+def _group_output(groups: ClassGroups) -> ImageOutput:
+    names = tuple(enumerate(groups.names))
+    return ImageOutput(
+        'groups',
+        'groups/labels',
+        'mono8',
+        groups.level,
+        lambda rgb, result, alpha: groups.group_of_id.take(result.finest),
+        values=LabelValues((*names, UNLABELLED_NAME), dict(names), groups.colors),
     )

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hier_seg_ros.errors import HierSegError
-from hier_seg_ros.hierarchy import Hierarchy
+from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
 
 Labels = NDArray[np.uint8]
 
@@ -28,6 +28,9 @@ class SegmentationResult:
         pixels should not be trusted either.
     max_level
         The deepest level that was asked for; the classifiers below it were not computed.
+    outside
+        (H, W), true where the image was left out; None where all of it was segmented. The pixels
+        there hold 255 in every label map, and have the confidence 0.
 
     """
 
@@ -38,6 +41,7 @@ class SegmentationResult:
         confidence: Labels | None,
         finite: bool = True,
         max_level: int | None = None,
+        outside: NDArray[np.bool_] | None = None,
     ) -> None:
         """Keep the maps; the others are looked up in tables when they are asked for.
 
@@ -53,12 +57,15 @@ class SegmentationResult:
             Whether all logits are finite.
         max_level
             The deepest level that was asked for; ``None`` for the tree's depth.
+        outside
+            (H, W), true where the image was left out: `finest` holds 255 there.
 
         """
         self.hierarchy = hierarchy
         self.finest = finest
         self.finite = finite
         self.max_level = hierarchy.depth if max_level is None else max_level
+        self.outside = outside
         self._confidence = confidence
 
     def level(self, level: int) -> Labels:
@@ -88,8 +95,12 @@ class SegmentationResult:
 
     @property
     def categories(self) -> Labels:
-        """The coarse groups: (H, W) uint8 indices into ``hierarchy.categories``."""
-        return self.hierarchy.category_of_id.take(self.finest)
+        """The coarse groups: (H, W) uint8 indices into ``hierarchy.categories``; 255 outside."""
+        categories = self.hierarchy.category_of_id.take(self.finest)
+        # A pixel that was left out is told apart from one that the network left undecided.
+        if self.outside is not None:
+            categories[self.outside] = UNLABELLED
+        return categories
 
     @property
     def has_confidence(self) -> bool:

@@ -30,6 +30,7 @@ from hier_seg_ros.segmenter.logits import Logits
 from hier_seg_ros.segmenter.model_folder import InputOptions, ModelDescription, read_model_folder
 from hier_seg_ros.segmenter.network import HierarchicalNetwork, fold_batch_norm
 from hier_seg_ros.segmenter.result import SegmentationResult
+from hier_seg_ros.segmenter.unused_gpu import unused_gpu
 
 _log = logging.getLogger(__name__)
 
@@ -435,9 +436,9 @@ def resolve_device(device: str) -> torch.device:
     if name == 'cuda':
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if int(index or 0) >= count:
+            advice = unused_gpu(device) or 'use cpu or auto, or check the NVIDIA driver'
             raise HierSegError(
-                f'device {device!r}: PyTorch sees {count} CUDA devices here; use cpu or auto, or '
-                f'check the NVIDIA driver'
+                f'device {device!r}: PyTorch sees {count} CUDA devices here; {advice}'
             )
     return torch.device(device)
 

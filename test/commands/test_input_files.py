@@ -74,7 +74,10 @@ def test_hidden_files_and_what_is_no_picture_are_left_out_silently(tmp_path: Pat
 
 
 def test_pictures_in_other_formats_are_left_out_by_name(tmp_path: Path) -> None:
-    suffixes = ['gif', 'avif', 'jp2', 'jxl', 'cr2', 'nef', 'dng', 'svg', 'pdf']
+    suffixes = [
+        'gif', 'avif', 'jp2', 'jxl', 'cr2', 'nef', 'dng', 'svg', 'pdf', 'hif', 'ico', 'raw', 'ts',
+        'ogv', 'j2c', 'pef',
+    ]  # fmt: skip
     touch(tmp_path, 'a.jpg', 'photo.HEIC', 'more/b.heic', 'c.heic', *(f'd.{s}' for s in suffixes))
     inputs = find_files([tmp_path])
     assert [file.path.name for file in inputs.files] == ['a.jpg'] and inputs.errors == []

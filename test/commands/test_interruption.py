@@ -20,7 +20,9 @@ MODULES = {
     'segment_images': 'hier_seg_ros.commands.segment_images',
     'benchmark': 'hier_seg_ros.commands.benchmark',
     'evaluate_bag': 'hier_seg_ros.evaluation.evaluate_bag',
+    'hier-seg': 'hier_seg_trainer.cli',
 }
+ROS_MODULES = ['hier_seg_ros.ros.node.segmenter_node', 'hier_seg_ros.ros.replay.replay_bag']
 SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
 AT_IMPORT = """
 class Finder:
@@ -29,6 +31,20 @@ class Finder:
             stop()
 sys.meta_path.insert(0, Finder())
 """
+# The calls of functions are counted from the first line of main on, which sets the handlers.
+AT_CALL = """
+import _signal
+calls = 0
+def count(frame, event, argument):
+    global calls
+    if _signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        calls += 1
+        if calls == {calls}:
+            sys.setprofile(None)
+            stop()
+sys.setprofile(count)
+"""
+MOMENTS = 20
 AT_SEGMENT = """
 from hier_seg_ros.segmenter import Segmenter
 original, calls = Segmenter.segment, []
@@ -99,6 +115,44 @@ def test_signal_during_the_imports(
     assert not out.exists()
 
 
+@pytest.mark.parametrize('module', [*MODULES.values(), *ROS_MODULES])
+def test_a_command_sets_its_handlers_before_it_imports_what_takes_time(module: str) -> None:
+    pytest.importorskip(module.partition('.')[0])
+    code = f"""
+import sys
+before = set(sys.modules)
+import {module}
+names = {{name.partition('.')[0] for name in set(sys.modules) - before}}
+print(*names - set(sys.stdlib_module_names) - {{'hier_seg_ros', 'hier_seg_trainer'}})
+"""
+    result = subprocess.run([sys.executable, '-c', code], capture_output=True, timeout=60)
+    assert (result.returncode, result.stdout.split()) == (0, []), result.stderr
+
+
+@pytest.mark.parametrize('command', MODULES)
+def test_signal_at_any_moment_of_the_start(tmp_path: Path, street_bag: Path, command: str) -> None:
+    pytest.importorskip(MODULES[command].partition('.')[0])
+    image, out = tmp_path / 'a.png', tmp_path / 'out'
+    Image.new('RGB', (32, 32)).save(image)
+    arguments: dict[str, list[str | Path]] = {
+        'segment_images': [image, '--out', out],
+        'benchmark': ['--size', '64x48', '--json', out],
+        'evaluate_bag': [street_bag, '--out', out],
+        'hier-seg': ['evaluate', 'street_lite0', '--format', 'folder', '--path', tmp_path],
+    }
+    # All of them begin with some 10**6 calls; most of the moments are in the first of these.
+    for exponent in np.random.default_rng(7).uniform(0, 5.5, MOMENTS):
+        moment = AT_CALL.format(calls=int(10**exponent))
+        result = interrupted(command, moment, signal.SIGINT, *arguments[command])
+        lines = result.stderr.splitlines()
+        said = [line for line in lines if line.startswith(command)]
+        assert result.returncode == 130, (moment, result.stderr)
+        assert len(said) == 1, (moment, result.stderr)
+        assert 'stopped before the end' in said[0] or said[0].endswith(': interrupted')
+        assert not [line for line in lines if 'Traceback' in line or 'KeyboardInterrupt' in line]
+        assert not out.exists()
+
+
 @pytest.mark.parametrize(('number', 'code'), SIGNALS)
 @pytest.mark.parametrize(('moment', 'whole'), [(AT_SEGMENT, 2), (AT_SAVE, 1)])
 def test_segment_images_keeps_what_is_whole(
@@ -160,7 +214,7 @@ def test_a_signal_that_a_library_turns_into_its_own_error_is_one(
         return 0
 
     try:
-        assert run_command('command', run, 'nothing was written') == 143
+        assert run_command('command', lambda: (run, 'nothing was written')) == 143
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(
@@ -177,11 +231,11 @@ def test_without_a_signal_all_is_as_it_was(capsys: pytest.CaptureFixture[str]) -
         raise ZeroDivisionError
 
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    assert run_command('command', lambda: 7, '') == 7
-    assert run_command('command', fail, '') == 1
+    assert run_command('command', lambda: (lambda: 7, '')) == 7
+    assert run_command('command', lambda: (fail, '')) == 1
     assert capsys.readouterr().err == 'command: x: is wrong; correct it\n'
     with pytest.raises(ZeroDivisionError):
-        run_command('command', break_down, '')
+        run_command('command', lambda: (break_down, ''))
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 
@@ -195,7 +249,7 @@ def run():
     finally:
         while True:
             signal.raise_signal(signal.SIGTERM)
-run_command('command', run, '')
+run_command('command', lambda: (run, ''))
 """
     result = subprocess.run([sys.executable, '-c', code], capture_output=True, timeout=60)
     assert result.returncode == -signal.SIGTERM
@@ -209,6 +263,6 @@ signal.signal(signal.SIGINT, signal.SIG_IGN)
 def run():
     signal.raise_signal(signal.SIGINT)
     return 5
-sys.exit(run_command('command', run, ''))
+sys.exit(run_command('command', lambda: (run, '')))
 """
     assert subprocess.run([sys.executable, '-c', code], timeout=60).returncode == 5

@@ -172,6 +172,13 @@ def test_perfect_predictions_get_perfect_scores(
     signs = scores['signs']
     assert (signs['signs'], signs['found'], signs['right_class']) == (3, 3, 3)
     assert signs['far_pixels'] == 0
+    objects = scores['detections']
+    assert (objects['signs'], objects['detections'], objects['right']) == (3, 3, 3)
+    assert (objects['precision'], objects['recall'], objects['mAP']) == (1.0, 1.0, 1.0)
+    assert [(one['id'], one['signs'], one['AP']) for one in objects['classes']] == [
+        (2, 1, 1.0),
+        (14, 2, 1.0),
+    ]
     names = {node.traffic_sign_id: node.readable_name for node in street_tree.nodes}
     with (out / 'signs.csv').open(newline='') as file:
         rows = list(csv.DictReader(file))
@@ -210,6 +217,9 @@ def test_signs_where_there_are_none_are_listed_as_extra(
     assert main([str(street_bag), '--predictions', str(recorded), '--out', str(out)]) == 0
     scores = scores_of(out)
     assert scores['areas_too_small_to_list'] == 3
+    objects = scores['detections']
+    assert (objects['signs'], objects['detections'], objects['right']) == (3, 3, 0)
+    assert (objects['precision'], objects['recall'], objects['mAP']) == (0.0, 0.0, 0.0)
     assert scores['signs']['far_pixels'] == scores['signs']['predicted_pixels'] == 3 * 104
     with (out / 'signs.csv').open(newline='') as file:
         verdicts = [row['verdict'] for row in csv.DictReader(file)]

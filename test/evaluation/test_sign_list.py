@@ -7,8 +7,9 @@ import pytest
 
 from hier_seg_ros.evaluation.sign_list import list_areas, list_results
 from hier_seg_ros.hierarchy import UNLABELLED
-from hier_seg_ros.scoring.sign_areas import predicted_signs, true_signs
+from hier_seg_ros.scoring.sign_areas import true_signs
 from hier_seg_ros.scoring.sign_scores import check_signs
+from hier_seg_ros.signs.finding import TRAFFIC_SIGN_IDS, find_signs
 
 
 def empty(height: int = 40, width: int = 60) -> np.ndarray:
@@ -31,5 +32,5 @@ def test_lines_say_what_became_of_each_sign() -> None:
         ('missed', None, 3, 0),
     ]
     assert [line.confidence for line in lines] == [pytest.approx(0.2), pytest.approx(0.2), None]
-    (extra, _) = list_areas(predicted_signs(prediction), 'extra')
+    (extra, _) = list_areas(find_signs(prediction, TRAFFIC_SIGN_IDS), 'extra')
     assert (extra.verdict, extra.predicted, extra.truth, extra.pixels) == ('extra', 1, None, 16)

@@ -251,7 +251,32 @@ def test_what_has_no_colours_is_called_what_it_is(encoding, kind, monkeypatch):
     )
 
 
-@pytest.mark.parametrize('encoding', ['rgb16', 'bayer_rggb16', 'bayer_of_nowhere8', ''])
+@pytest.mark.parametrize(
+    ('encoding', 'advice'),
+    [
+        ('RGB8', "did you mean 'rgb8'?"),
+        ('rbg8', "did you mean 'rgb8'?"),
+        ('RGB 8', "did you mean 'rgb8'?"),
+        ('YUYV', "did you mean 'yuyv'?"),
+        ('bayer_rgbg8', "did you mean 'bayer_rggb8'?"),
+        *(
+            (name, 'let the camera send one of rgb8, ')
+            for name in ('', 'h264', 'jpeg', '3', 'x' * 200)
+        ),
+    ],
+)
+def test_an_encoding_that_nobody_knows_is_not_asked_of_cv_bridge(encoding, advice, monkeypatch):
+    monkeypatch.setattr(encodings, 'cv_bridge_fault', lambda: pytest.fail('not asked'))
+    message = Image(height=2, width=2, encoding=encoding, step=64, data=array('B', bytes(128)))
+    with pytest.raises(InvalidFrameError) as caught:
+        check_raw_image(message)
+    assert caught.value.reason == 'encoding'
+    line = str(caught.value)
+    assert line.startswith(f'the encoding {encoding!r} is none that ROS names; ')
+    assert advice in line and 'cv_bridge' not in line
+
+
+@pytest.mark.parametrize('encoding', ['rgb16', 'bayer_rggb16', 'bgra16', 'nv24'])
 def test_without_cv_bridge_other_encodings_are_refused_by_name(encoding):
     if not encodings.cv_bridge_fault():
         pytest.skip('cv_bridge is installed here')

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 from recordings import damaged
 
+from hier_seg_ros.commands.input_files import IMAGE_SUFFIXES
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.images.encodings import InvalidFrameError
 from hier_seg_ros.images.image_files import FILE_FORMATS, decode_image, read_image
@@ -133,3 +134,14 @@ def test_depth_images_are_named_in_any_spelling(format_name: str) -> None:
     message = SimpleNamespace(header=None, format=format_name, data=np.zeros(9, np.uint8))
     with pytest.raises(InvalidFrameError, match='is a depth image'):
         rgb_from_compressed_image(message)
+
+
+@pytest.mark.parametrize(
+    ('name', 'kind'),
+    [('a.jpe', 'JPEG'), ('a.jfif', 'JPEG'), ('a.mpo', 'MPO'), ('a.pbm', 'PPM'), ('a.pgm', 'PPM')],
+)
+def test_files_are_read_under_their_rarer_names(tmp_path: Path, name: str, kind: str) -> None:
+    path = tmp_path / name
+    Image.new({'.pbm': '1', '.pgm': 'L'}.get(path.suffix, 'RGB'), (8, 6), 1).save(path, kind)
+    assert read_image(path).shape == (6, 8, 3)
+    assert path.suffix in IMAGE_SUFFIXES

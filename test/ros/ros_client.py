@@ -253,13 +253,14 @@ class Lifecycle:
 
 
 def parameter(name: str, value: Any) -> Parameter:
-    """Return a parameter message."""
+    """Return a parameter message; a list is one of names, a tuple one of whole numbers."""
     kind, field = {
         bool: (ParameterType.PARAMETER_BOOL, 'bool_value'),
         int: (ParameterType.PARAMETER_INTEGER, 'integer_value'),
         float: (ParameterType.PARAMETER_DOUBLE, 'double_value'),
         str: (ParameterType.PARAMETER_STRING, 'string_value'),
         list: (ParameterType.PARAMETER_STRING_ARRAY, 'string_array_value'),
+        tuple: (ParameterType.PARAMETER_INTEGER_ARRAY, 'integer_array_value'),
     }[type(value)]
     return Parameter(name=name, value=ParameterValue(type=kind, **{field: value}))
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
-from hier_seg_ros.scoring.sign_areas import overlap, predicted_signs, sign_mask, true_signs
+from hier_seg_ros.scoring.sign_areas import overlap, sign_mask, true_signs
+from hier_seg_ros.signs.finding import TRAFFIC_SIGN_IDS, find_signs
 
 
 def empty(height: int = 40, width: int = 60) -> np.ndarray:
@@ -41,14 +42,14 @@ def test_predicted_area_gets_the_class_of_most_of_its_pixels() -> None:
     confidence = np.zeros(prediction.shape, np.uint8)
     confidence[5:10, 5:10] = 51
     confidence[20:22, 20] = 255
-    areas = predicted_signs(prediction, confidence)
+    areas = find_signs(prediction, TRAFFIC_SIGN_IDS, confidence)
     assert [(area.sign, area.pixels) for area in areas] == [(14, 25), (7, 4)]
     assert [area.confidence for area in areas] == pytest.approx([0.2, 0.5])
-    assert predicted_signs(prediction)[0].confidence is None
+    assert find_signs(prediction, TRAFFIC_SIGN_IDS)[0].confidence is None
 
 
 def test_no_sign_is_no_area() -> None:
-    assert true_signs(empty()) == [] and predicted_signs(empty()) == []
+    assert true_signs(empty()) == [] and find_signs(empty(), TRAFFIC_SIGN_IDS) == []
 
 
 def test_overlap_counts_common_pixels() -> None:

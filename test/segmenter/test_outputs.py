@@ -16,6 +16,7 @@ from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
 from hier_seg_ros.segmenter.outputs import (
     ImageOutput,
+    evaluated_outputs,
     image_outputs,
     label_values,
     level_name,
@@ -33,10 +34,15 @@ TOPICS = {
     'level_1/labels': 'mono8',
     'level_2/labels': 'mono8',
     'level_3/labels': 'mono8',
+    'level_1/color': 'rgb8',
+    'level_2/color': 'rgb8',
+    'level_3/color': 'rgb8',
     'traffic_signs/labels': 'mono8',
     'categories/labels': 'mono8',
     'confidence': 'mono8',
 }
+# What is there with groups only.
+GROUP_TOPICS = {'groups/labels': 'mono8'}
 
 
 def deep_tree() -> Hierarchy:
@@ -106,13 +112,34 @@ def test_topics_and_encodings_are_those_of_the_documentation(street_tree: Hierar
         if '…' in names:  # the first level and the last
             topics = [topics[0].replace('1', str(level)) for level in (1, 2, 3)]
         documented.update(dict.fromkeys(topics, encoding))
-    assert documented == TOPICS
+    assert documented == TOPICS | GROUP_TOPICS
 
 
 def test_there_is_a_label_image_for_each_level(tree: Hierarchy) -> None:
-    names = [output.name for output in image_outputs(tree)]
+    names = [output.name for output in image_outputs(tree) if output.values is not None]
     levels = [name for name in names if name.startswith('level_')]
     assert levels == [level_name(level) for level in range(1, tree.depth + 1)]
+
+
+def test_there_are_colours_for_each_level(tree: Hierarchy) -> None:
+    by_name = outputs_by_name(tree)
+    result = result_of(tree, tree.depth)
+    for level in range(1, tree.depth + 1):
+        output = by_name[f'level_{level}_color']
+        assert (output.topic, output.level) == (f'level_{level}/color', level)
+        expected = tree.colors[render(by_name[level_name(level)], result)]
+        assert np.array_equal(render(output, result), expected)
+    # What needs no photograph may be given any.
+    assert [name for name, output in by_name.items() if output.photograph] == ['overlay']
+
+
+def test_what_is_evaluated_are_the_labels_and_one_picture_of_colours(tree: Hierarchy) -> None:
+    evaluated = evaluated_outputs(tree)
+    assert next(iter(evaluated)) == 'overlay'
+    levels = [level_name(level) for level in range(1, tree.depth + 1)]
+    assert set(evaluated) == {
+        *('overlay', 'color', 'traffic_signs', 'categories', 'confidence', *levels),
+    }
 
 
 def test_names_and_topics_are_unique(tree: Hierarchy) -> None:
@@ -243,7 +270,9 @@ def test_every_value_that_occurs_has_a_name_and_a_colour(
 
 def test_only_pictures_may_be_jpeg(street_tree: Hierarchy) -> None:
     outputs = image_outputs(street_tree)
-    assert {output.name for output in outputs if output.may_be_jpeg} == {'overlay', 'color'}
+    assert {output.name for output in outputs if output.may_be_jpeg} == {
+        *('overlay', 'color', 'level_1_color', 'level_2_color', 'level_3_color'),
+    }
 
 
 def test_topics_beside_an_image(street_tree: Hierarchy) -> None:

@@ -4,34 +4,28 @@
 
 from __future__ import annotations
 
-import io
 import json
-from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
-import PIL.Image
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
-from std_msgs.msg import Header, String
+from std_msgs.msg import String
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.frames.frame import SegmentedFrame
+from hier_seg_ros.images.compression import JPEG_QUALITY, MAX_JPEG_SIZE
 from hier_seg_ros.images.messages import rgb_of
-from hier_seg_ros.ros.topics.messages import image_message
+from hier_seg_ros.ros.topics.messages import compressed_image_message, image_message
 from hier_seg_ros.segmenter.outputs import outputs_by_name
 
 if TYPE_CHECKING:
     from hier_seg_ros.bags.writer import BagWriter
 
 Message: TypeAlias = Image | CompressedImage | CameraInfo | String
-
-# JPEG_MAX_DIMENSION of libjpeg, in pixels.
-MAX_JPEG_SIZE = 65500
 
 
 def write_capture(
@@ -188,14 +182,10 @@ def _predictions(frame: SegmentedFrame) -> Iterator[tuple[str, Image | Compresse
     # It can be drawn anew from the labels, so that losses do not matter: raw, it would be half of
     # the bag.
     overlay = outputs['overlay']
-    yield overlay.compressed_topic, _jpeg_message(overlay.render(rgb, result, alpha), header)
-
-
-def _jpeg_message(rgb: np.ndarray, header: Header) -> CompressedImage:
-    buffer = io.BytesIO()
-    PIL.Image.fromarray(rgb).save(buffer, 'JPEG', quality=90)
-    return CompressedImage(
-        header=header, format='rgb8; jpeg compressed bgr8', data=array('B', buffer.getvalue())
+    pixels = overlay.render(rgb, result, alpha)
+    yield (
+        overlay.compressed_topic,
+        compressed_image_message(pixels, overlay.encoding, header, JPEG_QUALITY),
     )
 
 

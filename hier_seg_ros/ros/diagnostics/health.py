@@ -262,7 +262,7 @@ def _connection(camera: CameraReport) -> list[Finding]:
 
 def _troubles(new: Mapping[str, int]) -> list[Finding]:
     findings: list[Finding] = []
-    for kind in ('failed', 'rejected', 'flagged'):
+    for kind in ('failed', 'rejected', 'flagged', 'without_points'):
         reasons = {
             name.partition('/')[2]: number
             for name, number in sorted(new.items())
@@ -270,7 +270,7 @@ def _troubles(new: Mapping[str, int]) -> list[Finding]:
         }
         if reasons:
             by_reason = ', '.join(f'{reason} {number}' for reason, number in reasons.items())
-            findings.append(Finding(WARN, f'frames {kind}: {by_reason}'))
+            findings.append(Finding(WARN, f'frames {kind.replace("_", " ")}: {by_reason}'))
     if new.get('backing_off'):
         findings.append(Finding(WARN, f'frames dropped for want of memory: {new["backing_off"]}'))
     return findings

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -36,14 +37,36 @@ def params_file(values: Mapping[str, str]) -> str:
     Raises
     ------
     HierSegError
-        There is no such file, or it holds no YAML.
+        There is no such file, or it holds no YAML or no parameters of nodes.
 
     """
     path = Path(values['params_file']).expanduser()
     if not path.is_file():
         raise HierSegError(f'params_file:={values["params_file"]}: no such file')
-    read_yaml(path)
+    # rcl takes a file without any content.
+    if not _names_nodes(read_yaml(path) or {}):
+        raise HierSegError(
+            f'params_file:={values["params_file"]}: is no parameter file; below the names of nodes '
+            f'it has ros__parameters, and below that parameters, as config/segmenter.yaml has'
+        )
     return str(path)
+
+
+def _names_nodes(content: object, top: bool = True) -> bool:
+    """Return whether rcl reads `content`: names of nodes, in namespaces or not, down to theirs."""
+    return isinstance(content, Mapping) and all(
+        not top and isinstance(below, Mapping) and _has_values(below)
+        if name == 'ros__parameters'
+        else isinstance(name, str) and _names_nodes(below, top=False)
+        for name, below in content.items()
+    )
+
+
+def _has_values(parameters: Mapping[object, object]) -> bool:
+    return all(
+        _has_values(value) if isinstance(value, Mapping) else value is not None
+        for value in parameters.values()
+    )
 
 
 def check_dds_profile(values: Mapping[str, str]) -> None:
@@ -113,7 +136,7 @@ def boolean(name: str, values: Mapping[str, str]) -> bool:
 def seconds(name: str, values: Mapping[str, str]) -> str:
     """Return the value of an argument that is a time; HierSegError if it is no number above 0."""
     try:
-        positive = float(values[name]) > 0
+        positive = 0 < float(values[name]) < math.inf
     except ValueError:
         positive = False
     if not positive:
@@ -160,7 +183,8 @@ def check_names(values: Mapping[str, str]) -> None:
         raise HierSegError(
             f'log_level:={values["log_level"]}: must be one of {", ".join(LOG_LEVELS)}'
         )
-    for name in ('namespace', 'image_topic', 'compressed_topic', 'camera_info_topic'):
+    topics = ('image_topic', 'compressed_topic', 'camera_info_topic', 'depth_topic')
+    for name in ('namespace', *topics):
         value = values[name]
         if name == 'namespace':
             value = value.strip('/')

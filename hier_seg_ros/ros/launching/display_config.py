@@ -12,6 +12,9 @@ import yaml
 from hier_seg_ros.files.reading import read_yaml
 from hier_seg_ros.resources import share_folder
 
+# One topic for all cameras.
+LEGEND = '/segmenter/legend'
+
 
 def write_display_config(values: Mapping[str, str], cameras: Sequence[str]) -> str:
     """Write config/segment.rviz, which names the topics of one camera without a namespace, anew.
@@ -43,6 +46,8 @@ def write_display_config(values: Mapping[str, str], cameras: Sequence[str]) -> s
             image_topic += '/compressed'
         for display in manager['Displays']:
             topic = display['Topic']['Value']
+            if topic == LEGEND:
+                continue
             if topic.startswith('/segmenter/'):
                 topic = f'{namespace}/segmenter/{prefix}{topic.removeprefix("/segmenter/")}'
             else:
@@ -53,6 +58,11 @@ def write_display_config(values: Mapping[str, str], cameras: Sequence[str]) -> s
                     'Name': f'{camera} {display["Name"]}'.lstrip(),
                     'Topic': {**display['Topic'], 'Value': topic},
                 }
+            )
+    for display in manager['Displays']:
+        if display['Topic']['Value'] == LEGEND:
+            displays.append(
+                {**display, 'Topic': {**display['Topic'], 'Value': f'{namespace}{LEGEND}'}}
             )
     manager['Displays'] = displays
     with tempfile.NamedTemporaryFile(

@@ -24,17 +24,21 @@ from std_srvs.srv import SetBool, Trigger
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.ros.cameras.camera_outputs import LabelInfo
+from hier_seg_ros.ros.cameras.sign_output import ImageAnnotations
 from hier_seg_ros.ros.diagnostics.diagnostics import Diagnostics
 from hier_seg_ros.ros.diagnostics.reports import NodeReport, PipelineReport
 from hier_seg_ros.ros.node.library_log import LibraryLog
+from hier_seg_ros.ros.node.manager_bond import Bond, ManagerBond
 from hier_seg_ros.ros.node.model_loading import release_cached_memory
 from hier_seg_ros.ros.node.parameters import (
+    declare_camera_parameters,
     declare_parameters,
     ignored_parameters,
     with_declared_types,
 )
 from hier_seg_ros.ros.node.pipeline import Pipeline
 from hier_seg_ros.ros.topics.connections import Connections
+from hier_seg_ros.segmenter.unused_gpu import unused_gpu
 from hier_seg_ros.settings import MODEL_PARAMETERS, Settings, changed_settings, same_model
 
 # Threads that the executor needs so that neither a long call (another model, a capture) nor the
@@ -98,9 +102,10 @@ class SegmenterNode(LifecycleNode):
         self._warning = ''
         self._pipeline: Pipeline | None = None
         self._library_log = LibraryLog(self.get_logger())
+        self._bond = ManagerBond(self)
         self._settings = declare_parameters(self)
         self.get_logger().debug(f'parameters: {self._settings}')
-        for line in ignored_parameters(self):
+        for line in ignored_parameters(self, self._settings):
             self.get_logger().warning(line)
         # Humble has no such callback; there an empty list is written [''], and 1.0 with its point.
         if hasattr(self, 'add_pre_set_parameters_callback'):
@@ -218,6 +223,8 @@ class SegmenterNode(LifecycleNode):
         """Load the model, run it once and create the publishers."""
         self._error = self._warning = ''
         try:
+            # The cameras may be others than those when the node started.
+            self._settings = declare_camera_parameters(self, self._settings)
             self._pipeline = Pipeline(self, self._connections, self._settings, self._closing)
         except HierSegError as error:
             self._error = f'cannot configure: {error}'
@@ -228,12 +235,26 @@ class SegmenterNode(LifecycleNode):
             return TransitionCallbackReturn.FAILURE
         if LabelInfo is None:
             self.get_logger().info(
-                'vision_msgs is not installed: the label_info topics are left out', once=True
+                'vision_msgs is not installed: the label_info topics and '
+                '~/traffic_signs/detections are left out',
+                once=True,
+            )
+        if ImageAnnotations is None:
+            self.get_logger().info(
+                'foxglove_msgs is not installed: ~/traffic_signs/annotations is left out', once=True
+            )
+        if Bond is None and self._expects_a_bond:
+            self.get_logger().info(
+                'bondpy is not installed: no lifecycle manager can notice that this node hangs; '
+                'set its bond_timeout to 0.0, or it takes the node for dead',
+                once=True,
             )
         segmenter = self._pipeline.segmenter
         self.get_logger().info(
             f'model {segmenter.name} ({segmenter.model_folder}) is ready on {segmenter.device}'
         )
+        if fault := unused_gpu(self._settings.device):
+            self.get_logger().warning(f'device {segmenter.device}: {fault}', once=True)
         return TransitionCallbackReturn.SUCCESS
 
     @_transition('activating', 'active')
@@ -246,11 +267,19 @@ class SegmenterNode(LifecycleNode):
             self._error = f'cannot activate: {error}'
             self.get_logger().error(self._error)
             return TransitionCallbackReturn.FAILURE
+        if Bond is not None and self._expects_a_bond:
+            self._bond.form(self._settings.bond_heartbeat_period)
         return TransitionCallbackReturn.SUCCESS
+
+    @property
+    def _expects_a_bond(self) -> bool:
+        return not self._settings.autostart and self._settings.bond_heartbeat_period > 0.0
 
     @_transition('deactivating', 'inactive')
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Unsubscribe and stop the worker after the frame under way."""
+        # First: a frame that hangs keeps the rest waiting.
+        self._bond.end()
         self._configured_pipeline().stop()
         return TransitionCallbackReturn.SUCCESS
 
@@ -336,6 +365,7 @@ class SegmenterNode(LifecycleNode):
         timer = self.create_timer(0.0, deactivate, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def _close_pipeline(self) -> None:
+        self._bond.end()
         if self._pipeline is not None:
             self._pipeline.close()
             self._pipeline = None

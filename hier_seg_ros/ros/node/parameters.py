@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.exceptions import ParameterException
 from rclpy.node import Node
@@ -17,7 +19,9 @@ from hier_seg_ros.settings import (
     PARAMETERS,
     ParameterSpecification,
     Settings,
+    camera_parameters,
     changed_settings,
+    find_parameter,
 )
 
 # Declared by rclpy in its later versions only, and so not wrong in a file for all of them.
@@ -33,7 +37,47 @@ def declare_parameters(node: Node) -> Settings:
         A value from the command line or a parameter file is not allowed.
 
     """
-    for specification in PARAMETERS:
+    settings = _declared(node, Settings(), PARAMETERS)
+    return declare_camera_parameters(node, settings)
+
+
+def declare_camera_parameters(node: Node, settings: Settings) -> Settings:
+    """Declare, as far as they are not, the parameters that each camera has for itself.
+
+    Parameters
+    ----------
+    node
+        The node.
+    settings
+        Its parameters, which name the cameras.
+
+    Returns
+    -------
+    Settings
+        The same with the values of the cameras' parameters.
+
+    Raises
+    ------
+    HierSegError
+        A value from the command line or a parameter file is not allowed.
+
+    """
+    return _declared(
+        node,
+        settings,
+        [
+            specification
+            for camera in settings.cameras
+            for specification in camera_parameters(camera)
+            if not node.has_parameter(specification.name)
+        ],
+    )
+
+
+def _declared(
+    node: Node, settings: Settings, specifications: Sequence[ParameterSpecification]
+) -> Settings:
+    for specification in specifications:
         try:
             _declare(node, specification)
         except ParameterException as error:
@@ -42,19 +86,33 @@ def declare_parameters(node: Node) -> Settings:
                 f'parameter {specification.name}: {reason}; correct it in the parameter file or '
                 f'on the command line'
             ) from error
-    names = [specification.name for specification in PARAMETERS]
+    names = [specification.name for specification in specifications]
     values = {parameter.name: parameter.value for parameter in node.get_parameters(names)}
-    return changed_settings(Settings(), values)
+    return changed_settings(settings, values)
 
 
-def ignored_parameters(node: Node) -> list[str]:
+def ignored_parameters(node: Node, settings: Settings) -> list[str]:
     """Return a line for each parameter that was given to a node at its start and is none of its.
 
     To be called when all are declared but those of QoS, which come with the topics.
+
+    Parameters
+    ----------
+    node
+        The node.
+    settings
+        Its parameters, which name the cameras.
+
     """
+    of_cameras = [
+        specification.name
+        for camera in settings.cameras
+        for specification in camera_parameters(camera)
+    ]
+    names = [*PARAMETER_NAMED, *of_cameras]
     return [
         f'parameter {name}: is ignored, since the node has none of that name; '
-        + did_you_mean(name, PARAMETER_NAMED, 'ros2 param list tells those that it has')
+        + did_you_mean(name, names, 'ros2 param list tells those that it has')
         for name in sorted(parameter_overrides(node))
         if not node.has_parameter(name)
         and name not in _OF_RCLPY
@@ -68,15 +126,16 @@ def _declare(node: Node, specification: ParameterSpecification) -> None:
         node.declare_parameter(specification.name, specification.default, descriptor)
         return
     # rclpy takes an empty list for a list of bytes, so the type goes first and the value second.
-    node.declare_parameter(specification.name, Parameter.Type.STRING_ARRAY, descriptor)
+    kind = _array_type(specification)
+    node.declare_parameter(specification.name, kind, descriptor)
     if node.get_parameter_or(specification.name).type_ == Parameter.Type.NOT_SET:
-        node.set_parameters(
-            [
-                Parameter(
-                    specification.name, Parameter.Type.STRING_ARRAY, list(specification.default)
-                )
-            ]
-        )
+        node.set_parameters([Parameter(specification.name, kind, list(specification.default))])
+
+
+def _array_type(specification: ParameterSpecification) -> Parameter.Type:
+    if specification.entries is int:
+        return Parameter.Type.INTEGER_ARRAY
+    return Parameter.Type.STRING_ARRAY
 
 
 def _descriptor(specification: ParameterSpecification) -> ParameterDescriptor:
@@ -85,7 +144,7 @@ def _descriptor(specification: ParameterSpecification) -> ParameterDescriptor:
         read_only=specification.changeable == 'never',
     )
     if specification.choices:
-        descriptor.additional_constraints = f'one of: {", ".join(specification.choices)}'
+        descriptor.additional_constraints = f'one of: {", ".join(map(str, specification.choices))}'
     elif specification.changeable == 'unconfigured':
         descriptor.additional_constraints = 'changeable while the node is unconfigured'
     if specification.minimum is not None and specification.maximum is not None:
@@ -114,14 +173,14 @@ def with_declared_types(parameters: list[Parameter]) -> list[Parameter]:
     """
     converted = []
     for parameter in parameters:
-        specification = PARAMETER_NAMED.get(parameter.name)
+        specification = find_parameter(parameter.name)
         if (
             specification is not None
             and isinstance(specification.default, tuple)
             and parameter.type_.name.endswith('_ARRAY')
             and len(parameter.value) == 0
         ):
-            parameter = Parameter(parameter.name, Parameter.Type.STRING_ARRAY, [])
+            parameter = Parameter(parameter.name, _array_type(specification), [])
         elif (
             specification is not None
             and isinstance(specification.default, float)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from rclpy.node import Node
 from rclpy.publisher import Publisher
 from std_msgs.msg import String
 
+from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.frames.frame import Frame, SegmentedFrame
 from hier_seg_ros.frames.watchdog import RestartLimit
 from hier_seg_ros.images.encodings import one_line
@@ -21,15 +23,25 @@ from hier_seg_ros.ros.cameras.camera import Camera
 from hier_seg_ros.ros.cameras.camera_outputs import CameraOutputs
 from hier_seg_ros.ros.captures.captures import Captures
 from hier_seg_ros.ros.diagnostics.reports import CameraReport, PipelineReport
+from hier_seg_ros.ros.node.legend_publisher import LegendPublisher
 from hier_seg_ros.ros.node.model_loading import decision_options, load_model
+from hier_seg_ros.ros.node.regions import camera_regions
 from hier_seg_ros.ros.node.supervised_worker import SupervisedWorker, WorkerReport
 from hier_seg_ros.ros.node.worker import Processing, SegmentationWorker
 from hier_seg_ros.ros.topics.connections import Connections
 from hier_seg_ros.ros.topics.topics import Topics, latched_qos
 from hier_seg_ros.segmenter import Segmenter
+from hier_seg_ros.segmenter.class_groups import ClassGroups
 from hier_seg_ros.segmenter.guards import check_result
 from hier_seg_ros.segmenter.outputs import ImageOutput, image_outputs
-from hier_seg_ros.settings import Settings, same_model
+from hier_seg_ros.segmenter.region import Region
+from hier_seg_ros.settings import (
+    Settings,
+    named_groups,
+    same_model,
+    same_outputs,
+    same_regions,
+)
 
 
 class Pipeline:
@@ -68,7 +80,8 @@ class Pipeline:
         self._node = node
         self._connections = connections
         self._closing = closing
-        self._processing = Processing(load_model(settings, closing), settings)
+        regions = camera_regions(settings)
+        self._processing = Processing(load_model(settings, closing), settings, regions)
         self._topics = Topics(node, connections)
         self._worker: SupervisedWorker | None = None
         # Beyond one activation, or a lifecycle manager would make a loop of it.
@@ -77,13 +90,17 @@ class Pipeline:
         self._enabled = True
         self._captures = Captures(node, settings.capture_frames)
         self._hierarchy_publisher: Publisher | None = None
+        self._legend: LegendPublisher | None = None
         try:
             self._hierarchy_publisher = self._topics.publisher(String, '~/hierarchy', latched_qos())
+            self._legend = LegendPublisher(self._topics, lambda: self.segmenter)
+            offered = _outputs(self.segmenter, settings)
             for name in settings.cameras or ('',):
                 camera = Camera(
                     self._topics,
                     name,
-                    _outputs(self.segmenter),
+                    offered,
+                    self.segmenter.hierarchy,
                     lambda: self._processing.settings,
                     self._receive,
                 )
@@ -121,7 +138,7 @@ class Pipeline:
     def stop(self) -> None:
         """Take no more frames; finish the one under way. Again, it does nothing."""
         for camera in self._cameras:
-            camera.input.unsubscribe()
+            camera.unsubscribe()
         if self._worker is not None:
             self._worker.close()
             self._worker = None
@@ -136,6 +153,8 @@ class Pipeline:
         if self._hierarchy_publisher is not None:
             self._node.destroy_publisher(self._hierarchy_publisher)
             self._hierarchy_publisher = None
+        if self._legend is not None:
+            self._legend.close()
 
     def enable(self, enabled: bool) -> None:
         """Take frames or let go of the inputs; remembered while the pipeline is stopped.
@@ -149,9 +168,9 @@ class Pipeline:
         self._enabled = enabled
         for camera in self._cameras:
             if enabled and self._worker is not None:
-                camera.input.subscribe()
+                camera.subscribe()
             else:
-                camera.input.unsubscribe()
+                camera.unsubscribe()
 
     def change(self, settings: Settings) -> None:
         """Put settings into force between two frames, loading another model where they ask for it.
@@ -168,47 +187,82 @@ class Pipeline:
 
         """
         before = self._processing.settings
+        regions = self._processing.regions
+        if not same_regions(settings, before):
+            regions = self._fitting_regions(settings)
         if not same_model(settings, before):
-            self._change_model(settings)
+            self._change_model(settings, regions)
+        elif not same_outputs(settings, before):
+            self._exchange(self.segmenter, settings, regions)
+            self._publish_label_infos()
         else:
             with self._processing.lock:
                 self.segmenter.set_decision_options(decision_options(settings))
                 self._processing.settings = settings
+                self._processing.regions = regions
             if settings.min_confidence != before.min_confidence:
-                for camera in self._cameras:
-                    camera.outputs.publish_label_infos(settings.min_confidence)
+                self._publish_label_infos()
         if settings.capture_frames != before.capture_frames:
             self._captures.resize(settings.capture_frames)
         self._follow_publishers()
 
-    def _change_model(self, settings: Settings) -> None:
-        shapes = {camera.ledger.shape for camera in self._cameras}
-        segmenter = load_model(
-            settings, self._closing, [shape for shape in shapes if shape is not None]
-        )
-        offered = _outputs(segmenter)
-        changed: list[tuple[Camera, CameraOutputs, CameraOutputs]] = []
-        try:
-            for camera in self._cameras:
-                outputs = CameraOutputs(self._topics, camera.source.camera, offered, camera.outputs)
-                changed.append((camera, camera.outputs, outputs))
-        except BaseException:
-            for _, earlier, outputs in changed:
-                outputs.close(keep=earlier)
-            raise
-        with self._processing.lock:
-            self._processing.segmenter = segmenter
-            self._processing.settings = settings
-            for camera, _, outputs in changed:
-                camera.outputs = outputs
-            if self._worker is not None:
-                self._worker.forget_failures()
-        for _, earlier, outputs in changed:
-            earlier.close(keep=outputs)
+    def _fitting_regions(self, settings: Settings) -> dict[str, Region]:
+        """Return the cameras' regions, if those that have sent images fit them."""
+        regions = camera_regions(settings)
+        for camera in self._cameras:
+            if camera.newest_shape is not None:
+                try:
+                    regions[camera.source.camera].check(*camera.newest_shape)
+                except HierSegError as error:
+                    raise HierSegError(f'{camera.source.label}: {error}') from error
+        return regions
+
+    def _change_model(self, settings: Settings, regions: Mapping[str, Region]) -> None:
+        shapes = {
+            regions[camera.source.camera].cropped_shape(*camera.ledger.shape)
+            for camera in self._cameras
+            if camera.ledger.shape is not None
+        }
+        segmenter = load_model(settings, self._closing, shapes)
+        self._exchange(segmenter, settings, regions)
         self._publish_latched()
         self._node.get_logger().info(
             f'model {segmenter.name} ({segmenter.model_folder}) is in use on {segmenter.device}'
         )
+
+    def _exchange(
+        self, segmenter: Segmenter, settings: Settings, regions: Mapping[str, Region]
+    ) -> None:
+        """Put settings and a segmenter into force, with the outputs that belong to them."""
+        offered = _outputs(segmenter, settings)
+        changed: list[tuple[Camera, CameraOutputs, CameraOutputs]] = []
+        try:
+            for camera in self._cameras:
+                outputs = CameraOutputs(
+                    self._topics,
+                    camera.source.camera,
+                    offered,
+                    segmenter.hierarchy,
+                    camera.depth,
+                    camera.ledger,
+                    camera.outputs,
+                )
+                changed.append((camera, camera.outputs, outputs))
+            with self._processing.lock:
+                segmenter.set_decision_options(decision_options(settings))
+                if segmenter is not self.segmenter and self._worker is not None:
+                    self._worker.forget_failures()
+                self._processing.segmenter = segmenter
+                self._processing.settings = settings
+                self._processing.regions = regions
+                for camera, _, outputs in changed:
+                    camera.outputs = outputs
+        except BaseException:
+            for _, earlier, outputs in changed:
+                outputs.close(keep=earlier)
+            raise
+        for _, earlier, outputs in changed:
+            earlier.close(keep=outputs)
 
     def capture(self) -> Path:
         """Write the last frames and what the model makes of them to a bag; return the bag.
@@ -229,8 +283,13 @@ class Pipeline:
         # A frame at a time, so that the cameras' frames get their turn in between.
         with self._processing.lock:
             settings = self._processing.settings
+            region = self._processing.region(frame.frame.source.camera)
             try:
-                (result,) = self.segmenter.segment([rgb_of(frame.frame.message)])
+                rgb = rgb_of(frame.frame.message)
+                height, width = rgb.shape[:2]
+                region.check(height, width)
+                (result,) = self.segmenter.segment([region.crop(rgb)])
+                result = region.restore(result, height, width)
             # As the worker does: a frame that a bug strikes is captured without a prediction.
             except Exception as error:  # noqa: BLE001
                 self._node.get_logger().warning(
@@ -251,11 +310,13 @@ class Pipeline:
         """
         self._follow_publishers()
         worker = self._worker
+        if worker is not None and self._legend is not None:
+            self._legend.publish()
         return '' if worker is None else worker.watch()
 
     def _follow_publishers(self) -> None:
         for camera in self._cameras:
-            camera.input.follow_publishers()
+            camera.follow()
 
     def report(self) -> PipelineReport:
         """Return how model, cameras and captures are."""
@@ -285,7 +346,8 @@ class Pipeline:
             explanation = self._connections.explain_silence(
                 source.image_topic, camera.input.message_type
             )
-        topics = (source.image_topic, source.camera_info_topic, *camera.outputs.topics)
+        inputs = (source.image_topic, source.camera_info_topic, camera.depth.topic)
+        topics = (*inputs, *camera.outputs.topics)
         problems = [line for topic in topics for line in self._connections.problems(topic)]
         return CameraReport(
             name=source.camera,
@@ -310,6 +372,11 @@ class Pipeline:
         self._hierarchy_publisher.publish(
             String(data=json.dumps(self.segmenter.hierarchy.as_dict()))
         )
+        self._publish_label_infos()
+        if self._legend is not None:
+            self._legend.publish()
+
+    def _publish_label_infos(self) -> None:
         for camera in self._cameras:
             camera.outputs.publish_label_infos(self._processing.settings.min_confidence)
 
@@ -321,5 +388,11 @@ class Pipeline:
             worker.put(camera, frame)
 
 
-def _outputs(segmenter: Segmenter) -> tuple[ImageOutput, ...]:
-    return image_outputs(segmenter.hierarchy, segmenter.supervised)
+def _outputs(segmenter: Segmenter, settings: Settings) -> tuple[ImageOutput, ...]:
+    groups = named_groups(settings.class_groups)
+    return image_outputs(
+        segmenter.hierarchy,
+        segmenter.supervised,
+        groups=ClassGroups(groups, segmenter.hierarchy) if groups else None,
+        min_named_pixels=settings.min_sign_pixels if settings.overlay_sign_names else None,
+    )

@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
 
 from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.files.numpy_faults import numpy_faults_named
 from hier_seg_ros.ros.process.stop_request import StopRequest
 
 if TYPE_CHECKING:
@@ -55,7 +56,8 @@ def _run(arguments: list[str], stop: StopRequest) -> int:
     options = parse_arguments(_parser(), arguments)
     log_line = use_dds_profile(options.dds_profile)
 
-    from hier_seg_ros.ros.node.lifecycle_node import SegmenterNode
+    with numpy_faults_named():
+        from hier_seg_ros.ros.node.lifecycle_node import SegmenterNode
 
     stop.end_in_order()
     initialize(arguments)

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -25,9 +25,12 @@ from hier_seg_ros.ros.cameras.camera import Camera
 from hier_seg_ros.ros.captures.captures import Captures
 from hier_seg_ros.segmenter import SegmentationResult, Segmenter
 from hier_seg_ros.segmenter.guards import check_result
+from hier_seg_ros.segmenter.region import Region
 from hier_seg_ros.settings import Settings
 
 T = TypeVar('T')
+
+WHOLE_IMAGE = Region()
 
 
 @dataclass
@@ -36,7 +39,13 @@ class Processing:
 
     segmenter: Segmenter
     settings: Settings
+    # By the cameras' names; the whole image for one that is not there.
+    regions: Mapping[str, Region] = field(default_factory=dict)
     lock: FrameLock = field(default_factory=FrameLock)
+
+    def region(self, camera: str) -> Region:
+        """Return the part of a camera's images that is segmented."""
+        return self.regions.get(camera, WHOLE_IMAGE)
 
 
 @dataclass(frozen=True)
@@ -47,6 +56,7 @@ class _Job:
     frame: Frame
     request: Request
     rgb: NDArray[np.uint8]
+    region: Region
 
 
 class SegmentationWorker:
@@ -197,7 +207,7 @@ class SegmentationWorker:
     def _job(self, camera: Camera, frame: Frame) -> _Job | None:
         """Return what is to be done for a frame, or None where it is done with."""
         request = camera.outputs.request()
-        if not request.outputs:
+        if request.empty:
             info = camera.input.camera_info(frame)
             unsegmented = SegmentedFrame(frame, self._processing.settings, camera_info=info)
             camera.outputs.publish(unsegmented)
@@ -207,7 +217,15 @@ class SegmentationWorker:
         if self._back_off.remaining() > 0.0:
             camera.ledger.drop('backing_off')
             return None
-        return _Job(camera, frame, request, rgb_of(frame.message))
+        rgb = rgb_of(frame.message)
+        height, width = camera.newest_shape = rgb.shape[:2]
+        region = self._processing.region(camera.source.camera)
+        try:
+            region.check(height, width)
+        except HierSegError as error:
+            raise InvalidFrameError('region', str(error)) from error
+        camera.depth.hold(frame.stamp)
+        return _Job(camera, frame, request, rgb, region)
 
     def _segment_and_publish(self, jobs: list[_Job]) -> None:
         level = max(job.request.level for job in jobs)
@@ -257,13 +275,14 @@ class SegmentationWorker:
         """Return a result for each frame, None for each one that had to be dropped."""
         segmenter = self._processing.segmenter
         try:
-            results: list[SegmentationResult | None] = [
-                *segmenter.segment(
-                    [job.rgb for job in jobs], confidence=confidence, max_level=level
-                )
-            ]
+            results = segmenter.segment(
+                [job.region.crop(job.rgb) for job in jobs], confidence=confidence, max_level=level
+            )
             self._recover()
-            return results
+            return [
+                job.region.restore(result, *job.rgb.shape[:2])
+                for job, result in zip(jobs, results, strict=True)
+            ]
         # As in `_attempt`.
         except Exception as error:  # noqa: BLE001
             out_of_memory = _is_out_of_memory(error)

@@ -9,6 +9,7 @@ import select
 import signal
 from contextlib import suppress
 from types import FrameType
+from typing import NoReturn
 
 
 class StopRequest:
@@ -21,23 +22,26 @@ class StopRequest:
     signal handler may not take the lock inside threading.Event.
     """
 
-    def __init__(self, early_exit_code: int) -> None:
+    def __init__(self, early_exit_code: int, early_line: str = '') -> None:
         """Install the signal handlers; only the main thread may do so.
 
         Parameters
         ----------
         early_exit_code
             The exit code of a process that a signal ends at once.
+        early_line
+            What such a process writes to stderr, if anything.
 
         """
         self._early_exit_code: int | None = early_exit_code
+        self._early_line = f'{early_line}\n'.encode() if early_line else b''
         self.signalled = False
         # First of all, since before a signal ends in a traceback.
         try:
             signal.signal(signal.SIGINT, self._handle)
             signal.signal(signal.SIGTERM, self._handle)
         except KeyboardInterrupt:
-            os._exit(early_exit_code)
+            self._exit(early_exit_code)
         self._read_end, self._write_end = os.pipe()
         # A handler that runs again and again must not block on a full pipe.
         os.set_blocking(self._write_end, False)
@@ -62,6 +66,12 @@ class StopRequest:
 
     def _handle(self, signal_number: int, frame: FrameType | None) -> None:
         if self._early_exit_code is not None:
-            os._exit(self._early_exit_code)
+            self._exit(self._early_exit_code)
         self.signalled = True
         self.set()
+
+    def _exit(self, code: int) -> NoReturn:
+        # Not print, which must not be called while it is interrupted.
+        with suppress(OSError):
+            os.write(2, self._early_line)
+        os._exit(code)

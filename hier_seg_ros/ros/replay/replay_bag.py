@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.files.numpy_faults import numpy_faults_named
 from hier_seg_ros.ros.process.stop_request import StopRequest
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 COMMAND = 'replay_bag'
 EXIT_INTERRUPTED = 130
+INTERRUPTED = f'{COMMAND}: stopped before the end'
 
 
 class _InterruptedReplayError(Exception):
@@ -33,14 +35,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0 when all was played; 1 where something was wrong, part of the bag could not be read or frames
     stayed without an answer; 130 where a signal came before the end.
     """
-    stop = StopRequest(early_exit_code=EXIT_INTERRUPTED)
+    stop = StopRequest(EXIT_INTERRUPTED, early_line=INTERRUPTED)
     try:
         return _run(list(sys.argv if arguments is None else [COMMAND, *arguments]), stop)
     except HierSegError as error:
         print(f'{COMMAND}: {error}', file=sys.stderr)
         return 1
     except _InterruptedReplayError:
-        print(f'{COMMAND}: stopped before the end', file=sys.stderr)
+        print(INTERRUPTED, file=sys.stderr)
         return EXIT_INTERRUPTED
 
 
@@ -128,7 +130,9 @@ def _run(arguments: list[str], stop: StopRequest) -> int:
     from hier_seg_ros.bags.writer import BagWriter
     from hier_seg_ros.ros.process.dds_profile import use_dds_profile
     from hier_seg_ros.ros.process.startup import initialize, parse_arguments
-    from hier_seg_ros.ros.replay.bag_player import BagPlayer, PlayOptions, PlayStoppedError
+
+    with numpy_faults_named():
+        from hier_seg_ros.ros.replay.bag_player import BagPlayer, PlayOptions, PlayStoppedError
 
     parser = _parser()
     options = parse_arguments(parser, arguments)

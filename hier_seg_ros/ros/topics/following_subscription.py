@@ -4,9 +4,12 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
+import time
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from rclpy.qos import ReliabilityPolicy
@@ -16,9 +19,9 @@ from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.images.messages import stamp_nanoseconds
 from hier_seg_ros.ros.topics.topics import Topics, sensor_qos
 
-# So often `follow` is called, at most, before an earlier subscription ends whose successor has
-# received nothing.
-LONGEST_OVERLAP = 5
+# Seconds after which a subscription ends whose successor has received nothing: by then the
+# middleware has matched the successor with all publishers, even on a busy machine.
+LONGEST_OVERLAP = 5.0
 # Messages that are remembered while two subscriptions receive them.
 MESSAGES_KEPT = 64
 
@@ -45,12 +48,23 @@ def fitting_reliability(choice: str, offered: Collection[ReliabilityPolicy]) -> 
     return RELIABLE if offered and set(offered) == {RELIABLE} else BEST_EFFORT
 
 
+@dataclass(eq=False)
+class _Reception:
+    """One subscription of the topic, and whether it has received anything."""
+
+    number: int
+    reliability: ReliabilityPolicy
+    since: float
+    subscription: Subscription | None = None
+    has_received: bool = False
+
+
 class FollowingSubscription:
     """A subscription that follows the publishers of its topic as they come and go.
 
     The reliability of a subscription cannot change, so another one takes its place. The earlier
     one ends when its successor has received something: no message is lost in between, and one that
-    both receive is handed on once.
+    both receive is handed on once. There are never more than these two.
     """
 
     def __init__(
@@ -61,6 +75,7 @@ class FollowingSubscription:
         depth: int,
         choice: Callable[[], str],
         receive: Callable[[Any], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Subscribe.
 
@@ -78,6 +93,8 @@ class FollowingSubscription:
             Returns 'auto', 'reliable' or 'best_effort'; QoS overrides go before it.
         receive
             Called with each message, from one thread at a time.
+        clock
+            Returns the seconds of a steady clock.
 
         Raises
         ------
@@ -92,39 +109,33 @@ class FollowingSubscription:
         self._depth = depth
         self._choice = choice
         self._receive = receive
+        self._clock = clock
         self._changing = threading.Lock()
         self._receiving = threading.Lock()
-        # By their numbers, which rise; empty once it is closed.
-        self._subscriptions: dict[int, Subscription] = {}
-        self._newest = 0
-        self._newest_has_received = False
-        # How often `follow` was called since there are two of them.
-        self._overlap = 0
-        # While there are, who was the first to receive a message, by what tells it from others.
+        self._numbers = itertools.count(1)
+        # The newest is the last, behind the one whose place it takes; none once it is closed.
+        self._receptions: list[_Reception] = []
+        # While there are two, who was the first to receive a message, by what tells it from others.
         self._received: OrderedDict[tuple[int, int], int] | None = None
         self._subscribe(self._fitting())
 
     def follow(self) -> None:
         """Adapt to the publishers of this moment; to be called about once a second."""
         with self._changing:
-            if not self._subscriptions:
+            if not self._receptions:
                 return
             self._end_overlap()
-            reliability = self._fitting()
-            if reliability == self._reliability or self._topics.overrides_reliability(self._topic):
+            if self._topics.overrides_reliability(self._topic):
                 return
-            with self._receiving:
-                if self._received is None:
-                    self._received = OrderedDict()
-            try:
-                self._subscribe(reliability)
-            except HierSegError as error:
-                self._topics.node.get_logger().error(str(error))
+            reliability = self._fitting()
+            if reliability != self._receptions[-1].reliability and not self._take_back():
+                self._overlap(reliability)
 
     def close(self) -> None:
         """Unsubscribe; calling it again does nothing."""
         with self._changing:
-            self._destroy(tuple(self._subscriptions))
+            while self._receptions:
+                self._end(self._receptions[0])
 
     def _fitting(self) -> ReliabilityPolicy:
         message_type = f'sensor_msgs/msg/{self._message_class.__name__}'
@@ -139,39 +150,54 @@ class FollowingSubscription:
         )
 
     def _subscribe(self, reliability: ReliabilityPolicy) -> None:
-        number = self._newest + 1
-        self._subscriptions[number] = self._topics.subscription(
+        reception = _Reception(next(self._numbers), reliability, self._clock())
+        reception.subscription = self._topics.subscription(
             self._message_class,
             self._topic,
             sensor_qos(self._depth, reliability),
-            lambda message, info: self._take(number, message, info),
+            lambda message, info: self._take(reception, message, info),
             # What an earlier one loses, its successor has received.
-            counts_losses=lambda: number >= self._newest,
+            counts_losses=lambda: self._receptions[-1:] in ([], [reception]),
         )
+        self._receptions.append(reception)
+
+    def _overlap(self, reliability: ReliabilityPolicy) -> None:
+        """Subscribe beside the subscription that there is."""
         with self._receiving:
-            self._newest, self._newest_has_received = number, False
-        self._reliability, self._overlap = reliability, 0
+            if self._received is None:
+                self._received = OrderedDict()
+        try:
+            self._subscribe(reliability)
+        except HierSegError as error:
+            self._topics.node.get_logger().error(str(error))
+
+    def _take_back(self) -> bool:
+        """End the newest subscription if it has an earlier one, which is what is wanted again."""
+        if len(self._receptions) == 1:
+            return False
+        # There are two reliabilities. What the newest may still receive, the earlier one receives
+        # too, whose publishers are all there are.
+        self._end(self._receptions[-1])
+        return True
 
     def _end_overlap(self) -> None:
-        if len(self._subscriptions) == 1:
+        if len(self._receptions) == 1:
             # Not before: a message may still have been on its way through both.
-            if self._received is not None:
-                with self._receiving:
-                    self._received = None
+            with self._receiving:
+                self._received = None
             return
-        self._overlap += 1
-        if self._newest_has_received or self._overlap >= LONGEST_OVERLAP:
-            self._destroy([number for number in self._subscriptions if number != self._newest])
+        earlier, newest = self._receptions
+        if newest.has_received or self._clock() - newest.since >= LONGEST_OVERLAP:
+            self._end(earlier)
 
-    def _destroy(self, numbers: Iterable[int]) -> None:
-        for number in numbers:
-            self._topics.node.destroy_subscription(self._subscriptions.pop(number))
+    def _end(self, reception: _Reception) -> None:
+        self._receptions.remove(reception)
+        self._topics.node.destroy_subscription(reception.subscription)
 
-    def _take(self, number: int, message: Any, info: Mapping[str, Any]) -> None:
+    def _take(self, reception: _Reception, message: Any, info: Mapping[str, Any]) -> None:
         with self._receiving:
-            if number == self._newest:
-                self._newest_has_received = True
-            if not self._is_repeated(number, message, info):
+            reception.has_received = True
+            if not self._is_repeated(reception.number, message, info):
                 self._receive(message)
 
     def _is_repeated(self, number: int, message: Any, info: Mapping[str, Any]) -> bool:

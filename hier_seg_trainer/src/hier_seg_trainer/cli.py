@@ -9,28 +9,37 @@ import sys
 from collections.abc import Sequence
 
 from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.files.interruption import ending_at_once
+from hier_seg_ros.files.numpy_faults import numpy_faults_named
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one of the sub-commands; return the exit code."""
+    name = 'hier-seg'
     try:
-        options = _parser().parse_args(arguments)
-    except ModuleNotFoundError as error:
-        print(
-            f'hier-seg: the Python package {error.name!r} is not installed; '
-            f'pip install hier_seg_trainer',
-            file=sys.stderr,
-        )
-        return 1
-    try:
+        with ending_at_once(f'{name}: interrupted'):
+            options = _options(arguments)
+        name = f'hier-seg {options.command}'
         options.run_command(options)
     except HierSegError as error:
-        print(f'hier-seg {options.command}: {error}', file=sys.stderr)
+        print(f'{name}: {error}', file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print(f'hier-seg {options.command}: interrupted', file=sys.stderr)
+        print(f'{name}: interrupted', file=sys.stderr)
         return 130
     return 0
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    # The commands import what they need, so that what is not installed shows here.
+    try:
+        with numpy_faults_named():
+            parser = _parser()
+    except ModuleNotFoundError as error:
+        raise HierSegError(
+            f'the Python package {error.name!r} is not installed; pip install hier_seg_trainer'
+        ) from error
+    return parser.parse_args(arguments)
 
 
 def _parser() -> argparse.ArgumentParser:

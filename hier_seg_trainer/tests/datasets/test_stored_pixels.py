@@ -162,7 +162,15 @@ def test_channels_of_16_bits_are_refused(tmp_path: Path, color_type: int) -> Non
     rows = np.repeat(VALUES.astype('>u2')[..., None], channels, axis=-1)
     data = b''.join(b'\0' + row.tobytes() for row in rows)
     (tmp_path / 'a.png').write_bytes(png(VALUES.shape, 16, color_type, data))
-    with pytest.raises(HierSegError, match=r'a\.png: is no label image'):
+    with pytest.raises(HierSegError, match=r'a\.png: is no label image .*16 bits') as error:
+        open_labels(tmp_path / 'a.png')
+    assert 'palette' not in str(error.value)
+
+
+def test_values_that_are_no_ids_are_named(tmp_path: Path) -> None:
+    values = np.array([[7, 65535]], np.uint16)
+    Image.fromarray(values).save(tmp_path / 'a.png')
+    with pytest.raises(HierSegError, match='its values reach from 7 to 65535'):
         open_labels(tmp_path / 'a.png')
 
 
@@ -188,6 +196,42 @@ def test_a_palette_of_other_greys_is_refused_with_the_reason(tmp_path: Path) -> 
         assert open_labels(path).tolist() == indices.tolist(), (
             'no doubt: the indices are the labels'
         )
+
+
+@pytest.mark.parametrize(
+    'reduce',
+    [
+        lambda image: image.quantize(16),
+        lambda image: image.convert('RGB').quantize(256),
+        lambda image: image.convert('RGB').quantize(16, method=Image.Quantize.FASTOCTREE),
+        lambda image: image.convert('RGBA').quantize(16),
+        lambda image: image.convert('RGB').convert('P'),
+        lambda image: image.convert('RGB').convert('P', palette=Image.Palette.ADAPTIVE, colors=8),
+    ],
+    ids=['grey', 'RGB', 'octree', 'RGBA', 'web palette', 'adaptive'],
+)
+def test_labels_whose_colours_a_program_has_reduced_are_refused(
+    tmp_path: Path, reduce: Callable[[Image.Image], Image.Image]
+) -> None:
+    reduce(Image.fromarray(np.array([[0, 3, 255], [7, 90, 1]], np.uint8))).save(tmp_path / 'a.png')
+    with pytest.raises(HierSegError, match=r'a\.png: its palette has the grey \d+ at index'):
+        open_labels(tmp_path / 'a.png')
+
+
+@pytest.mark.parametrize('rest', [[0] * 3, [255] * 3, [255, 0, 0]], ids=['black', 'white', 'red'])
+def test_what_a_palette_is_filled_up_with_hides_no_greys(tmp_path: Path, rest: list[int]) -> None:
+    colors = [[0] * 3, [3] * 3, [7] * 3, *[rest] * 253]
+    save_palette(tmp_path / 'a.png', np.array([[0, 1, 2]], np.uint8), colors)
+    with pytest.raises(HierSegError, match=r'a\.png: its palette has the grey 3 at index 1, and'):
+        open_labels(tmp_path / 'a.png')
+
+
+def test_an_image_of_two_grey_classes_is_read_by_its_coloured_palette(tmp_path: Path) -> None:
+    """Sky is grey in CamVid's palette and in others, and void is black."""
+    indices = np.array([[0, 11, 11]], np.uint8)
+    colors = [[128] * 3, *[[128, 64, 9 * place] for place in range(10)], [0] * 3]
+    save_palette(tmp_path / 'a.png', indices, colors)
+    assert open_labels(tmp_path / 'a.png').tolist() == indices.tolist()
 
 
 @pytest.mark.parametrize('kind', ['JPEG', 'MPO', 'WEBP'])
@@ -223,14 +267,6 @@ def test_a_photograph_of_16_bits_keeps_its_upper_8(tmp_path: Path, suffix: str) 
     pixels = np.asarray(open_image(path))
     assert pixels[..., 0].tolist() == [[0, 0, 1], [16, 156, 255]]
     assert pixels.tolist() == read_image(path).tolist(), 'as the other commands read it'
-
-
-def test_an_exif_orientation_is_not_applied(tmp_path: Path) -> None:
-    """Labels lie on the pixels that are stored."""
-    exif = Image.Exif()
-    exif[274] = 6
-    Image.new('RGB', (6, 4)).save(tmp_path / 'a.jpg', exif=exif)
-    assert open_image(tmp_path / 'a.jpg').size == (6, 4)
 
 
 def test_a_mask_in_memory_has_the_size_that_is_said() -> None:

@@ -176,7 +176,8 @@ def rotated(root: Path) -> None:
     (root / 'train' / '0003.png').unlink()
     exif = Image.Exif()
     exif[274] = 6
-    as_jpeg(photograph(3), root / 'train' / '0003.jpg', exif=exif, quality=95)
+    stored = photograph(3).transpose(Image.Transpose.ROTATE_90)
+    as_jpeg(stored, root / 'train' / '0003.jpg', exif=exif, quality=95)
 
 
 def other_size(root: Path) -> None:

@@ -16,17 +16,20 @@ import pytest
 import yaml
 
 from hier_seg_ros.hierarchy import Hierarchy
+from hier_seg_ros.segmenter.class_groups import ClassGroups
 from hier_seg_ros.segmenter.outputs import image_outputs
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 CONFIG = REPOSITORY / 'config'
 EXAMPLES = REPOSITORY / 'examples'
 
+LEGEND = '/segmenter/legend'
 INPUTS = {'/camera/image_raw', '/camera/camera_info'}
 
 # What rviz_default_plugins/plugins_description.xml and PanelFactory's constructor in rviz_common
 # (github.com/ros2/rviz, 14.3) offer of the kinds that we use.
-RVIZ_DISPLAYS = {'rviz_default_plugins/Image'}
+RVIZ_IMAGE, RVIZ_POINTS = 'rviz_default_plugins/Image', 'rviz_default_plugins/PointCloud2'
+RVIZ_DISPLAYS = {RVIZ_IMAGE, RVIZ_POINTS}
 RVIZ_PANELS = {'rviz_common/Displays', 'rviz_common/Time'}
 RVIZ_TOOLS = {'rviz_default_plugins/MoveCamera'}
 RVIZ_VIEWS = {'rviz_default_plugins/Orbit'}
@@ -43,6 +46,7 @@ RVIZ_QOS = {
 # Foxglove Studio.
 FOXGLOVE_PANELS = {
     'Image': {'imageMode'},
+    '3D': {'followMode', 'topics'},
     'DiagnosticSummary': {
         *('minLevel', 'pinnedIds', 'topicToRender', 'hardwareIdFilter', 'sortByLevel'),
     },
@@ -55,9 +59,10 @@ FOXGLOVE_PANELS = {
     'Tab': {'activeTabIdx', 'tabs'},
 }
 FOXGLOVE_IMAGE_MODE = {
-    *('imageTopic', 'calibrationTopic', 'synchronize', 'rotation'),
+    *('imageTopic', 'calibrationTopic', 'annotations', 'synchronize', 'rotation'),
     *('colorMode', 'colorMap', 'minValue', 'maxValue'),
 }
+FOXGLOVE_POINTS = {'visible', 'colorMode', 'colorField', 'pointSize'}
 FOXGLOVE_TITLE = 'foxglovePanelTitle'
 
 # The parameters that semantic_segmentation_layer.cpp declares
@@ -81,7 +86,8 @@ CLASS_TYPE_PARAMETERS = {
 @pytest.fixture(scope='module')
 def images(street_tree: Hierarchy) -> dict[str, str]:
     """Return the encoding of each image topic that the node offers for the default tree."""
-    outputs = image_outputs(street_tree, [node.name for node in street_tree.nodes])
+    groups = ClassGroups({'person': ['Person']}, street_tree)
+    outputs = image_outputs(street_tree, [node.name for node in street_tree.nodes], groups=groups)
     return {f'/segmenter/{output.topic}': output.encoding for output in outputs}
 
 
@@ -107,11 +113,17 @@ def test_rviz_shows_every_image(images: dict[str, str]) -> None:
         assert all(value in RVIZ_QOS[name] for name, value in qos.items()), display['Name']
         # A display is switched on by both.
         assert display['Enabled'] == display['Value']
-    # Qt's saved places of the windows, which it finds by the displays' names.
+    # Qt's saved places of the windows, which it finds by the names of what is shown in a window of
+    # its own.
     places = bytes.fromhex(config['Window Geometry']['QMainWindow State'])
-    assert all(name.encode('utf-16-be') in places for name in names)
-    topics = [display['Topic']['Value'] for display in displays]
-    assert sorted(topics) == sorted({*images, '/camera/image_raw'})
+    windows = [display for display in displays if display['Class'] == RVIZ_IMAGE]
+    assert all(display['Name'].encode('utf-16-be') in places for display in windows)
+    topics = [display['Topic']['Value'] for display in windows]
+    assert sorted(topics) == sorted({*images, '/camera/image_raw', LEGEND})
+    (points,) = (display for display in displays if display['Class'] == RVIZ_POINTS)
+    assert points['Topic']['Value'] == '/segmenter/points'
+    # The field that holds the overlay's colours.
+    assert points['Color Transformer'] == 'RGB8'
 
 
 def panels_of(layout: Any, panels: dict[str, Any]) -> Iterator[str]:
@@ -143,13 +155,26 @@ def test_foxglove_shows_every_output(images: dict[str, str]) -> None:
         assert panel.keys() <= {*settings, FOXGLOVE_TITLE}, name
 
     modes = [panel['imageMode'] for name, panel in panels.items() if name.startswith('Image!')]
-    assert sorted(mode['imageTopic'] for mode in modes) == sorted({*images, '/camera/image_raw'})
+    topics = [mode['imageTopic'] for mode in modes]
+    assert sorted(topics) == sorted({*images, '/camera/image_raw', LEGEND})
     for mode in modes:
         assert mode.keys() <= FOXGLOVE_IMAGE_MODE
+        if mode['imageTopic'] == LEGEND:
+            assert 'calibrationTopic' not in mode
+            continue
         assert mode['calibrationTopic'] == camera_info(mode['imageTopic'])
         # Labels are told apart by colours, colours are shown as they are.
         assert ('colorMap' in mode) == (images.get(mode['imageTopic']) == 'mono8')
         assert mode.get('colorMap', 'turbo') in ('turbo', 'rainbow')
+    annotations = {
+        topic: mode['imageTopic'] for mode in modes for topic in mode.get('annotations', {})
+    }
+    assert annotations == {'/segmenter/traffic_signs/annotations': '/camera/image_raw'}
+    (topics,) = (panel['topics'] for name, panel in panels.items() if name.startswith('3D!'))
+    ((topic, settings),) = topics.items()
+    assert topic == '/segmenter/points'
+    assert settings.keys() <= FOXGLOVE_POINTS
+    assert settings['colorMode'] == settings['colorField'] == 'rgb'
     others = {
         panel.get('topicToRender', panel.get('topicPath'))
         for name, panel in panels.items()
@@ -157,6 +182,7 @@ def test_foxglove_shows_every_output(images: dict[str, str]) -> None:
     }
     assert others == {
         *('/diagnostics', '/rosout', '/segmenter/hierarchy', '/segmenter/level_1/label_info'),
+        '/segmenter/traffic_signs/detections',
     }
 
 
@@ -198,6 +224,7 @@ def test_the_semantic_layer_reads_topics_that_the_node_offers(images: dict[str, 
         assert images[source[name]] == 'mono8'
     assert source['segmentation_topic'].endswith('/categories/labels')
     assert source['labels_topic'] == source['segmentation_topic'].replace('/labels', '/label_info')
+    assert source['pointcloud_topic'] == '/segmenter/points'
 
 
 def overrides() -> dict[str, dict[str, dict[str, Any]]]:

@@ -24,6 +24,7 @@ GOOD = {
     'namespace': '',
     'image_topic': '/camera/image_raw',
     'camera_info_topic': 'camera_info',
+    'depth_topic': 'depth',
     'compressed_topic': '',
     'image_transport': '',
     'cameras': '',
@@ -56,6 +57,7 @@ def test_good_names_pass(values: dict[str, str]) -> None:
         ('image_topic', '/', 'must be names'),
         ('image_topic', '/camera//image', 'must be names'),
         ('camera_info_topic', '2nd/camera_info', 'must be names'),
+        ('depth_topic', 'depth image', 'must be names'),
     ],
 )
 def test_bad_names_are_refused(name: str, value: str, text: str) -> None:
@@ -103,7 +105,7 @@ def test_what_is_neither_true_nor_false_is_refused(text: str) -> None:
         boolean('rviz', {'rviz': text})
 
 
-@pytest.mark.parametrize('text', ['soon', '0', '-1', 'nan', ''])
+@pytest.mark.parametrize('text', ['soon', '0', '-1', 'nan', 'inf', ''])
 def test_what_is_no_time_is_refused(text: str) -> None:
     assert seconds('timeout', {'timeout': '1.5'}) == '1.5'
     with pytest.raises(HierSegError, match=f'timeout:={text}: must be a number of seconds'):
@@ -115,3 +117,32 @@ def test_the_parameter_file_is_there() -> None:
     assert Path(params_file({name: default})).is_file()
     with pytest.raises(HierSegError, match=r'params_file:=/no/such\.yaml: no such file'):
         params_file({'params_file': '/no/such.yaml'})
+
+
+@pytest.mark.parametrize(
+    'text',
+    [
+        '', '# nothing\n', '/**: {ros__parameters: {}}', '/**: {ros__parameters: {device: cpu}}',
+        'car: {segmenter: {ros__parameters: {a: {b: 1}}}}', '/**/segmenter: {ros__parameters: {}}',
+    ],
+)  # fmt: skip
+def test_a_parameter_file_is_taken(tmp_path: Path, text: str) -> None:
+    path = tmp_path / 'a.yaml'
+    path.write_text(text)
+    assert params_file({'params_file': str(path)}) == str(path)
+
+
+@pytest.mark.parametrize(
+    'text',
+    [
+        'device: cpu', 'segmenter: {device: cpu}', 'ros__parameters: {device: cpu}', '[1, 2]',
+        'hello', '/**:', '/**: {ros__parameters: }', '/**: {ros__parameters: [1]}',
+        '/**: {ros__parameters: {device: }}', '/**: {ros__parameters: {a: {b: }}}',
+        '{/**: {ros__parameters: {}}, other: 3}', '1: {ros__parameters: {}}',
+    ],
+)  # fmt: skip
+def test_yaml_that_rcl_does_not_read_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / 'a.yaml'
+    path.write_text(text)
+    with pytest.raises(HierSegError, match=f'params_file:={path}: is no parameter file; below'):
+        params_file({'params_file': str(path)})

@@ -12,6 +12,7 @@ import yaml
 
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.ros.launching.display_config import write_display_config
+from hier_seg_ros.segmenter.class_groups import ClassGroups
 from hier_seg_ros.segmenter.outputs import image_outputs
 
 
@@ -37,9 +38,11 @@ def test_every_output_of_every_camera_is_shown(
     street_tree: Hierarchy, cameras: list[str], namespace: str, above: list[str]
 ) -> None:
     shown = written(cameras, namespace=namespace)
-    outputs = {
-        f'{folder}/{output.topic}' for folder in above for output in image_outputs(street_tree)
-    }
+    offered = image_outputs(street_tree, groups=ClassGroups({'person': ['Person']}, street_tree))
+    topics = [*(output.topic for output in offered), 'points']
+    outputs = {f'{folder}/{topic}' for folder in above for topic in topics}
+    # The node's own, whatever its cameras.
+    outputs.add(f'{above[0].partition("segmenter")[0]}segmenter/legend')
     inputs = {topic for name, topic in shown.items() if name.endswith('Input')}
     assert set(shown.values()) - inputs == outputs
     assert len(shown) == len(outputs) + len(above)

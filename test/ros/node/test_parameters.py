@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import fields
 from pathlib import Path
 
@@ -15,7 +16,13 @@ from rclpy.parameter import Parameter
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.ros.node.parameters import with_declared_types
-from hier_seg_ros.settings import PARAMETERS, Settings, changed_settings, same_model
+from hier_seg_ros.settings import (
+    PARAMETERS,
+    Settings,
+    changed_settings,
+    same_model,
+    same_regions,
+)
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -33,8 +40,10 @@ def test_the_parameter_file_lists_every_parameter_with_its_default():
 
 
 def test_settings_hold_every_parameter():
+    # `of_cameras` holds the values of parameters that single cameras have for themselves.
     assert {field.name for field in fields(Settings)} == {
-        parameter.name for parameter in PARAMETERS
+        'of_cameras',
+        *(parameter.name for parameter in PARAMETERS),
     }
     assert all(parameter.description for parameter in PARAMETERS)
 
@@ -61,6 +70,28 @@ def test_settings_hold_every_parameter():
         ('cameras', ['front/left']),
         ('cameras', ['2nd']),
         ('allowed_classes', ['Car', 'Car']),
+        ('roi', [0, 0, 640]),
+        ('roi', [0, 0, 640, 480, 0]),
+        ('roi', [-1, 0, 640, 480]),
+        ('roi', [0, -1, 640, 480]),
+        ('roi', [0, 0, 0, 480]),
+        ('roi', [0, 0, 640, 0]),
+        ('roi', [0, 0, -640, 480]),
+        ('roi', [0.0, 0, 640, 480]),
+        ('roi', [False, 0, 640, 480]),
+        ('mask', 3),
+        ('front.roi', [0, 0, 640]),
+        ('front.mask', ['front.png']),
+        ('output_scale', 0.3),
+        ('output_scale', float('nan')),
+        ('output_scale', 1),
+        ('jpeg_quality', 0),
+        ('jpeg_quality', 101),
+        ('jpeg_quality', 90.0),
+        ('overlay_sign_names', 'yes'),
+        ('class_groups', ['free']),
+        ('class_groups', ['free: Road', 'free: Sky']),
+        ('class_groups', ['free: Road', 'free: Road']),
     ],
 )
 def test_bad_values_are_refused_by_name(name, value):
@@ -110,6 +141,31 @@ def test_an_empty_list_of_any_type_becomes_one_of_names():
     assert converted[0].type_ == Parameter.Type.STRING_ARRAY
     assert converted[0].value == []
     assert converted[1] is other
+
+
+def test_an_empty_list_for_a_roi_is_one_of_whole_numbers():
+    (converted,) = with_declared_types([Parameter('front.roi', Parameter.Type.STRING_ARRAY, [])])
+    assert converted.type_ == Parameter.Type.INTEGER_ARRAY
+    assert changed_settings(Settings(), {'front.roi': converted.value}).roi == ()
+
+
+def test_a_camera_has_its_own_values_or_the_general_ones():
+    changes = {'roi': [0, 0, 6, 4], 'mask': 'all.png', 'left.roi': array('q', [1, 2, 3, 4])}
+    settings = changed_settings(Settings(), changes)
+    assert settings.of_camera('left', 'roi') == (1, 2, 3, 4)
+    assert settings.of_camera('left', 'mask') == 'all.png'
+    assert settings.of_camera('front', 'roi') == settings.of_camera('', 'roi') == (0, 0, 6, 4)
+    again = changed_settings(settings, {'left.roi': []})
+    assert again.of_camera('left', 'roi') == (0, 0, 6, 4)
+    assert settings.of_camera('left', 'roi') == (1, 2, 3, 4), 'settings never change'
+    assert same_regions(settings, changed_settings(settings, {'overlay_alpha': 0.1}))
+    for change in ({'roi': [0, 0, 5, 4]}, {'mask': ''}, {'left.mask': 'left.png'}):
+        assert not same_regions(settings, changed_settings(settings, change))
+
+
+def test_cameras_have_no_other_parameters_of_their_own():
+    settings = changed_settings(Settings(), {'left.overlay_alpha': 0.1, 'left.front.roi': 'x'})
+    assert settings == Settings()
 
 
 def test_a_whole_number_may_stand_for_one_with_a_fraction():

@@ -75,6 +75,7 @@ def bench(client, segmenter):
                     topics,
                     name,
                     image_outputs(segmenter.hierarchy, segmenter.supervised),
+                    segmenter.hierarchy,
                     lambda: self.processing.settings,
                     lambda camera, frame: self.worker.put(camera, frame),
                 )

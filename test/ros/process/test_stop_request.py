@@ -123,4 +123,4 @@ def test_a_replay_that_has_not_begun_is_interrupted(own_ros_domain, tmp_path, si
     preparation = STANDING_IMPORT.format(name='rclpy')
     with started('replay.replay_bag', str(tmp_path), preparation=preparation) as process:
         wait_for_line(process, 'stands still')
-        assert ended(process, signal_number) == (130, '')
+        assert ended(process, signal_number) == (130, 'replay_bag: stopped before the end\n')

@@ -17,7 +17,7 @@ from array import array
 
 from encoded_pixels import mosaic, ramps
 from ros_client import image, street
-from sensor_msgs.msg import CameraInfo, CompressedImage
+from sensor_msgs.msg import CameraInfo, CompressedImage, RegionOfInterest
 
 from hier_seg_ros.images.encodings import InvalidFrameError
 from hier_seg_ros.images.messages import (
@@ -28,6 +28,7 @@ from hier_seg_ros.images.messages import (
 from hier_seg_ros.ros.topics.messages import (
     camera_info_message,
     image_message,
+    scaled_camera_info,
 )
 
 RGB = street(6, 10)
@@ -300,3 +301,67 @@ def test_camera_info_takes_the_images_header_and_leaves_the_original_alone():
     assert list(copied.d) == [0.1, 0.2]
     assert copied.distortion_model == 'plumb_bob'
     assert original.header.frame_id == 'other'
+
+
+def calibrated(**fields):
+    """Return a CameraInfo of 1280 x 720 pixels, the right camera of a pair."""
+    info = CameraInfo(width=1280, height=720, distortion_model='plumb_bob', **fields)
+    info.d = [-0.3, 0.1, 0.001, -0.002, 0.0]
+    info.k = [700.0, 0.0, 641.3, 0.0, 710.0, 355.2, 0.0, 0.0, 1.0]
+    info.r = [0.0, 1.0, 0.0, -1.0, 0.0, 0.0, 0.0, 0.0, 1.0]
+    info.p = [690.0, 0.0, 650.0, -82.8, 0.0, 690.0, 360.0, 6.9, 0.0, 0.0, 1.0, 0.0]
+    return info
+
+
+def pixel_of(info, point):
+    """Return where a camera sees a point, in pixels of its image, as image_geometry has it."""
+    x, y, w = np.array(info.p).reshape(3, 4) @ [*point, 1.0]
+    full = np.array([x / w, y / w])
+    offset = np.array([info.roi.x_offset, info.roi.y_offset])
+    return (full - offset) / np.maximum(1, [info.binning_x, info.binning_y])
+
+
+@pytest.mark.parametrize('factor', [2, 4, 8])
+@pytest.mark.parametrize(
+    'region',
+    [
+        {},
+        {'x_offset': 320, 'y_offset': 80, 'width': 640, 'height': 400},
+        {'x_offset': 101, 'y_offset': 33, 'width': 731, 'height': 415, 'do_rectify': True},
+    ],
+)
+@pytest.mark.parametrize('binning', [0, 1, 2])
+def test_a_point_is_seen_at_the_same_place_of_a_smaller_image(factor, region, binning):
+    info = calibrated(binning_x=binning, binning_y=binning, roi=RegionOfInterest(**region))
+    small = scaled_camera_info(info, factor)
+    for point in ([0.0, 0.0, 2.0], [0.7, -0.3, 3.0], [-2.0, 1.0, 9.0]):
+        # The left border of the first pixel is at -0.5 in both.
+        expected = (pixel_of(info, point) + 0.5) / factor - 0.5
+        np.testing.assert_allclose(pixel_of(small, point), expected, atol=1e-9)
+    size = np.array([info.width, info.height]) // factor
+    assert [small.width, small.height] == size.tolist()
+    if region:
+        assert small.roi.width == region['width'] // factor
+        assert small.roi.height == region['height'] // factor
+        assert small.roi.x_offset == region['x_offset'] // factor
+        assert small.roi.x_offset + small.roi.width <= small.width
+    else:
+        assert small.roi == RegionOfInterest()
+    assert small.roi.do_rectify == info.roi.do_rectify
+    assert (small.binning_x, small.binning_y) == (binning, binning)
+    assert (list(small.d), list(small.r)) == (list(info.d), list(info.r))
+    assert small.distortion_model == 'plumb_bob'
+    # K's principal point moves as that of P.
+    shifts = np.array(small.p)[[2, 6]] - np.array(info.p)[[2, 6]] / factor
+    np.testing.assert_allclose(
+        np.array(small.k)[[2, 5]], [641.3, 355.2] / np.float64(factor) + shifts
+    )
+    np.testing.assert_allclose(np.array(small.k)[[0, 4]], [700 / factor, 710 / factor])
+    # The one that was given is left as it was.
+    assert info == calibrated(binning_x=binning, binning_y=binning, roi=RegionOfInterest(**region))
+
+
+def test_a_camera_that_is_not_calibrated_stays_so():
+    small = scaled_camera_info(CameraInfo(width=640, height=480), 4)
+    assert small == CameraInfo(width=160, height=120)
+    assert scaled_camera_info(CameraInfo(width=3, height=0), 8) == CameraInfo(width=1, height=0)

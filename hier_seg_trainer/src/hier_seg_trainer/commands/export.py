@@ -16,7 +16,7 @@ from hier_seg_trainer.commands.arguments import add_count, add_device
 from hier_seg_trainer.configuration import load_experiment
 from hier_seg_trainer.export.model_export import MeanOptions, evaluate_and_export
 from hier_seg_trainer.export.onnx_export import export_onnx
-from hier_seg_trainer.export.plain_onnx import export_plain_onnx
+from hier_seg_trainer.export.plain_onnx import export_plain_onnx, parse_size
 from hier_seg_trainer.training.runs.run_folder import EXPERIMENT_FILE, check_settings
 
 # Keys of the experiment that the weights are not trained with, but changed by when exported.
@@ -53,12 +53,17 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument('--onnx', type=Path, metavar='FILE', help='also write an ONNX file')
     parser.add_argument(
-        '--plain',
-        action='store_true',
-        help='an ONNX file of plain layers for images of one size, for TensorRT; needs --size',
+        '--plain', action='store_true', help='of that file: fixed size, for TensorRT; needs --size'
     )
     parser.add_argument(
-        '--size', type=_size, metavar='HxW', help='of the images of a plain ONNX file: 512x1024'
+        '--size', metavar='HxW', help='height and width of the images in pixels, such as 512x704'
+    )
+    add_count(
+        parser,
+        '--batch',
+        None,
+        'with --plain: how many images run at once (default 1)',
+        metavar='N',
     )
     parser.add_argument(
         '--notes', type=Path, metavar='FILE', help='Markdown that goes into the model card'
@@ -82,31 +87,39 @@ def _export(options: argparse.Namespace) -> None:
             raise HierSegError(
                 f'{options.source}: is {kind}; --{name.replace("_", "-")} has no use, leave it out'
             )
-    _check_plain(options)
+    size = _plain_size(options)
     model = _export_run(options) if is_experiment else find_model(options.source)
-    if options.plain:
-        found = export_plain_onnx(model, options.onnx, *options.size)
-        print(f'the plain ONNX file is {options.onnx}; {found}')
+    if size is not None:
+        _export_plain(model, options.onnx, size, options.batch)
     elif options.onnx is not None:
         export_onnx(model, options.onnx)
         print(f'the ONNX file is {options.onnx}')
 
 
-def _check_plain(options: argparse.Namespace) -> None:
-    if options.plain and (options.onnx is None or options.size is None):
-        raise HierSegError('--plain: needs --onnx FILE and --size HxW; give both')
-    if options.size is not None and not options.plain:
-        raise HierSegError(
-            '--size: has no use without --plain, since other ONNX files take images of any size; '
-            'leave it out'
+def _plain_size(options: argparse.Namespace) -> tuple[int, int] | None:
+    """Return the height and width of a plain ONNX file, None where there will be none."""
+    if not options.plain:
+        for name in ('size', 'batch'):
+            if getattr(options, name) is not None:
+                raise HierSegError(f'--{name}: has no use without --plain, leave it out')
+        return None
+    for name in ('onnx', 'size'):
+        if getattr(options, name) is None:
+            raise HierSegError(f'--plain: --{name} is needed, give it')
+    if options.batch == 0:
+        raise HierSegError('--batch 0: is no number of images; give at least 1')
+    return parse_size(options.size)
+
+
+def _export_plain(model: Path, file: Path, size: tuple[int, int], batch: int | None) -> None:
+    usual = export_plain_onnx(model, file, size, 1 if batch is None else batch)
+    height, width = size
+    print(f'the ONNX file is {file}, for images of height {height} and width {width}')
+    if usual != size:
+        print(
+            f'the model itself would scale such images to height {usual[0]} and width {usual[1]}; '
+            f'--size {usual[0]}x{usual[1]} and images scaled to it give its results'
         )
-
-
-def _size(text: str) -> tuple[int, int]:
-    height, separator, width = text.lower().partition('x')
-    if not (separator and height.isdecimal() and width.isdecimal()):
-        raise argparse.ArgumentTypeError(f'{text!r} is no size; write, for example, 512x1024')
-    return int(height), int(width)
 
 
 def _export_run(options: argparse.Namespace) -> Path:

@@ -21,6 +21,7 @@ FaultKind = Literal[
     'bad_row',
     'unknown_class',
     'empty_box',
+    'unread_format',
 ]
 
 

@@ -1,9 +1,10 @@
 # Copyright 2026 The hier_seg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Pixels as the files of data sets hold them: photographs, labels by value or colour, instances.
+"""Pixels of the files of data sets: photographs, labels by value or colour, instances.
 
-Nothing else in the trainer decodes a file of a data set. An EXIF orientation is not applied: labels
-lie on the pixels as they are stored.
+Nothing else in the trainer decodes a file of a data set. Photographs are turned upright as their
+EXIF orientation says, since labelling tools show them so; labels are read as they are stored, and
+have no orientation of their own.
 """
 
 from __future__ import annotations
@@ -18,6 +19,16 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.images.image_files import (
+    MOST_BYTES,
+    MOST_PIXELS,
+    SIDEWAYS,
+    UPRIGHT,
+    check_pixels,
+    check_regular_file,
+    converted,
+    orientation_of,
+)
 
 Result = TypeVar('Result')
 
@@ -28,7 +39,7 @@ _LOSSY = ('JPEG', 'MPO', 'WEBP')
 
 
 def open_image(path: Path) -> Image.Image:
-    """Return a photograph as RGB; of 16-bit grey the upper 8 bits.
+    """Return a photograph as RGB, turned upright; of 16-bit grey the upper 8 bits.
 
     Parameters
     ----------
@@ -38,10 +49,44 @@ def open_image(path: Path) -> Image.Image:
     Raises
     ------
     HierSegError
-        It is missing, broken or no such image.
+        It is missing, broken, no such image or has over 2**26 pixels.
 
     """
-    return _decoded(path, path, _as_rgb)
+    return _decoded(path, path, upright_rgb)
+
+
+def upright_rgb(image: Image.Image) -> Image.Image:
+    """Return an opened photograph as ``open_image`` does; raise what Pillow's decoders do."""
+    return converted(image, upright=True).convert('RGB')
+
+
+def misfit(path: Path, image: Image.Image, size: tuple[int, int]) -> str:
+    """Return why labels of another size than a photograph cannot be used, and what to do.
+
+    Parameters
+    ----------
+    path
+        The photograph.
+    image
+        What `open_image` gave for it.
+    size
+        The (width, height) in pixels that the labels have or are for; not those of `image`.
+
+    """
+    if not is_stored_size(path, image, size):
+        return 'the sizes must agree'
+    return (
+        'they fit only the image as it is stored, which its EXIF orientation turns; turn the '
+        'labels in the same way, or remove the orientation from the image'
+    )
+
+
+def is_stored_size(path: Path, image: Image.Image, size: tuple[int, int]) -> bool:
+    """Return whether `size` fits a photograph only as it is stored; arguments as for `misfit`."""
+    if size != (image.height, image.width):
+        return False
+    with Image.open(path, formats=FORMATS) as stored:
+        return orientation_of(stored) in SIDEWAYS
 
 
 def open_labels(path: Path) -> NDArray[np.uint8]:
@@ -49,9 +94,10 @@ def open_labels(path: Path) -> NDArray[np.uint8]:
 
     They are the grey values, or the indices of a palette, as they are stored: also of 1, 2 or 4
     bits, of 16 bits where no value is above 255, and of three equal channels or of one beside an
-    opacity, as some programs write grey. A palette of nothing but different greys, which are not
-    each at its own index, is refused: a program that shrinks PNG writes one to save space, and then
-    the greys are the labels; another does so to show them, and then the indices are.
+    opacity, as some programs write grey. Where the palette's colours up to the last one in use, or
+    three and more that are in use, are nothing but different greys, which are not each at its own
+    index, the file is refused: a program that shrinks PNG writes such a palette to save space, and
+    then the greys are the labels; another does so to show them, and then the indices are.
 
     Parameters
     ----------
@@ -66,7 +112,8 @@ def open_labels(path: Path) -> NDArray[np.uint8]:
     Raises
     ------
     HierSegError
-        It is missing, broken, compressed with losses, or does not have one value for each pixel.
+        It is missing, broken, compressed with losses, turned by an EXIF tag, or does not have one
+        value for each pixel.
 
     """
     return _decoded(path, path, lambda image: _label_values(image, path))
@@ -78,13 +125,14 @@ def open_colors(path: Path) -> NDArray[np.uint8]:
     Raises
     ------
     HierSegError
-        The file is missing, broken or compressed with losses.
+        The file is missing, broken, compressed with losses or turned by an EXIF tag.
 
     """
 
     def colors(image: Image.Image) -> NDArray[np.uint8]:
         _check_lossless(image, path)
-        return np.array(_as_rgb(image))
+        _check_not_turned(image, path)
+        return np.array(converted(image, upright=False).convert('RGB'))
 
     return _decoded(path, path, colors)
 
@@ -95,11 +143,12 @@ def open_instances(path: Path) -> NDArray[np.int32]:
     Raises
     ------
     HierSegError
-        The file is missing, broken or not of one channel of whole numbers.
+        The file is missing, broken, turned by an EXIF tag or not of one channel of whole numbers.
 
     """
 
     def instances(image: Image.Image) -> NDArray[np.int32]:
+        _check_not_turned(image, path)
         if image.mode not in ('I', 'I;16', 'I;16B', 'L'):
             raise HierSegError(
                 f'{path}: is no instance image (its mode is {image.mode}); it must have one '
@@ -145,11 +194,14 @@ def _decoded(
     formats: tuple[str, ...] = FORMATS,
     size: tuple[int, int] | None = None,
 ) -> Result:
+    advice = 'restore it or remove it'
     try:
+        if isinstance(source, Path) and source.exists():
+            check_regular_file(source, MOST_BYTES)
         with Image.open(source, formats=formats) as image:
             if size not in (None, image.size):
                 raise ValueError(f'it has {image.width}x{image.height} pixels')
-            image.load()
+            check_pixels(image)
             return convert(image)
     except (HierSegError, MemoryError):
         raise
@@ -159,24 +211,19 @@ def _decoded(
         reason = ' '.join(str(error).split()) or type(error).__name__
         if isinstance(error, UnidentifiedImageError):
             reason = f'it is no {", ".join(formats)}'
-        raise HierSegError(
-            f'{name}: cannot be read as an image ({reason}); restore it or remove it'
-        ) from error
-
-
-def _as_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith('I'):  # 16 bits, in a mode that depends on Pillow's version
-        image = Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8))
-    return image.convert('RGB')
+        elif isinstance(error, Image.DecompressionBombError):
+            reason, advice = f'{reason}: the limit is {MOST_PIXELS}', 'scale it down'
+        raise HierSegError(f'{name}: cannot be read as an image ({reason}); {advice}') from error
 
 
 def _label_values(image: Image.Image, path: Path) -> NDArray[np.uint8]:
     _check_lossless(image, path)
+    _check_not_turned(image, path)
     values, bits = np.array(image), _png_bits(path)
     if image.mode == '1':
         return values.astype(np.uint8)
     if image.mode == 'P':
-        _check_palette(image, path)
+        _check_palette(image, values, path)
         return values
     if image.mode == 'L':
         # Programs that shrink PNG store few values in few bits, which Pillow stretches.
@@ -188,11 +235,15 @@ def _label_values(image: Image.Image, path: Path) -> NDArray[np.uint8]:
         grey = values[..., : len(image.mode.removesuffix('A'))]
         if (grey == grey[..., :1]).all():
             return grey[..., 0]
-    # OpenCV's imread applies a palette; written again, the file has colours for indices.
-    raise HierSegError(
-        f'{path}: is no label image (its mode is {image.mode}); it must have one 8-bit channel of '
-        f'label values, so restore the original if a program has turned its palette into colours'
-    )
+    reason, advice = f'its mode is {image.mode}', 'it must have one 8-bit channel of label values'
+    if image.mode.startswith('I'):
+        reason += f', and its values reach from {values.min()} to {values.max()}'
+    elif bits == 16:
+        reason += ', with 16 bits per channel'
+    else:
+        # OpenCV's imread applies a palette; written again, the file has colours for indices.
+        advice += ', so restore the original if a program has turned its palette into colours'
+    raise HierSegError(f'{path}: is no label image ({reason}); {advice}')
 
 
 def _check_lossless(image: Image.Image, path: Path) -> None:
@@ -203,16 +254,39 @@ def _check_lossless(image: Image.Image, path: Path) -> None:
         )
 
 
-def _check_palette(image: Image.Image, path: Path) -> None:
-    """Raise HierSegError if the palette's greys may as well be the labels as its indices."""
+def _check_not_turned(image: Image.Image, path: Path) -> None:
+    """Raise HierSegError if viewers turn the labels: nobody knows whether those who drew them did.
+
+    The image must not be loaded yet: a TIFF image forgets it then.
+    """
+    orientation = orientation_of(image)
+    if orientation != UPRIGHT:
+        raise HierSegError(
+            f'{path}: has the EXIF orientation {orientation}, and labels are read as they are '
+            f'stored; write them without it, so that they lie on the upright photograph'
+        )
+
+
+def _check_palette(image: Image.Image, indices: NDArray[np.uint8], path: Path) -> None:
+    """Raise HierSegError if the palette's greys may as well be the labels as its indices.
+
+    Programs that reduce colours number those of an image from 0 on, and fill up the palette in
+    their own ways; or they take a palette that is the same for all images.
+    """
     colors = np.array(image.getpalette('RGB') or []).reshape(-1, 3)
-    greys = colors[:, 0]
-    if (colors == greys[:, None]).all() and len(np.unique(greys)) == len(greys):
-        other = np.flatnonzero(greys != np.arange(len(greys)))
-        if len(other):
+    used = np.unique(indices[indices < len(colors)]).astype(np.int64)
+    for places in (np.arange(used.max(initial=-1) + 1), used if len(used) > 2 else used[:0]):
+        greys = colors[places, 0]
+        other = np.flatnonzero(greys != places)
+        if (
+            len(other)
+            and (colors[places] == greys[:, None]).all()
+            and len(np.unique(greys)) == len(greys)
+        ):
             raise HierSegError(
-                f'{path}: its palette has the grey {greys[other[0]]} at index {other[0]}, and '
-                f'either may be the label; write it as a grey PNG of the labels, without a palette'
+                f'{path}: its palette has the grey {greys[other[0]]} at index {places[other[0]]}, '
+                f'and either may be the label; write it as a grey PNG of the labels, without a '
+                f'palette'
             )
 
 

@@ -155,7 +155,8 @@ def export_onnx(
         written.
 
     """
-    import_onnx()
+    check_exporter()
+    import onnx
     import onnx.compose
     import onnx.parser
 
@@ -190,20 +191,20 @@ def export_onnx(
         ],
     )
     model.producer_name = 'hier_seg_trainer'
-    onnx.helper.set_model_props(model, _metadata(description, hierarchy))
+    onnx.helper.set_model_props(model, metadata_of(description, hierarchy))
     onnx.checker.check_model(model, full_check=True)
     with written_file(file, 'choose another path') as partial:
         partial.write_bytes(model.SerializeToString())
         check_onnx_classes(partial, hierarchy)
 
 
-def import_onnx() -> None:
-    """Import what PyTorch's exporter needs.
+def check_exporter() -> None:
+    """Check that what an export needs is installed.
 
     Raises
     ------
     HierSegError
-        torch is too old, or a package is missing.
+        torch is too old, or onnx or onnxscript is missing.
 
     """
     if torch.__version__ < OLDEST_TORCH:  # torch compares it as a version, not as text
@@ -219,6 +220,16 @@ def import_onnx() -> None:
             f'ONNX export: the package {error.name} is not installed; '
             f"pip install 'hier_seg_trainer[onnx]'"
         ) from error
+
+
+def metadata_of(description: ModelDescription, hierarchy: Hierarchy) -> dict[str, str]:
+    """Return what the metadata of every exported file says: the model's name, tree and classes."""
+    return {
+        'name': description.name,
+        'hierarchy': json.dumps(hierarchy.as_dict()),
+        'classes': json.dumps(hierarchy.classifier_names()),
+        'supervised': json.dumps(list(description.supervised)),
+    }
 
 
 def check_onnx_classes(file: Path, hierarchy: Hierarchy) -> None:
@@ -324,15 +335,6 @@ def _decision(
         'inputs': ', '.join(f'float[N, C{n}, ROWS, COLUMNS] logits_{n}' for n in range(last + 1)),
         'outputs': ', '.join(f'uint8[N, H, W] {name}' for name in tables),
         'steps': '\n'.join(steps),
-    }
-
-
-def _metadata(description: ModelDescription, hierarchy: Hierarchy) -> dict[str, str]:
-    return {
-        'name': description.name,
-        'hierarchy': json.dumps(hierarchy.as_dict()),
-        'classes': json.dumps(hierarchy.classifier_names()),
-        'supervised': json.dumps(list(description.supervised)),
     }
 
 

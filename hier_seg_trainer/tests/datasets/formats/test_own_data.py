@@ -123,6 +123,26 @@ def test_a_folder_with_gaps_is_refused(tmp_path: Path, field: Hierarchy, mapping
     refused(r'images/train/b\.png: is there as b\.jpg too')
 
 
+def test_pictures_in_formats_that_are_not_read_are_named(
+    tmp_path: Path, field: Hierarchy, mapping: Path
+) -> None:
+    images = tmp_path / 'images' / 'train'
+    write_image(images / 'a.jpg')
+    write_labels(tmp_path / 'labels' / 'train' / 'a.png')
+    others = ['b.HEIC', 'c.avif', 'd.gif', 'e.cr2', 'sub/f.jp2']
+    for name in (*others, '._g.heic', 'notes.txt', 'photo.jpg.xmp'):
+        (images / name).parent.mkdir(exist_ok=True)
+        (images / name).touch()
+    dataset = LabelFolder(tmp_path, 'train', field, mapping, strict=False)
+    assert {(fault.kind, fault.path) for fault in dataset.faults} == {
+        ('unread_format', images / name) for name in others
+    }
+    assert len(LabelFolder(tmp_path, 'train', field, mapping)) == 1, 'training does without them'
+    (images / 'a.jpg').unlink()
+    with pytest.raises(HierSegError, match=r'holds no image .*such as b\.HEIC, is not read'):
+        LabelFolder(tmp_path, 'train', field, mapping)
+
+
 def test_a_wrong_list_is_refused(tmp_path: Path, field: Hierarchy, mapping: Path) -> None:
     write_image(tmp_path / 'images' / 'a.jpg')
     write_labels(tmp_path / 'labels' / 'a.png')
@@ -206,6 +226,8 @@ def test_a_mask_tells_classes_by_colour(
 def write_label_map(root: Path, colors: dict[str, tuple[int, ...]]) -> Path:
     """Write a ``labelmap.txt`` as CVAT does."""
     lines = [f'{name}:{",".join(map(str, color))}::' for name, color in colors.items()]
+    # Whoever writes it by hand puts spaces after the commas.
+    lines[-1:] = [lines[-1].replace(',', ', ')]
     text = '\n'.join(['# label:color_rgb:parts:actions', *lines]) + '\n'
     (root / 'labelmap.txt').write_text(text, 'utf-8')
     return root / 'labelmap.txt'
@@ -436,6 +458,16 @@ def test_the_layout_of_roboflow_is_read(tmp_path: Path, field: Hierarchy, mappin
         write_image(tmp_path / 'train' / name)
     dataset = CocoBoxes(tmp_path, 'train', field, mapping)
     assert [len(dataset.boxes(index)) for index in range(3)] == [2, 0, 1]
+
+
+def test_names_of_windows_are_read(tmp_path: Path, field: Hierarchy, mapping: Path) -> None:
+    content = coco()
+    for image in content['images']:
+        image['file_name'] = image['file_name'].replace('/', '\\')
+        write_image(tmp_path / 'images' / 'train' / image['file_name'].replace('\\', '/'))
+    assert any('\\' in image['file_name'] for image in content['images'])
+    write_coco(tmp_path, content)
+    assert len(CocoBoxes(tmp_path, 'train', field, mapping)) == len(content['images'])
 
 
 def test_only_a_category_that_nothing_has_and_that_heads_others_may_be_unknown(

@@ -136,6 +136,42 @@ def test_a_mask_of_labelme_lies_where_its_first_pixel_is(
     np.testing.assert_array_equal(labels, expected)
 
 
+@pytest.mark.parametrize('written', ['{}', 'data:image/png;base64,{}', 'lines'])
+def test_a_mask_is_read_as_base64_is_written(
+    tmp_path: Path, tree: Hierarchy, mapping: Path, written: str
+) -> None:
+    text = png_in_base64(np.ones((2, 3), np.uint8))
+    lines = '\n'.join(text[place : place + 76] for place in range(0, len(text), 76))
+    content = labelme(('car', 'mask', [[4, 7], [6, 8]]))
+    content['shapes'][0]['mask'] = lines if written == 'lines' else written.format(text)
+    labels = open_one(tmp_path, tree, mapping, content).labels(0)
+    assert (labels[7:9, 4:7] == tree.node('Car').id).all()
+
+
+def test_four_corners_of_a_rectangle_may_be_turned_and_must_be_in_order(
+    tmp_path: Path, tree: Hierarchy, mapping: Path
+) -> None:
+    car = tree.node('Car').id
+    for corners in ([[4, 6], [8, 2], [12, 6], [8, 10]], [[8, 10], [4, 6], [8, 2], [12, 6]]):
+        labels = open_one(tmp_path, tree, mapping, labelme(('car', 'rectangle', corners))).labels(0)
+        assert labels[6, 8] == car
+        assert labels[2, 4] == UNLABELLED
+    crossed = labelme(('car', 'rectangle', [[4, 2], [12, 10], [12, 2], [4, 10]]))
+    with pytest.raises(HierSegError, match='polygon 1: its corners are no rectangle in their ord'):
+        open_one(tmp_path, tree, mapping, crossed)[0]
+
+
+def test_a_shape_without_a_type_is_a_polygon(
+    tmp_path: Path, tree: Hierarchy, mapping: Path
+) -> None:
+    content = labelme(('car', 'polygon', CAR))
+    expected = open_one(tmp_path, tree, mapping, content).labels(0)
+    for shape_type in (None, ''):
+        content['shapes'][0]['shape_type'] = shape_type
+        labels = open_one(tmp_path, tree, mapping, content).labels(0)
+        np.testing.assert_array_equal(labels, expected)
+
+
 @pytest.mark.parametrize(
     ('points', 'mask', 'reason'),
     [

@@ -233,6 +233,7 @@ def _images(
     entries: list[Mapping[str, Any]], path: Path, root: Path, split: str, faults: list[Fault]
 ) -> dict[object, CocoImage]:
     """Return the images by their ids."""
+    entries = [{**entry, 'file_name': _file_name(entry.get('file_name'))} for entry in entries]
     names = [n for entry in entries if isinstance(n := entry.get('file_name'), str)]
     folder = _folder(root, split, names, path)
     images: dict[object, CocoImage] = {}
@@ -252,6 +253,11 @@ def _images(
                 reason = f'is missing; {path.name} lists it, so restore it'
                 faults.append(Fault('missing_image', image.path, reason))
     return images
+
+
+def _file_name(name: object) -> object:
+    """Return a name with the separator of all systems but Windows."""
+    return name.replace('\\', '/') if isinstance(name, str) else name
 
 
 def _size(entry: Mapping[str, Any]) -> tuple[int, int] | None:

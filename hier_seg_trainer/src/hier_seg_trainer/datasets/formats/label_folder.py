@@ -41,7 +41,7 @@ from hier_seg_trainer.datasets.readers.tables import read_text
 
 LABEL_MAP = 'labelmap.txt'
 # A label, its colour, its parts and its actions, as the header of the file names them.
-_LABEL_MAP_LINE = re.compile(r'(.+?):(\d{1,3}),(\d{1,3}),(\d{1,3}):[^:]*:[^:]*')
+_LABEL_MAP_LINE = re.compile(r'(.+?):\s*(\d{1,3})\s*,\s*(\d{1,3})\s*,\s*(\d{1,3})\s*:[^:]*:[^:]*')
 
 
 class LabelFolder(LabelledImages):

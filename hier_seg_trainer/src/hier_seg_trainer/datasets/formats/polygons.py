@@ -24,6 +24,7 @@ shape is an error.
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,10 @@ from hier_seg_trainer.datasets.stored_pixels import decode_mask
 
 ADVICE = 'write polygons as Cityscapes or LabelMe do'
 _LABELME_KEYS = ('imageWidth', 'imageHeight', 'shapes', 'points')
+# Pixels by which whole-numbered corners of a rectangle that is turned may differ from it.
+_ROUNDING = 2.0
+# What some programs write around and between base64.
+_NO_BASE64 = re.compile(r'^data:image/png;base64,|\s+')
 _CITYSCAPES_KEYS = ('imgWidth', 'imgHeight', 'objects', 'polygon')
 
 
@@ -112,7 +117,7 @@ def _region(where: str, entry: Mapping[str, Any], points: object) -> Region:
     found = corners(points)
     if found is None:
         raise HierSegError(f'{where}: its corners are no list of [x, y] in pixels; correct it')
-    label, kind = entry['label'], entry.get('shape_type', 'polygon')
+    label, kind = entry['label'], entry.get('shape_type') or 'polygon'
     if kind == 'mask':
         return _mask(where, label, found, entry.get('mask'))
     if kind == 'rectangle':
@@ -128,6 +133,11 @@ def _region(where: str, entry: Mapping[str, Any], points: object) -> Region:
 def _rectangle(where: str, found: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the four corners of a rectangle that is given by them or by two opposite ones."""
     if len(found) == 4:
+        # Diagonals that do not halve each other are those of corners in another order.
+        if np.abs(found[0] + found[2] - found[1] - found[3]).max() > _ROUNDING:
+            raise HierSegError(
+                f'{where}: its corners are no rectangle in their order; draw it again'
+            )
         return found
     if len(found) != 2:
         raise HierSegError(
@@ -146,7 +156,7 @@ def _mask(where: str, label: str, found: NDArray[np.float64], text: object) -> M
         )
     (left, top), (right, bottom) = pixels
     try:
-        data = base64.b64decode(text, validate=True)
+        data = base64.b64decode(_NO_BASE64.sub('', text), validate=True)
     except ValueError as error:
         raise HierSegError(f'{where}: its mask is no base64 ({error}); draw it again') from error
     size = (right - left + 1, bottom - top + 1)

@@ -7,10 +7,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from PIL import Image
+
 from hier_seg_ros.errors import HierSegError
 from hier_seg_trainer.datasets.readers.reader import Reader
 from hier_seg_trainer.datasets.samples import Box, StreetSample, Supervision
-from hier_seg_trainer.datasets.stored_pixels import open_image
+from hier_seg_trainer.datasets.stored_pixels import is_stored_size, misfit, open_image
 
 
 @dataclass(frozen=True)
@@ -56,14 +58,23 @@ class BoxedImages(Reader[BoxedFile]):
         if file.size is not None and file.size != image.size:
             raise HierSegError(
                 f'{file.image}: is {image.width}x{image.height}, its boxes are for an image of '
-                f'{file.size[0]}x{file.size[1]}; the sizes must agree'
+                f'{file.size[0]}x{file.size[1]}; {misfit(file.image, image, file.size)}'
             )
         for box in file.boxes:
             outside = box.left >= image.width or box.top >= image.height
             if outside or min(box.right, box.bottom) <= 0:
                 raise HierSegError(
                     f'{file.image}: the box {box.left:g}, {box.top:g}, {box.right:g}, '
-                    f'{box.bottom:g} lies outside its {image.width}x{image.height} pixels; correct '
-                    f'the box or the image size'
+                    f'{box.bottom:g} lies outside its {image.width}x{image.height} pixels; '
+                    f'{_advice(file, image)}'
                 )
         return StreetSample(image, None, file.boxes)
+
+
+def _advice(file: BoxedFile, image: Image.Image) -> str:
+    """Return what to do about a box outside of its image."""
+    width, height = image.height, image.width
+    fits_stored = all(box.right <= width and box.bottom <= height for box in file.boxes)
+    if fits_stored and is_stored_size(file.image, image, (width, height)):
+        return misfit(file.image, image, (width, height))
+    return 'correct the box or the image size'

@@ -19,6 +19,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.images.image_files import UNREAD_SUFFIXES
 from hier_seg_trainer.datasets.faults import EntryError, Fault, noted
 from hier_seg_trainer.datasets.readers.tables import read_text
 
@@ -55,7 +56,8 @@ def find_images(folder: Path, faults: list[Fault]) -> dict[str, Path]:
     folder
         The folder.
     faults
-        An image that differs from another only in its suffix is added here.
+        An image that differs from another only in its suffix is added here, and a picture in a
+        format that is not read.
 
     Returns
     -------
@@ -69,13 +71,25 @@ def find_images(folder: Path, faults: list[Fault]) -> dict[str, Path]:
 
     """
     images: dict[str, Path] = {}
+    unread: list[Path] = []
     for path in sorted(folder.rglob('*')):
-        if path.suffix.lower() not in IMAGE_SUFFIXES or path.name.startswith('.'):
+        suffix = path.suffix.lower()
+        if path.name.startswith('.'):
             continue
-        key = path.relative_to(folder).with_suffix('').as_posix()
-        add_once(images, key, path, faults)
+        if suffix in IMAGE_SUFFIXES:
+            key = path.relative_to(folder).with_suffix('').as_posix()
+            add_once(images, key, path, faults)
+        elif suffix in UNREAD_SUFFIXES:
+            unread.append(path)
     if not images:
-        raise HierSegError(f'{folder}: holds no image ({", ".join(IMAGE_SUFFIXES)}); check it')
+        advice = 'check it'
+        if unread:
+            advice = (
+                f'what it has, such as {unread[0].name}, is not read: convert it to JPEG or PNG'
+            )
+        raise HierSegError(f'{folder}: holds no image ({", ".join(IMAGE_SUFFIXES)}); {advice}')
+    reason = 'this format is not read; convert it to JPEG or PNG'
+    faults += [Fault('unread_format', path, reason) for path in unread]
     return images
 
 

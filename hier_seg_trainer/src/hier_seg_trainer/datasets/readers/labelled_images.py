@@ -15,6 +15,7 @@ from hier_seg_trainer.datasets.faults import Fault
 from hier_seg_trainer.datasets.readers.reader import Reader
 from hier_seg_trainer.datasets.samples import StreetSample, Supervision
 from hier_seg_trainer.datasets.stored_pixels import (
+    misfit,
     open_colors,
     open_image,
     open_instances,
@@ -109,9 +110,10 @@ class LabelledImages(Reader[LabelledFile]):
         file = self._files[index]
         image, labels = open_image(file.image), self.labels(index)
         if labels.shape != (image.height, image.width):
+            height, width = labels.shape
             raise HierSegError(
-                f'{file.labels}: is {labels.shape[1]}x{labels.shape[0]}, its image '
-                f'{image.width}x{image.height}; the sizes must agree ({file.image})'
+                f'{file.labels}: is {width}x{height}, its image {image.width}x{image.height}; '
+                f'{misfit(file.image, image, (width, height))} ({file.image})'
             )
         return StreetSample(image, labels, None)
 

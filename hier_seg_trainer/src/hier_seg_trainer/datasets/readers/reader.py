@@ -46,7 +46,8 @@ class Reader(Generic[AnyFile]):
     labelled_by_value
         Whether the data tells classes by value (or colour), so that a mapping must give them all.
     tolerated
-        Faults for which a strict reader does not refuse the data set.
+        Faults for which a strict reader does not refuse the data set, beside pictures in formats
+        that are not read.
     supervision, complete_boxes, node_names, mirror_of_id, faults
         See ``StreetDataset``.
     mapping
@@ -113,7 +114,8 @@ class Reader(Generic[AnyFile]):
         if self.labelled_by_value:
             self.mapping.require_values()
         if strict:
-            faults = [fault for fault in faults if fault.kind not in self.tolerated]
+            tolerated = {*self.tolerated, 'unread_format'}
+            faults = [fault for fault in faults if fault.kind not in tolerated]
         self.faults = check_faults(faults, strict or not files)
         if not files:
             raise HierSegError(f'{root}: has no image of the {split} split; check the folder')

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
 from hier_seg_ros.scoring.label_scores import LabelImage, class_scores
-from hier_seg_ros.scoring.sign_areas import SignArea, overlap, predicted_signs
+from hier_seg_ros.scoring.sign_areas import overlap
 from hier_seg_ros.scoring.sign_scores import SignResult
+from hier_seg_ros.signs.finding import TRAFFIC_SIGN_IDS, find_signs
+from hier_seg_ros.signs.sign_areas import SignArea
 from hier_seg_trainer.evaluation.scores.levels import deepest_level, level_confusion
 
 LISTED_CONFUSIONS = 4  # of a frame, those with the most pixels
@@ -153,7 +155,7 @@ def worst_frames(frames: Sequence[FrameScore], count: int) -> list[FrameScore]:
 
 
 def _areas(mask: NDArray[np.bool_]) -> list[SignArea]:
-    return predicted_signs(np.where(mask, 0, UNLABELLED).astype(np.uint8))
+    return find_signs(np.where(mask, 0, UNLABELLED).astype(np.uint8), TRAFFIC_SIGN_IDS)
 
 
 def _name(node_id: int, tree: Hierarchy) -> str:

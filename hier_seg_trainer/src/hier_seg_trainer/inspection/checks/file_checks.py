@@ -11,14 +11,12 @@ from typing import TypeVar
 from PIL import Image
 
 from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.images.image_files import UPRIGHT, orientation_of
 from hier_seg_trainer.datasets.readers.image_pairs import IMAGE_SUFFIXES
 from hier_seg_trainer.datasets.samples import StreetDataset
-from hier_seg_trainer.datasets.stored_pixels import FORMATS
+from hier_seg_trainer.datasets.stored_pixels import FORMATS, is_stored_size, upright_rgb
 from hier_seg_trainer.inspection.checks.label_checks import label_problems
 from hier_seg_trainer.inspection.checks.problems import Problem
-
-EXIF_ORIENTATION = 274  # the number of the tag (Exif 2.32, section 4.6.4)
-UPRIGHT = 1
 
 Value = TypeVar('Value')
 
@@ -48,7 +46,7 @@ def header_problems(path: Path) -> Iterator[Problem]:
 
     A file that cannot be opened yields nothing; ``diagnose`` says what is wrong with it.
     """
-    header, _ = attempt(lambda: _header(path))
+    header, _ = attempt(lambda: _header(path)) if path.is_file() else (None, '')
     if header is None:
         return
     found, orientation = header
@@ -61,11 +59,11 @@ def header_problems(path: Path) -> Iterator[Problem]:
 def _header(path: Path) -> tuple[str | None, int]:
     """Return an image file's format and its EXIF orientation."""
     with Image.open(path, formats=FORMATS) as image:
+        if image.format == 'PNG' and 'exif' not in image.info:
+            # Behind the pixels there may be one, for which all of them would have to be decoded.
+            return 'PNG', UPRIGHT
         # Phones write JPEG with several pictures; the first one is read as any JPEG's.
-        if image.format not in ('JPEG', 'MPO'):
-            # Cameras write JPEG, and of a PNG Pillow would have to read the whole file.
-            return image.format, UPRIGHT
-        return 'JPEG', image.getexif().get(EXIF_ORIENTATION, UPRIGHT)
+        return 'JPEG' if image.format == 'MPO' else image.format, orientation_of(image)
 
 
 def diagnose(dataset: StreetDataset, index: int, reason: str) -> Iterator[Problem]:
@@ -88,6 +86,8 @@ def diagnose(dataset: StreetDataset, index: int, reason: str) -> Iterator[Proble
         if labels is not None:
             if image is not None and image.size != labels.size:
                 sizes = f'is {size_text(labels.size)}, its image {size_text(image.size)}'
+                if is_stored_size(image_path, image, labels.size):
+                    sizes += '; it fits the image as it is stored, which an EXIF tag turns'
                 problems.append(Problem('wrong_size', label_path, sizes))
             mapping = getattr(dataset, 'mapping', None)
             found, _ = attempt(lambda: list(label_problems(label_path, labels, mapping)))
@@ -102,17 +102,19 @@ def _load(path: Path, missing: str, named: Path, problems: list[Problem]) -> Ima
         problems.append(Problem(missing, named, detail))
         return None
     # The reader converts images, and a palette that is missing shows only then.
-    image, reason = attempt(lambda: _decoded(path, 'RGB' if path == named else None))
+    image, reason = attempt(lambda: _decoded(path, photograph=path == named))
     if image is None:
         empty = path.stat().st_size == 0
         problems.append(Problem('unreadable', path, 'is empty' if empty else reason))
     return image
 
 
-def _decoded(path: Path, mode: str | None) -> Image.Image:
+def _decoded(path: Path, *, photograph: bool) -> Image.Image:
     with Image.open(path, formats=FORMATS) as image:
+        if photograph:
+            return upright_rgb(image)
         image.load()
-        return image if mode is None else image.convert(mode)
+        return image
 
 
 def size_text(size: tuple[int, int]) -> str:

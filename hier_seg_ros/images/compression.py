@@ -1,0 +1,75 @@
+# Copyright 2026 The hier_seg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Pixels as JPEG and PNG in memory, fast enough for every frame."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from hier_seg_ros.images.encodings import opencv_fault
+
+# JPEG_MAX_DIMENSION of libjpeg, in pixels.
+MAX_JPEG_SIZE = 65500
+# Of a photograph with colours over it, the usual compromise between size and visible blocks.
+JPEG_QUALITY = 90
+
+_PNG_SIGNATURE = b'\x89PNG\r\n\x1a\n'
+# ISO/IEC 15948, 9.2: the filter type of a row that holds differences to the row above.
+_UP = 2
+
+
+def encode_jpeg(rgb: NDArray[np.uint8], quality: int = JPEG_QUALITY) -> bytes:
+    """Return the content of a JPEG file, with chroma at half the resolution.
+
+    OpenCV makes it where it is installed, in about 80 % of the time that Pillow takes.
+
+    Parameters
+    ----------
+    rgb
+        H×W×3 uint8; neither H nor W is larger than `MAX_JPEG_SIZE`.
+    quality
+        1 for the smallest data to 100 for the least loss.
+
+    """
+    pixels = np.ascontiguousarray(rgb)
+    if opencv_fault():
+        buffer = io.BytesIO()
+        Image.fromarray(pixels).save(buffer, 'JPEG', quality=quality)
+        return buffer.getvalue()
+    import cv2
+
+    bgr = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+    encoded: Any = cv2.imencode('.jpg', bgr, (cv2.IMWRITE_JPEG_QUALITY, quality))[1]
+    return encoded.tobytes()
+
+
+def encode_png(labels: NDArray[np.uint8]) -> bytes:
+    """Return the content of a grey PNG file of `labels`, H×W uint8, without loss.
+
+    Labels are mostly runs of equal values below equal ones: differences to the row above, and
+    zlib's search for runs alone, make it as fast as OpenCV does, with smaller data. Pillow, which
+    tries all filters for each row, takes seven times as long.
+    """
+    height, width = labels.shape
+    rows = np.empty((height, width + 1), np.uint8)
+    rows[:, 0] = _UP
+    rows[0, 1:] = labels[0]
+    np.subtract(labels[1:], labels[:-1], out=rows[1:, 1:])
+    compressor = zlib.compressobj(1, strategy=zlib.Z_RLE)
+    data = compressor.compress(rows.data) + compressor.flush()
+    # Width, height, 8 bits, grey, and the only methods of compression, filtering and interlacing.
+    header = struct.pack('>IIBBBBB', width, height, 8, 0, 0, 0, 0)
+    chunks = (_chunk(b'IHDR', header), _chunk(b'IDAT', data), _chunk(b'IEND', b''))
+    return _PNG_SIGNATURE + b''.join(chunks)
+
+
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    checksum = zlib.crc32(content, zlib.crc32(kind))
+    return struct.pack('>I', len(content)) + kind + content + struct.pack('>I', checksum)
