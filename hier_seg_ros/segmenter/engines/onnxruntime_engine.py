@@ -37,6 +37,8 @@ class OnnxRuntimeEngine:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3  # errors; they are raised, too
+        # Threads that wait in a loop would take PyTorch's time for the decision.
+        options.add_session_config_entry('session.intra_op.allow_spinning', '0')
         providers = _providers(device, precision)
         self._session = onnxruntime.InferenceSession(graph, options, providers=providers)
         if device.type == 'cuda' and self._session.get_providers() == ['CPUExecutionProvider']:
