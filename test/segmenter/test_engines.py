@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -274,6 +275,20 @@ def test_lack_of_memory_is_no_fault_of_the_engine(untrained_model: Path) -> None
     with pytest.raises(MemoryError):
         segmenter.segment([photographs(1)[0]])
     assert segmenter.engine is full
+
+
+def test_openvino_tells_nobody_that_it_runs(untrained_model: Path) -> None:
+    importable('openvino')
+    code = (
+        'import sys\n'
+        'from hier_seg_ros.segmenter import Segmenter\n'
+        f"segmenter = Segmenter.load({str(untrained_model)!r}, 'cpu', engine='openvino')\n"
+        "print(*(name for name in sys.modules if name.startswith('openvino_telemetry')))\n"
+        'from openvino.tools.ovc import telemetry_utils\n'
+        'print(telemetry_utils.tm.__name__)'
+    )
+    result = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert result.stdout.split() == ['openvino.tools.ovc.telemetry_stub'], result.stderr
 
 
 @pytest.mark.parametrize('engine', LIBRARIES)

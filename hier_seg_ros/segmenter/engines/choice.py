@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -155,7 +157,8 @@ def _engine(
     kind: Callable[[bytes, torch.device, str, int], Engine]
     try:
         if name == 'openvino':
-            from hier_seg_ros.segmenter.engines.openvino_engine import OpenVinoEngine
+            with _without_telemetry():
+                from hier_seg_ros.segmenter.engines.openvino_engine import OpenVinoEngine
 
             kind = OpenVinoEngine
         else:
@@ -168,6 +171,24 @@ def _engine(
         ) from error
     graph = cached_graph(network, root)
     return kind(graph, device, precision, threads or torch.get_num_threads())
+
+
+@contextmanager
+def _without_telemetry() -> Iterator[None]:
+    """Let OpenVINO be imported as where its telemetry is not installed.
+
+    Else it would tell a server of its makers that it has been imported.
+    """
+    name = 'openvino_telemetry'
+    before = sys.modules.get(name)
+    sys.modules[name] = None  # type: ignore[assignment]  # what makes an import fail
+    try:
+        yield
+    finally:
+        if before is None:
+            del sys.modules[name]
+        else:
+            sys.modules[name] = before
 
 
 def _has_native_bfloat16() -> bool:
