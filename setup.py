@@ -35,7 +35,11 @@ setup(
     license='Apache-2.0',
     python_requires='>=3.10',
     packages=find_packages(include=[NAME, f'{NAME}.*']),
-    package_data={NAME: ['py.typed'], f'{NAME}.evaluation': ['templates/*']},
+    package_data={
+        NAME: ['py.typed'],
+        f'{NAME}.evaluation': ['templates/*'],
+        f'{NAME}.segmenter.engines': ['photograph.jpg'],
+    },
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{NAME}']),
         (f'share/{NAME}', ['package.xml']),
@@ -69,6 +73,10 @@ setup(
         ],
         # An extra, because pip would put it over another build of cv2, whose windows then fail.
         'opencv': ['opencv-python-headless>=4.6'],
+        # Engines. onnx is what PyTorch writes the network with. On a GPU, ONNX Runtime's package is
+        # onnxruntime-gpu, which pip cannot choose by itself.
+        'openvino': ['onnx>=1.16', 'openvino>=2024.4'],
+        'onnxruntime': ['onnx>=1.16', 'onnxruntime>=1.18'],
         # An older timm lacks the tests' backbone. The scores of detections are compared with those
         # of pycocotools.
         'test': ['pycocotools>=2.0.7', 'pytest>=7.4', 'timm>=1.0.8'],

@@ -17,7 +17,15 @@ from typing import Any
 from hier_seg_ros.files.writing import write_text
 
 # How the wheels name what Debian packages name without the prefix.
-PACKAGES = ('numpy', 'torch', 'rclpy', 'ros-rmw-fastrtps-cpp', 'ros-fastrtps')
+PACKAGES = (
+    'numpy',
+    'torch',
+    'openvino',
+    'onnxruntime',
+    'rclpy',
+    'ros-rmw-fastrtps-cpp',
+    'ros-fastrtps',
+)
 
 
 def circumstances() -> dict[str, Any]:

@@ -93,6 +93,24 @@ class Settings:
         'Where the network runs: auto (CUDA if there is any), cpu, cuda or cuda:N',
         may_be_empty=False,
     )
+    engine: str = _parameter(
+        'auto',
+        'What runs the network: auto (the fastest that is installed and agrees with torch), torch, '
+        'openvino or onnxruntime',
+        choices=('auto', 'torch', 'openvino', 'onnxruntime'),
+    )
+    precision: str = _parameter(
+        'auto',
+        'What the engine computes in: auto (the fastest with which it agrees with torch in '
+        'float32), float32, bfloat16 or float16',
+        choices=('auto', 'float32', 'bfloat16', 'float16'),
+    )
+    threads: int = _parameter(
+        0,
+        'Processors that network and decision may use; 0 is as many as PyTorch takes',
+        minimum=0,
+        maximum=1024,
+    )
     input_long_side: int = _parameter(
         0,
         "Longer images are scaled down to this many pixels for the network; 0 is the model's own",
@@ -256,7 +274,7 @@ PARAMETERS = tuple(
 PARAMETER_NAMED = {specification.name: specification for specification in PARAMETERS}
 
 # What the model that is loaded depends on.
-MODEL_PARAMETERS = ('model', 'device', 'input_long_side')
+MODEL_PARAMETERS = ('model', 'device', 'engine', 'precision', 'threads', 'input_long_side')
 # What the table of the outputs depends on.
 _OUTPUT_PARAMETERS = ('class_groups', 'min_sign_pixels', 'overlay_sign_names')
 

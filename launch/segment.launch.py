@@ -54,6 +54,11 @@ ARGUMENTS = (
     ('image_transport', '', 'raw or compressed (default in the parameter file: raw)'),
     ('model', '', 'Name of an installed model or path of a model folder'),
     ('device', '', 'auto, cpu, cuda or cuda:N (default in the parameter file: auto)'),
+    (
+        'engine',
+        '',
+        'auto, torch, openvino or onnxruntime (default in the parameter file: auto)',
+    ),
     PARAMS_FILE,
     ('namespace', '', "The node's namespace"),
     ('use_sim_time', 'false', 'Take the time from /clock'),
@@ -103,7 +108,7 @@ def _start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         ]
     # An argument that is given overrides the parameter file.
     parameters: dict[str, object] = {'use_sim_time': boolean('use_sim_time', values)}
-    for name in ('model', 'device', 'image_transport'):
+    for name in ('model', 'device', 'engine', 'image_transport'):
         if values[name]:
             parameters[name] = values[name]
     if values['autostart']:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,15 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 # pytest's importlib mode leaves helper modules beside the tests unfindable.
 sys.path.append(str(Path(__file__).parent))
+
+
+@pytest.fixture(autouse=True, scope='session')
+def graph_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Keep converted networks away from the user's, in this process and in those that it starts."""
+    folder = tmp_path_factory.mktemp('cache')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv('HIER_SEG_CACHE', str(folder))
+        yield folder
 
 
 @pytest.fixture(scope='session')

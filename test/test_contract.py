@@ -147,6 +147,14 @@ ROOMS_WITHIN = {
         },
     },
 }  # fmt: skip
+# What runs the network knows nothing of what is made of its logits.
+FORBIDDEN['hier_seg_ros.segmenter.engines'] = ROS | {
+    f'hier_seg_ros.segmenter.{room}'
+    for room in (
+        'decision', 'drawing', 'guards', 'interpolation', 'logits', 'model_folder', 'outputs',
+        'result', 'segmenter',
+    )
+}  # fmt: skip
 FORBIDDEN |= {
     f'{package}.{room}': {f'{package}.{other}' for other in rooms if other not in {room, *allowed}}
     for package, rooms in ROOMS_WITHIN.items()
@@ -267,6 +275,18 @@ def test_source_file(path):
 )
 def test_import_loads_neither_torch_nor_ros(module):
     code = f'import sys, {module}; print(*sorted({ROS | TORCH!r} & set(sys.modules)))'
+    assert run_python(code).stdout.split() == []
+
+
+def test_engines_are_imported_where_they_are_chosen():
+    libraries = {'onnx', 'onnxruntime', 'openvino'}
+    code = (
+        'import sys\n'
+        'from hier_seg_ros.segmenter import Segmenter\n'
+        'from hier_seg_ros.resources import find_model\n'
+        "Segmenter.load(find_model('street_lite0'), 'cpu', engine='torch')\n"
+        f'print(*sorted({libraries!r} & set(sys.modules)))'
+    )
     assert run_python(code).stdout.split() == []
 
 

@@ -368,6 +368,12 @@ def test_the_page_of_the_api_is_what_its_script_makes():
     assert committed == page, 'run python docs/make_api_page.py'
 
 
+def test_the_times_of_the_engines_are_those_that_were_measured():
+    page = runpy.run_path(str(ROOT / 'docs' / 'make_engine_table.py'))['engines_page']()
+    committed = (ROOT / 'docs' / 'engines.md').read_text(encoding='utf-8')
+    assert committed == page, 'run python docs/make_engine_table.py'
+
+
 @pytest.mark.parametrize('module', ['hier_seg_ros.hierarchy', 'hier_seg_ros.segmenter.segmenter'])
 def test_examples_of_the_docstrings_hold(module, monkeypatch):
     monkeypatch.chdir(ROOT)

@@ -38,6 +38,8 @@ def _report(report: dict[str, Any], options: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    from hier_seg_ros.segmenter.engines.engine_options import add_engine_arguments
+
     parser = argparse.ArgumentParser(
         prog='benchmark',
         description='Time network, decision and drawing of a model on this machine.',
@@ -46,6 +48,7 @@ def _parser() -> argparse.ArgumentParser:
         '--model', default='street_lite0', help='name or folder of the model (%(default)s)'
     )
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N (%(default)s)')
+    add_engine_arguments(parser)
     parser.add_argument(
         '--size', type=_size, default=(1280, 720), metavar='WxH', help='of the image (1280x720)'
     )
@@ -78,7 +81,8 @@ def _positive(text: str) -> int:
 def table(report: dict[str, Any]) -> str:
     """Return the result as a few lines of text."""
     lines = [
-        f'{report["model"]} on {report["device"]}, {report["width"]}x{report["height"]} '
+        f'{report["model"]} on {report["device"]} with {report["engine"]} in '
+        f'{report["precision"]}, {report["width"]}x{report["height"]} '
         f'({report["image"]}), {report["iterations"]} runs',
         f'{"stage":<10}{"median ms":>11}{"p95 ms":>11}',
     ]

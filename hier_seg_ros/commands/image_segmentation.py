@@ -22,6 +22,7 @@ from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
 from hier_seg_ros.images.image_files import read_image, write_png
 from hier_seg_ros.resources import find_model
 from hier_seg_ros.segmenter import DecisionOptions, SegmentationResult, Segmenter
+from hier_seg_ros.segmenter.engines.engine_options import engine_arguments
 from hier_seg_ros.segmenter.outputs import ImageOutput, level_name, outputs_by_name
 from hier_seg_ros.segmenter.unused_gpu import unused_gpu
 
@@ -77,7 +78,9 @@ def _segmenter(options: argparse.Namespace) -> Segmenter:
         tuple(options.allowed_classes),
         tuple(options.forbidden_classes),
     )
-    return Segmenter.load(find_model(options.model), options.device, decision_options)
+    return Segmenter.load(
+        find_model(options.model), options.device, decision_options, **engine_arguments(options)
+    )
 
 
 def _outputs(options: argparse.Namespace, segmenter: Segmenter) -> list[ImageOutput]:

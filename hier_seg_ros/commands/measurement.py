@@ -18,6 +18,7 @@ from tqdm import tqdm
 from hier_seg_ros.images.image_files import read_image
 from hier_seg_ros.resources import find_model
 from hier_seg_ros.segmenter import Segmenter
+from hier_seg_ros.segmenter.engines.engine_options import EngineOptions, engine_arguments
 from hier_seg_ros.segmenter.model_folder import read_model_folder
 from hier_seg_ros.segmenter.outputs import outputs_by_name
 
@@ -33,6 +34,7 @@ class Stopwatch:
     def __init__(self, device: torch.device) -> None:
         """Take the device whose work is waited for."""
         self._device = device
+        self._running = False
         self.seconds = 0.0
 
     def now(self) -> float:
@@ -42,13 +44,21 @@ class Stopwatch:
         return time.perf_counter()
 
     def timed(self, function: Callable[..., Returned]) -> Callable[..., Returned]:
-        """Return `function`, with its duration added to ``seconds`` at every call."""
+        """Return `function`, with its duration added to ``seconds`` at every call.
+
+        Calls within another one that is timed are a part of it.
+        """
 
         def run(*arguments: Any, **options: Any) -> Returned:
+            if self._running:
+                return function(*arguments, **options)
+            self._running = True
             start = self.now()
-            returned = function(*arguments, **options)
-            self.seconds += self.now() - start
-            return returned
+            try:
+                return function(*arguments, **options)
+            finally:
+                self.seconds += self.now() - start
+                self._running = False
 
         return run
 
@@ -60,12 +70,19 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     image, choosing the classes, copying from the device), ``drawing`` overlay and colours.
     """
     description, hierarchy, network = read_model_folder(find_model(options.model))
-    segmenter = Segmenter(description, hierarchy, network, device=options.device)
+    segmenter = Segmenter(
+        description,
+        hierarchy,
+        network,
+        device=options.device,
+        engine_options=EngineOptions(**engine_arguments(options)),
+    )
     stopwatch = Stopwatch(segmenter.device)
-    # The two calls that the segmenter makes into its network: with them timed, the rest is known
-    # from one and the same run, with nothing computed differently.
-    for method in ('features', 'logits'):
-        setattr(network, method, stopwatch.timed(getattr(network, method)))
+    # What the segmenter calls of its network: with it timed, the rest is known from one and the
+    # same run, with nothing computed differently.
+    engine: Any = segmenter.engine
+    engine.run = stopwatch.timed(engine.run)
+    setattr(network, 'logits', stopwatch.timed(network.logits))  # noqa: B010
     image = _image(options)
     offered = outputs_by_name(hierarchy)
     pictures = [offered['overlay'], offered['color']]
@@ -88,7 +105,9 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     return {
         'model': segmenter.name,
         'device': _device_name(segmenter.device),
-        'threads': torch.get_num_threads(),
+        'engine': segmenter.engine.name,
+        'precision': segmenter.engine.precision,
+        'threads': options.threads or torch.get_num_threads(),
         'torch': torch.__version__,
         'python': platform.python_version(),
         'image': str(options.image) if options.image else 'noise',

@@ -38,6 +38,7 @@ def _report(counts: tuple[int, int], options: argparse.Namespace) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     from hier_seg_ros.segmenter.decision_options import VOID_DECISIONS
+    from hier_seg_ros.segmenter.engines.engine_options import add_engine_arguments
 
     parser = argparse.ArgumentParser(
         prog='segment_images',
@@ -49,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
         '--model', default='street_lite0', help='name or folder of the model (%(default)s)'
     )
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N (%(default)s)')
+    add_engine_arguments(parser)
     parser.add_argument(
         '--alpha',
         type=float,

@@ -35,6 +35,7 @@ from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.images.image_files import as_rgb
 from hier_seg_ros.resources import find_model
 from hier_seg_ros.segmenter import DecisionOptions
+from hier_seg_ros.segmenter.engines.engine_options import engine_arguments
 
 REJECTED_SHOWN = 5  # lines about images that make no sense
 
@@ -167,7 +168,9 @@ def _open_predictions(
         decision_options = DecisionOptions(
             void_decisions=options.void_decisions, min_confidence=options.min_confidence
         )
-        segmenter = Segmenter.load(find_model(model), options.device, decision_options)
+        segmenter = Segmenter.load(
+            find_model(model), options.device, decision_options, **engine_arguments(options)
+        )
         origin = f'model {segmenter.name} on {segmenter.device}'
         return SegmenterPredictions(segmenter, options.alpha), origin
     hierarchy = recorded_hierarchy(recorded, namespace) or Hierarchy.load(

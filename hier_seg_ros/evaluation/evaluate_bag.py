@@ -40,6 +40,7 @@ def _report(lines: list[str], warnings: list[str], damages: list[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     from hier_seg_ros.segmenter.decision_options import VOID_DECISIONS
+    from hier_seg_ros.segmenter.engines.engine_options import add_engine_arguments
 
     parser = argparse.ArgumentParser(
         prog='evaluate_bag',
@@ -56,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
         'made them, for the report, and for its tree if the recording has none',
     )
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N (%(default)s)')
+    add_engine_arguments(parser)
     parser.add_argument(
         '--predictions',
         type=Path,

@@ -137,16 +137,19 @@ class DecisionRule:
             pixels = torch.nonzero(finest.eq(choice.parent_id)).flatten()
             if len(pixels) == 0:
                 continue
-            part = grid.part_around(pixels, logits.size)
-            selected = choice.select(logits.within(choice.name, part))
-            origin = (part.top, part.left)
-            for some in pixels.split(_block_length(selected)):
-                sparse = upsample_at(selected, some, grid, origin)
-                before = None if path_confidence is None else path_confidence[some]
-                ids, after = self._decide_pixels(sparse, choice, 1, before, with_softmax)
-                finest[some] = ids
-                if path_confidence is not None and after is not None:
-                    path_confidence[some] = after
+            # To look where they lie would mean to wait for a GPU.
+            on_cpu = pixels.device.type == 'cpu'
+            for cluster in grid.clusters(pixels) if on_cpu else [pixels]:
+                part = grid.part_around(cluster, logits.size)
+                selected = choice.select(logits.within(choice.name, part))
+                origin = (part.top, part.left)
+                for some in cluster.split(_block_length(selected)):
+                    sparse = upsample_at(selected, some, grid, origin)
+                    before = None if path_confidence is None else path_confidence[some]
+                    ids, after = self._decide_pixels(sparse, choice, 1, before, with_softmax)
+                    finest[some] = ids
+                    if path_confidence is not None and after is not None:
+                        path_confidence[some] = after
         shape = (grid.height, grid.width)
         if not confidence or path_confidence is None:
             return finest.reshape(shape), None

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,12 +20,19 @@ from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.segmenter.decision import DecisionRule
 from hier_seg_ros.segmenter.decision_options import DecisionOptions
+from hier_seg_ros.segmenter.engines.choice import choose_engine, instead, reason
+from hier_seg_ros.segmenter.engines.engine import Engine, EngineOutputs
+from hier_seg_ros.segmenter.engines.engine_options import PLAIN, EngineOptions
+from hier_seg_ros.segmenter.engines.proof import Proof
+from hier_seg_ros.segmenter.engines.torch_engine import TorchEngine
 from hier_seg_ros.segmenter.interpolation import Grid, Part
 from hier_seg_ros.segmenter.logits import Logits
 from hier_seg_ros.segmenter.model_folder import InputOptions, ModelDescription, read_model_folder
 from hier_seg_ros.segmenter.network import HierarchicalNetwork, fold_batch_norm
 from hier_seg_ros.segmenter.result import SegmentationResult
 from hier_seg_ros.segmenter.unused_gpu import unused_gpu
+
+_log = logging.getLogger(__name__)
 
 
 class Segmenter:
@@ -46,6 +54,11 @@ class Segmenter:
         All that ``model.yaml`` says.
     input
         ``InputOptions``: how an image becomes the network's input, with the user's limit in it.
+    engine
+        What runs the network: its ``name`` and ``precision``, and ``run``.
+    engine_problem
+        One line that says why the engine that was asked for, or a faster one, does not run; ''
+        where there is nothing to say.
 
     Examples
     --------
@@ -68,6 +81,7 @@ class Segmenter:
         device: str = 'auto',
         decision_options: DecisionOptions | None = None,
         input_long_side: int | None = None,
+        engine_options: EngineOptions = PLAIN,
     ) -> None:
         """Prepare a network for inference; ``load`` reads one from a folder.
 
@@ -87,6 +101,8 @@ class Segmenter:
             What may be decided; ``None`` for the defaults.
         input_long_side
             As for ``load``.
+        engine_options
+            What runs the network; by default PyTorch in float32.
 
         Raises
         ------
@@ -94,6 +110,7 @@ class Segmenter:
             The device is not there, or an option is wrong.
 
         """
+        engine_options.check()
         self.description = description
         self.hierarchy = hierarchy
         self.name = description.name
@@ -112,6 +129,12 @@ class Segmenter:
         deviation = torch.tensor(self.input.standard_deviation, device=self.device)
         self._scale = (1.0 / (255.0 * deviation)).reshape(1, 3, 1, 1)
         self._shift = (-mean / deviation).reshape(1, 3, 1, 1)
+        self._threads = engine_options.threads
+        self._root = self._rule.choices[0].name
+        self._plain = TorchEngine(network, self._root, self.device, 'float32')
+        self.engine: Engine = self._plain
+        self.engine_problem = ''
+        self._choose_engine(engine_options)
 
     @classmethod
     def load(
@@ -120,6 +143,9 @@ class Segmenter:
         device: str = 'auto',
         decision_options: DecisionOptions | None = None,
         input_long_side: int | None = None,
+        engine: str = 'auto',
+        precision: str = 'auto',
+        threads: int = 0,
     ) -> Segmenter:
         """Read and check a model folder and put it on a device.
 
@@ -135,13 +161,24 @@ class Segmenter:
             Pixels, at least 32. Images whose longer side exceeds it are scaled down to it before
             they enter the network, and images that the model scales up are not scaled up beyond
             it. ``None``: the model's own limit.
+        engine
+            What runs the network: ``'torch'``, ``'openvino'``, ``'onnxruntime'``, or ``'auto'``:
+            the fastest that is installed. One that decides otherwise than PyTorch in float32 does,
+            or fails, is not used; ``engine_problem`` and the log say so.
+        precision
+            ``'float32'``, ``'bfloat16'``, ``'float16'``, or ``'auto'``: the fastest that the engine
+            and the processor offer.
+        threads
+            How many processors network and decision may use; 0 leaves it to PyTorch.
 
         Raises
         ------
         HierSegError
-            The folder, the device or an option cannot be used; the message is one line.
+            The folder, the device, the engine or an option cannot be used; the message is one line.
 
         """
+        engine_options = EngineOptions(engine, precision, threads)
+        engine_options.check()
         description, hierarchy, network = read_model_folder(model_folder)
         return cls(
             description,
@@ -151,6 +188,7 @@ class Segmenter:
             device=device,
             decision_options=decision_options,
             input_long_side=input_long_side,
+            engine_options=engine_options,
         )
 
     @property
@@ -219,7 +257,7 @@ class Segmenter:
         by_shape: dict[tuple[int, ...], list[int]] = {}
         for index, image in enumerate(images):
             by_shape.setdefault(image.shape, []).append(index)
-        with _inference():
+        with _inference(self._threads):
             for indices in by_shape.values():
                 # A CPU gains nothing from a batch, and page faults of the larger tensors cost it a
                 # third more time and memory.
@@ -270,7 +308,7 @@ class Segmenter:
 
         """
         _check_image(image, 0)
-        with _inference():
+        with _inference(self._threads):
             return self._logits([image], scale).of_image(0)
 
     def network_size(self, height: int, width: int) -> tuple[int, int]:
@@ -281,17 +319,61 @@ class Segmenter:
     def _logits(self, images: list[NDArray[np.uint8]], scale: float) -> Logits:
         """Return the logits of a batch; a classifier's are (N, C, h, w)."""
         inputs, grid = self._prepare(images, scale)
-        features = self._network.features(inputs)
+        return self._lazy_logits(self._run(inputs), grid)
+
+    def _lazy_logits(self, outputs: EngineOutputs, grid: Grid) -> Logits:
+        """Return the logits of a batch that an engine has run on."""
+        features, root = outputs
 
         def compute(classifier: str) -> Tensor:
-            with _inference():
+            if classifier == self._root:
+                return root
+            with _inference(self._threads):
                 return self._network.logits(features, classifier)
 
         def compute_part(image: int, classifier: str, part: Part) -> Tensor:
-            with _inference():
+            with _inference(self._threads):
                 return self._network.logits_within(features.of_image(image), classifier, part)
 
         return Logits(compute, grid, compute_part if self._network.works_in_parts else None)
+
+    def _run(self, inputs: Tensor) -> EngineOutputs:
+        """Run the engine; where it fails, the plain form takes over for good."""
+        engine = self.engine
+        try:
+            return engine.run(inputs)
+        # Who calls knows what to do about that.
+        except (MemoryError, torch.cuda.OutOfMemoryError):
+            raise
+        # Whatever a library raises, and be it because of this one image: who segments goes on.
+        except Exception as error:
+            if engine is self._plain:
+                raise
+            problem = f'engine {engine.name} in {engine.precision}: fails ({reason(error)})'
+        self.engine = self._plain
+        self.engine_problem = instead(problem, self._plain)
+        _log.warning(self.engine_problem)
+        return self._plain.run(inputs)
+
+    def _choose_engine(self, options: EngineOptions) -> None:
+        # A CPU takes the images of a batch one by one.
+        proof = Proof(self._labels, self._plain, 1 if self.device.type == 'cpu' else 2)
+        choice = choose_engine(options, self._network, self._root, self.device, self._plain, proof)
+        self.engine, self.engine_problem = choice.engine, choice.problem
+
+    def _labels(
+        self, engine: Engine, images: Sequence[NDArray[np.uint8]]
+    ) -> list[NDArray[np.uint8]]:
+        """Return the node ids that an engine leads to, with the default options."""
+        rule = DecisionRule(self.hierarchy, self.supervised, DecisionOptions())
+        with _inference(self._threads):
+            inputs, grid = self._prepare(list(images), 1.0)
+            batch = self._lazy_logits(engine.run(inputs), grid)
+            decided = [
+                rule.decide(logits, confidence=False, max_level=self.hierarchy.depth)
+                for logits in map(batch.of_image, range(len(images)))
+            ]
+        return [ids.cpu().numpy() for ids, _ in decided]
 
     def _prepare(self, images: list[NDArray[np.uint8]], scale: float) -> tuple[Tensor, Grid]:
         """Return the network's input (N, 3, h, w) and how the images lie on its logits."""
@@ -386,13 +468,20 @@ def scaled_size(
 
 
 @contextmanager
-def _inference() -> Iterator[None]:
-    """Compute without gradients, and without TF32.
+def _inference(threads: int) -> Iterator[None]:
+    """Compute without gradients, without TF32, and on so many processors (0: as before).
 
     TF32 convolutions would make CUDA differ from the CPU in more than rounding.
     """
-    with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
-        yield
+    before = torch.get_num_threads()
+    if threads not in (0, before):
+        torch.set_num_threads(threads)
+    try:
+        with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
+            yield
+    finally:
+        if threads not in (0, before):
+            torch.set_num_threads(before)
 
 
 def _input_options(options: InputOptions, input_long_side: int | None) -> InputOptions:

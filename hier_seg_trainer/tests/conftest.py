@@ -39,6 +39,15 @@ TINY = NetworkOptions(
 )
 
 
+@pytest.fixture(autouse=True, scope='session')
+def graph_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Keep converted networks away from the user's, in this process and in those that it starts."""
+    folder = tmp_path_factory.mktemp('cache')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv('HIER_SEG_CACHE', str(folder))
+        yield folder
+
+
 @pytest.fixture(autouse=True, scope='module')
 def one_thread() -> Iterator[None]:
     """Run on one core: tiny networks gain nothing from more, and results stay the same."""

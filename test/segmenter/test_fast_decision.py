@@ -116,6 +116,33 @@ def test_logits_that_are_not_finite_take_no_short_cut(value: float, void_decisio
         assert torch.equal(without, with_it)
 
 
+@pytest.mark.parametrize('seed', range(12))
+def test_clusters_hold_each_pixel_once_and_lie_apart(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    grid = Grid(300, 500, 2.0, 2.0)
+    mask = np.zeros((300, 500), bool)
+    for _ in range(seed % 8 + 1):
+        top, left = random.integers(0, 280), random.integers(0, 480)
+        mask[top : top + random.integers(1, 30), left : left + random.integers(1, 30)] = True
+    pixels = torch.from_numpy(np.flatnonzero(mask))
+    clusters = grid.clusters(pixels)
+    assert torch.equal(torch.cat(clusters).sort().values, pixels)
+    parts = [grid.part_around(cluster, (150, 250)) for cluster in clusters]
+    for number, one in enumerate(parts):
+        for other in parts[:number]:
+            apart_y = one.top >= other.bottom + 10 or other.top >= one.bottom + 10
+            apart_x = one.left >= other.right + 10 or other.left >= one.right + 10
+            assert apart_y or apart_x
+
+
+def test_far_pixels_are_clusters_and_many_are_one() -> None:
+    grid = Grid(300, 500, 2.0, 2.0)
+    corners = torch.tensor([0, 499, 299 * 500, 299 * 500 + 499])
+    assert [len(cluster) for cluster in grid.clusters(corners)] == [1, 1, 1, 1]
+    scattered = torch.arange(0, 300 * 500, 40)
+    assert [len(cluster) for cluster in grid.clusters(scattered)] == [len(scattered)]
+
+
 def test_a_part_of_the_grid_gives_the_same_values() -> None:
     random = np.random.default_rng(2)
     logits = torch.from_numpy(random.normal(size=(3, 20, 30)).astype(np.float32))
@@ -190,7 +217,7 @@ def test_photographs_are_segmented_as_the_plain_way_does(
     shared_data: Path, size: tuple[int, int]
 ) -> None:
     """On at least 99.99 % of the pixels, as it must be."""
-    segmenter = Segmenter.load(REPOSITORY / 'models' / 'street_lite0', 'cpu')
+    segmenter = Segmenter.load(REPOSITORY / 'models' / 'street_lite0', 'cpu', engine='torch')
     depth = segmenter.hierarchy.depth
     different = pixels = 0
     for name in ('00502', '00543', '00571'):

@@ -160,7 +160,7 @@ class Poisoned:
     """A segmenter whose network gives logits of which some are not finite."""
 
     def __init__(self, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.segmenter = Segmenter.load(model, 'cpu')
+        self.segmenter = Segmenter.load(model, 'cpu', engine='torch')
         self.classifier = 'root'
         self.image = 0
         self.value = math.nan
@@ -206,7 +206,7 @@ def test_pixels_whose_logits_are_not_finite_are_unlabelled(
     assert (result.finest[centre] == UNLABELLED).all()
     far = np.ones((64, 64), bool)
     far[12:24, 28:40] = False
-    plain = Segmenter.load(segmenter.model_folder, 'cpu', options)
+    plain = Segmenter.load(segmenter.model_folder, 'cpu', options, engine='torch')
     (healthy,) = plain.segment([image])
     assert healthy.finite
     assert np.array_equal(result.finest[far], healthy.finest[far])
@@ -291,7 +291,7 @@ def test_small_images_are_scaled_up_as_the_model_says(untrained_model: Path) -> 
     assert scaled_size(60, 100, 640, 100) == (60, 100)
     assert scaled_size(30, 50, 80, 100) == (48, 80)
     image = picture(60, 80)
-    plain = Segmenter.load(untrained_model, 'cpu')
+    plain = Segmenter.load(untrained_model, 'cpu', engine='torch')
     root = plain.hierarchy.classifiers[0].name
 
     def enlarging(input_long_side: int | None = None) -> Segmenter:

@@ -77,6 +77,8 @@ def _judge_model(report: NodeReport, earlier: Sequence[NodeReport]) -> Judgement
         findings.append(Finding(WARN, pipeline.restarts))
     if report.warning:
         findings.append(Finding(WARN, report.warning))
+    if pipeline.engine_problem:
+        findings.append(Finding(WARN, pipeline.engine_problem, 'another engine', logged=True))
     failed_before = earlier[-1].pipeline.captures_failed if earlier else 0
     captures_failed = pipeline.captures_failed - failed_before
     if captures_failed > 0:
@@ -88,6 +90,7 @@ def _judge_model(report: NodeReport, earlier: Sequence[NodeReport]) -> Judgement
         'state': report.state,
         'model': pipeline.model or 'none',
         'device': pipeline.device or 'none',
+        'engine': pipeline.engine or 'none',
         'out of memory, next attempt in (s)': f'{pipeline.backing_off:.1f}',
         'captures written': str(pipeline.captures_written),
         'captures failed': str(pipeline.captures_failed),

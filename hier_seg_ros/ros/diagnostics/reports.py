@@ -58,6 +58,10 @@ class PipelineReport:
         Name of the loaded model; '' for none.
     device
         Where the network runs, such as 'cpu' or 'cuda:0'; '' while no model is loaded.
+    engine
+        What runs the network, such as 'openvino in bfloat16'; '' while no model is loaded.
+    engine_problem
+        One line where another engine was to run it; else ''.
     out_of_memory
         One line where memory has run out and no frame has succeeded since; else ''.
     backing_off
@@ -78,6 +82,8 @@ class PipelineReport:
 
     model: str = ''
     device: str = ''
+    engine: str = ''
+    engine_problem: str = ''
     out_of_memory: str = ''
     backing_off: float = 0.0
     restarts: str = ''

@@ -171,13 +171,14 @@ def check_names(values: Mapping[str, str]) -> None:
     Raises
     ------
     HierSegError
-        The log level, transport or a camera's name is none; namespace or topics are no names, or,
-        with several cameras, the topics are full names.
+        The log level, transport, engine or a camera's name is none; namespace or topics are no
+        names, or, with several cameras, the topics are full names.
 
     """
     changed_settings(Settings(), {'cameras': camera_names(values)})
-    if values['image_transport']:
-        changed_settings(Settings(), {'image_transport': values['image_transport']})
+    for name in ('image_transport', 'engine'):
+        if values.get(name):
+            changed_settings(Settings(), {name: values[name]})
     if values['log_level'].lower() not in LOG_LEVELS:
         raise HierSegError(
             f'log_level:={values["log_level"]}: must be one of {", ".join(LOG_LEVELS)}'

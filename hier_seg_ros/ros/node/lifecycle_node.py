@@ -27,6 +27,7 @@ from hier_seg_ros.ros.cameras.camera_outputs import LabelInfo
 from hier_seg_ros.ros.cameras.sign_output import ImageAnnotations
 from hier_seg_ros.ros.diagnostics.diagnostics import Diagnostics
 from hier_seg_ros.ros.diagnostics.reports import NodeReport, PipelineReport
+from hier_seg_ros.ros.node.library_log import LibraryLog
 from hier_seg_ros.ros.node.manager_bond import Bond, ManagerBond
 from hier_seg_ros.ros.node.model_loading import release_cached_memory
 from hier_seg_ros.ros.node.parameters import (
@@ -100,6 +101,7 @@ class SegmenterNode(LifecycleNode):
         self._error = ''
         self._warning = ''
         self._pipeline: Pipeline | None = None
+        self._library_log = LibraryLog(self.get_logger())
         self._bond = ManagerBond(self)
         self._settings = declare_parameters(self)
         self.get_logger().debug(f'parameters: {self._settings}')
@@ -381,3 +383,4 @@ class SegmenterNode(LifecycleNode):
             self._close_pipeline()
             self._diagnostics.close()
             self._jump_handle.unregister()
+            self._library_log.close()

@@ -71,6 +71,9 @@ def _load(settings: Settings, shapes: tuple[tuple[int, int], ...]) -> Segmenter:
             device=settings.device,
             decision_options=decision_options(settings),
             input_long_side=settings.input_long_side or None,
+            engine=settings.engine,
+            precision=settings.precision,
+            threads=settings.threads,
         )
         if not shapes:
             shapes = USUAL_SHAPES_CUDA if segmenter.device.type == 'cuda' else USUAL_SHAPES

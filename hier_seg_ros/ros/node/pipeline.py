@@ -325,6 +325,8 @@ class Pipeline:
         return PipelineReport(
             model=self.segmenter.name,
             device=str(self.segmenter.device),
+            engine=f'{self.segmenter.engine.name} in {self.segmenter.engine.precision}',
+            engine_problem=self.segmenter.engine_problem,
             out_of_memory=worker.out_of_memory,
             backing_off=worker.backing_off,
             restarts=worker.restarts,

@@ -27,6 +27,7 @@ from hier_seg_ros.segmenter.network.network_options import (
     check_options,
 )
 from hier_seg_ros.segmenter.network.outline import network_outline
+from hier_seg_ros.segmenter.network.padding import fix_same_padding
 
 __all__ = [
     'ARCHITECTURES',
@@ -42,6 +43,7 @@ __all__ = [
     'build_network',
     'check_options',
     'classifier_sizes',
+    'fix_same_padding',
     'fold_batch_norm',
     'network_outline',
     'parameter_count',

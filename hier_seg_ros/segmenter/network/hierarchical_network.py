@@ -32,6 +32,9 @@ from hier_seg_ros.segmenter.network.pyramids import AtrousPyramid, FeaturePyrami
 
 # Positions of the features around a part of them that its logits depend on.
 _MARGIN = 3
+# Lengths of parts are multiples of this: the first time that a convolution sees a size, it takes
+# three times as long (3 ms for a branch of the light network, two cores).
+_LENGTH_MULTIPLE = 8
 
 
 class Features(NamedTuple):
@@ -147,10 +150,8 @@ class HierarchicalNetwork(nn.Module):
         # Whole positions of the features, and around them what convolutions look at: one for the
         # bottleneck block's 3x3, one for each of the two upsamplings.
         height, width = features.shared.shape[-2:]
-        top = max(0, part.top // upsampling - _MARGIN)
-        left = max(0, part.left // upsampling - _MARGIN)
-        bottom = min(height, -(-part.bottom // upsampling) + _MARGIN)
-        right = min(width, -(-part.right // upsampling) + _MARGIN)
+        top, bottom = _with_margin(part.top, part.bottom, upsampling, height)
+        left, right = _with_margin(part.left, part.right, upsampling, width)
         shared = features.shared[..., top:bottom, left:right]
         details = features.details
         if details is not None:
@@ -192,6 +193,15 @@ class HierarchicalNetwork(nn.Module):
         features = self.features(images)
         names = self._position if classifiers is None else classifiers
         return {name: self.logits(features, name) for name in names}
+
+
+def _with_margin(first: int, last: int, upsampling: int, size: int) -> tuple[int, int]:
+    """Return which of `size` positions of the features logits `first` to `last` - 1 depend on."""
+    first = max(0, first // upsampling - _MARGIN)
+    last = min(size, -(-last // upsampling) + _MARGIN)
+    length = min(size, -(-(last - first) // _LENGTH_MULTIPLE) * _LENGTH_MULTIPLE)
+    first = min(first, size - length)
+    return first, first + length
 
 
 def build_network(options: NetworkOptions, hierarchy: Hierarchy) -> HierarchicalNetwork:

@@ -92,7 +92,7 @@ def exported(
     model = small_model(folder / 'model', NETWORKS[request.param], hierarchy)
     file = folder / 'model.onnx'
     picture = np.asarray(Image.open(PHOTOGRAPH).convert('RGB').resize((320, 200)))
-    (result,) = Segmenter.load(model, 'cpu').segment([picture], confidence=False)
+    (result,) = Segmenter.load(model, 'cpu', engine='torch').segment([picture], confidence=False)
     most_frequent = int(np.bincount(result.level(1).ravel(), minlength=256)[:255].argmax())
     options = DecisionOptions(
         void_decisions='replace', forbidden_classes=(hierarchy.node_by_id(most_frequent).name,)

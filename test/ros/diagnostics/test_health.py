@@ -189,6 +189,15 @@ def test_why_the_node_could_not_be_configured():
     assert (model.level, model.message) == (ERROR, error)
 
 
+def test_another_engine_than_the_wanted_one():
+    problem = 'engine openvino in float32: fails (RuntimeError); torch in float32 runs instead'
+    pipeline = replace(NODE.pipeline, engine='torch in float32', engine_problem=problem)
+    model, _ = diagnose(replace(NODE, pipeline=pipeline), [], 'segmenter')
+    assert (model.level, model.message) == (WARN, problem)
+    assert {value.key: value.value for value in model.values}['engine'] == 'torch in float32'
+    check_style(model)
+
+
 def test_out_of_memory():
     report = with_pipeline(out_of_memory='cuda:0: out of memory', backing_off=3.21)
     model, _ = diagnose(report, [NODE], 'segmenter')

@@ -299,6 +299,7 @@ def test_every_argument_is_explained(file):
         ({'dds_profile': '/no/such.xml'}, 'dds_profile:=/no/such.xml: is neither auto, none'),
         ({'cameras': '1front'}, "parameter cameras: '1front' cannot be part of a topic name"),
         ({'device': 'gpu'}, 'device:=gpu: must be auto, cpu'),
+        ({'engine': 'tensorrt'}, 'parameter engine: must be one of auto, torch, openvino'),
         ({'image_transport': 'theora'}, 'parameter image_transport: must be one of raw'),
         ({'model': 'nowhere'}, "model 'nowhere': neither a folder nor"),
         ({'compressed_topic': 'a b'}, 'compressed_topic:=a b: must be names'),

@@ -16,6 +16,7 @@ from ros_client import DEADLINE
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.ros.node import model_loading
+from hier_seg_ros.ros.node.library_log import LibraryLog
 from hier_seg_ros.ros.node.model_loading import load_model
 from hier_seg_ros.settings import Settings
 
@@ -27,6 +28,42 @@ def settings(varied_model):
 
 def test_a_model_is_loaded(settings):
     assert load_model(settings, Future()).device.type == 'cpu'
+
+
+def test_the_engine_is_that_of_the_settings(settings):
+    changed = replace(settings, engine='torch', precision='float32', threads=1)
+    segmenter = load_model(changed, Future())
+    assert (segmenter.engine.name, segmenter.engine.precision) == ('torch', 'float32')
+    with pytest.raises(HierSegError, match='precision float16: torch needs a GPU'):
+        load_model(replace(changed, precision='float16'), Future())
+
+
+def test_what_the_segmenter_logs_is_in_the_log_of_the_node(settings):
+    lines = []
+
+    class Logger:
+        def warning(self, line):
+            lines.append(line)
+
+    log = LibraryLog(Logger())
+    try:
+        segmenter = load_model(replace(settings, engine='torch'), Future())
+
+        class Broken:
+            name, precision = 'broken', 'float32'
+
+            def run(self, inputs):
+                raise RuntimeError('no more')
+
+        segmenter.engine = Broken()
+        model_loading.warm_up(segmenter, [(32, 32)])
+    finally:
+        log.close()
+    segmenter.engine = Broken()
+    model_loading.warm_up(segmenter, [(32, 32)])
+    assert lines == [
+        'engine broken in float32: fails (RuntimeError: no more); torch in float32 runs instead'
+    ]
 
 
 @pytest.mark.parametrize(

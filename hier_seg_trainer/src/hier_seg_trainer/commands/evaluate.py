@@ -13,6 +13,7 @@ from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.files.writing import make_folder, write_text
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.resources import find_hierarchy, find_model
+from hier_seg_ros.segmenter.engines.engine_options import add_engine_arguments, engine_arguments
 from hier_seg_ros.segmenter.segmenter import Segmenter
 from hier_seg_trainer.commands.arguments import (
     add_dataset,
@@ -66,6 +67,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     add_option(run, EvaluationOptions, 'overlap', type=float, metavar='SHARE')
     add_option(run, EvaluationOptions, 'runner_up', action='store_true')
     add_device(run)
+    # Scores that are published shall not depend on what is installed.
+    add_engine_arguments(run, engine='torch')
 
     written = parser.add_argument_group('what is written')
     for name, meaning in {
@@ -93,7 +96,10 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         limit=arguments.limit,
     )
     segmenter = Segmenter.load(
-        find_model(arguments.model), arguments.device, input_long_side=arguments.input_long_side
+        find_model(arguments.model),
+        arguments.device,
+        input_long_side=arguments.input_long_side,
+        **engine_arguments(arguments),
     )
     tree = segmenter.hierarchy
     if arguments.tree is not None:

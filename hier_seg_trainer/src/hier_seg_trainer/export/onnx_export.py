@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from timm.layers import Conv2dSame
 from torch import Tensor, nn
 
 from hier_seg_ros.errors import HierSegError
@@ -28,7 +27,7 @@ from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy, check_classifier_names
 from hier_seg_ros.segmenter.decision import Choice, DecisionRule
 from hier_seg_ros.segmenter.decision_options import DecisionOptions
 from hier_seg_ros.segmenter.model_folder import InputOptions, ModelDescription, read_model_folder
-from hier_seg_ros.segmenter.network import HierarchicalNetwork, fold_batch_norm
+from hier_seg_ros.segmenter.network import HierarchicalNetwork, fix_same_padding, fold_batch_norm
 
 if TYPE_CHECKING:
     import onnx
@@ -167,7 +166,7 @@ def export_onnx(
     description, hierarchy, network = read_model_folder(model_folder)
     rule = DecisionRule(hierarchy, frozenset(description.supervised), options)
     fold_batch_norm(network)
-    _fix_same_padding(network)
+    fix_same_padding(network)
 
     core = _export_network(network, [choice.name for choice in rule.choices])
     header = {'ir_version': core.ir_version, 'opset': OPSET}
@@ -263,35 +262,6 @@ class _Logits(nn.Module):
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         logits = self.network(images, self.classifiers)
         return tuple(logits[name] for name in self.classifiers)
-
-
-def _fix_same_padding(module: nn.Module) -> None:
-    """Replace padding that depends on the input's size by what it is for these inputs, in place.
-
-    TensorFlow's "same" padding of a convolution with a stride is the same for every size that is a
-    multiple of the stride, as all sizes here are. As a formula of the size it makes the exporter
-    reason for many minutes about a network of this depth.
-    """
-    for name, child in module.named_children():
-        if isinstance(child, Conv2dSame):
-            padding = []
-            for axis in (1, 0):
-                reach = (child.kernel_size[axis] - 1) * child.dilation[axis] + 1
-                total = max(reach - child.stride[axis], 0)
-                padding += [total // 2, total - total // 2]
-            plain = nn.Conv2d(
-                child.in_channels,
-                child.out_channels,
-                child.kernel_size,
-                child.stride,
-                dilation=child.dilation,
-                groups=child.groups,
-                bias=child.bias is not None,
-            )
-            plain.load_state_dict(child.state_dict())
-            setattr(module, name, nn.Sequential(nn.ZeroPad2d(tuple(padding)), plain))
-        else:
-            _fix_same_padding(child)
 
 
 def _export_network(network: HierarchicalNetwork, classifiers: Sequence[str]) -> onnx.ModelProto:
