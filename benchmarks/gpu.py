@@ -27,7 +27,6 @@ from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.resources import find_model
 from hier_seg_ros.segmenter import Segmenter
 from hier_seg_ros.segmenter.cuda.gpu_engine import GpuEngine
-from hier_seg_ros.segmenter.engines.engine_options import PLAIN
 from hier_seg_ros.segmenter.model_folder import InputOptions, ModelDescription, read_model_folder
 from hier_seg_ros.segmenter.network import PAPER, build_network
 
@@ -84,7 +83,7 @@ def main() -> None:
 
 def _default() -> Segmenter:
     folder = find_model(MODEL)
-    return Segmenter(*read_model_folder(folder), device='cuda', engine_options=PLAIN)
+    return Segmenter(*read_model_folder(folder), device='cuda')
 
 
 def _paper() -> Segmenter:
@@ -96,7 +95,7 @@ def _paper() -> Segmenter:
         tuple(node.name for node in hierarchy.nodes),
     )
     network = build_network(PAPER, hierarchy)
-    return Segmenter(description, hierarchy, network, device='cuda', engine_options=PLAIN)
+    return Segmenter(description, hierarchy, network, device='cuda')
 
 
 def _forms(segmenter: Segmenter) -> dict[str, Any]:

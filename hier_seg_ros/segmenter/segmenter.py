@@ -23,7 +23,7 @@ from hier_seg_ros.segmenter.decision import DecisionRule
 from hier_seg_ros.segmenter.decision_options import DecisionOptions
 from hier_seg_ros.segmenter.engines.choice import choose_engine, instead, reason
 from hier_seg_ros.segmenter.engines.engine import Engine, EngineOutputs
-from hier_seg_ros.segmenter.engines.engine_options import PLAIN, EngineOptions
+from hier_seg_ros.segmenter.engines.engine_options import EngineOptions
 from hier_seg_ros.segmenter.engines.proof import Proof
 from hier_seg_ros.segmenter.engines.torch_engine import TorchEngine
 from hier_seg_ros.segmenter.interpolation import Grid, Part
@@ -82,7 +82,7 @@ class Segmenter:
         device: str = 'auto',
         decision_options: DecisionOptions | None = None,
         input_long_side: int | None = None,
-        engine_options: EngineOptions = PLAIN,
+        engine_options: EngineOptions | None = None,
     ) -> None:
         """Prepare a network for inference; ``load`` reads one from a folder.
 
@@ -103,7 +103,7 @@ class Segmenter:
         input_long_side
             As for ``load``.
         engine_options
-            What runs the network; by default PyTorch in float32.
+            What runs the network; ``None`` for the plain form, PyTorch in float32.
 
         Raises
         ------
@@ -111,7 +111,8 @@ class Segmenter:
             The device is not there, or an option is wrong.
 
         """
-        engine_options.check()
+        if engine_options is not None:
+            engine_options.check()
         self.description = description
         self.hierarchy = hierarchy
         self.name = description.name
@@ -130,12 +131,13 @@ class Segmenter:
         deviation = torch.tensor(self.input.standard_deviation, device=self.device)
         self._scale = (1.0 / (255.0 * deviation)).reshape(1, 3, 1, 1)
         self._shift = (-mean / deviation).reshape(1, 3, 1, 1)
-        self._threads = engine_options.threads
+        self._threads = 0 if engine_options is None else engine_options.threads
         self._root = self._rule.choices[0].name
         self._plain = TorchEngine(network, self._root, self.device, 'float32')
         self.engine: Engine = self._plain
         self.engine_problem = ''
-        self._choose_engine(engine_options)
+        if engine_options is not None:
+            self._choose_engine(engine_options)
 
     @classmethod
     def load(
