@@ -336,7 +336,7 @@ def test_a_tree_has_no_runner_up(segmenter: Segmenter) -> None:
 
 def test_more_looks_at_real_images(real_data: Path, tree: Hierarchy) -> None:
     """The model that comes with the package, on two images of CamVid."""
-    model = Segmenter.load(find_model('street_lite0'), 'cpu')
+    model = Segmenter.load(find_model('street_lite0'), 'cpu', engine='torch', precision='float32')
     camvid = CamVid(real_data / 'camvid', 'val', model.hierarchy)
     once, more = (
         summary(evaluate_dataset(model, camvid, options=options))

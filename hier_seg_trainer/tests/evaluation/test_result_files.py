@@ -404,7 +404,7 @@ def test_predictions_are_written_where_the_labels_are_withheld(
     run_command(*words, '--predictions', tmp_path / 'q')
     mapping = LabelMapping.load(bundled_mapping(format_name), tree)
     table = label_values(mapping, tree, load_labels())
-    segmenter = Segmenter.load(model, 'cpu', engine='torch')
+    segmenter = Segmenter.load(model, 'cpu', engine='torch', precision='float32')
     for name in names:
         (result,) = segmenter.segment([np.array(Image.open(images / name))], confidence=False)
         written = np.array(Image.open(tmp_path / 'q' / name))

@@ -92,7 +92,9 @@ def exported(
     model = small_model(folder / 'model', NETWORKS[request.param], hierarchy)
     file = folder / 'model.onnx'
     picture = np.asarray(Image.open(PHOTOGRAPH).convert('RGB').resize((320, 200)))
-    (result,) = Segmenter.load(model, 'cpu', engine='torch').segment([picture], confidence=False)
+    (result,) = Segmenter.load(model, 'cpu', engine='torch', precision='float32').segment(
+        [picture], confidence=False
+    )
     most_frequent = int(np.bincount(result.level(1).ravel(), minlength=256)[:255].argmax())
     options = DecisionOptions(
         void_decisions='replace', forbidden_classes=(hierarchy.node_by_id(most_frequent).name,)
@@ -107,7 +109,7 @@ def test_any_size_gives_what_the_segmenter_gives(
     exported: tuple[Path, Path, DecisionOptions], photograph: Image.Image, size: tuple[int, int]
 ) -> None:
     model, file, options = exported
-    segmenter = Segmenter.load(model, 'cpu', options)
+    segmenter = Segmenter.load(model, 'cpu', options, engine='torch', precision='float32')
     images = np.stack(
         [
             np.asarray(photograph.resize(size)),
@@ -126,7 +128,7 @@ def test_the_options_are_part_of_the_graph(
 ) -> None:
     model, file, _ = exported
     image = np.asarray(photograph.resize((320, 200)))
-    plain = Segmenter.load(model, 'cpu')
+    plain = Segmenter.load(model, 'cpu', engine='torch', precision='float32')
     assert compare(file, plain, image[None]) < 0.999
 
 
@@ -171,7 +173,9 @@ def test_the_bundled_model_on_a_photograph(
     file = tmp_path / 'street_lite0.onnx'
     assert main(['export', 'street_lite0', '--onnx', str(file)]) == 0
     assert str(file) in capsys.readouterr().out
-    segmenter = Segmenter.load(find_model('street_lite0'), 'cpu')
+    segmenter = Segmenter.load(
+        find_model('street_lite0'), 'cpu', engine='torch', precision='float32'
+    )
     assert compare(file, segmenter, np.asarray(photograph)[None]) >= 0.999
 
 

@@ -174,7 +174,7 @@ def run(file: Path, images: NDArray[np.uint8]) -> list[NDArray[np.int32]]:
 
 def unscaled(model: Path) -> Segmenter:
     """Return a segmenter that scales none of the images here down."""
-    return Segmenter.load(model, 'cpu', input_long_side=1024)
+    return Segmenter.load(model, 'cpu', input_long_side=1024, engine='torch', precision='float32')
 
 
 @needs_exporter
@@ -271,7 +271,9 @@ def test_the_bundled_model_on_a_photograph(
     assert 'would scale' not in said
     images = photographs((500, 703), 1)
     labels = decide(json.loads(metadata_in(file)['outputs']), run(file, images))
-    segmenter = Segmenter.load(find_model('street_lite0'), 'cpu')
+    segmenter = Segmenter.load(
+        find_model('street_lite0'), 'cpu', engine='torch', precision='float32'
+    )
     (result,) = segmenter.segment(list(images), confidence=False)
     assert (labels[0] == result.finest).mean() >= 0.999
     assert len(np.unique(labels)) > 5

@@ -133,7 +133,9 @@ def test_features_are_those_of_the_network_at_the_pixel(
     expected = np.stack([bilinear(maps, *place) for place in zip(columns, rows, strict=True)])
     assert features.numpy() == pytest.approx(expected, abs=1e-3)
     assert expected.std(0).max() > 0.03, 'the pixels differ by more than the tolerance'
-    (result,) = Segmenter.load(model_folder, 'cpu', engine='torch').segment([image])
+    (result,) = Segmenter.load(model_folder, 'cpu', engine='torch', precision='float32').segment(
+        [image]
+    )
     assert decided.tolist() == result.finest[y, x].tolist()
 
 
