@@ -155,6 +155,10 @@ FORBIDDEN['hier_seg_ros.segmenter.engines'] = ROS | {
         'result', 'segmenter',
     )
 }  # fmt: skip
+FORBIDDEN['hier_seg_ros.segmenter.cuda'] = ROS | {
+    f'hier_seg_ros.segmenter.{room}'
+    for room in ('drawing', 'guards', 'model_folder', 'outputs', 'result', 'segmenter')
+}
 FORBIDDEN |= {
     f'{package}.{room}': {f'{package}.{other}' for other in rooms if other not in {room, *allowed}}
     for package, rooms in ROOMS_WITHIN.items()

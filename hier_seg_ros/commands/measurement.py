@@ -18,6 +18,7 @@ from tqdm import tqdm
 from hier_seg_ros.images.image_files import read_image
 from hier_seg_ros.resources import find_model
 from hier_seg_ros.segmenter import Segmenter
+from hier_seg_ros.segmenter.cuda.deciding_engine import DecidingEngine
 from hier_seg_ros.segmenter.engines.engine_options import EngineOptions, engine_arguments
 from hier_seg_ros.segmenter.model_folder import read_model_folder
 from hier_seg_ros.segmenter.outputs import outputs_by_name
@@ -67,7 +68,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Run the model and return the result as it goes into the JSON file, times in milliseconds.
 
     Stages: ``network`` is the layers, ``decision`` all the rest of ``segment`` (scaling the
-    image, choosing the classes, copying from the device), ``drawing`` overlay and colours.
+    image, choosing the classes, copying from the device), ``drawing`` overlay and colours. An
+    engine that decides does both in one: ``network`` is all of it then, and ``decision`` the rest.
     """
     description, hierarchy, network = read_model_folder(find_model(options.model))
     segmenter = Segmenter(
@@ -81,8 +83,11 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     # What the segmenter calls of its network: with it timed, the rest is known from one and the
     # same run, with nothing computed differently.
     engine: Any = segmenter.engine
-    engine.run = stopwatch.timed(engine.run)
-    setattr(network, 'logits', stopwatch.timed(network.logits))  # noqa: B010
+    if isinstance(engine, DecidingEngine):
+        setattr(engine, 'decide', stopwatch.timed(engine.decide))  # noqa: B010
+    else:
+        engine.run = stopwatch.timed(engine.run)
+        setattr(network, 'logits', stopwatch.timed(network.logits))  # noqa: B010
     image = _image(options)
     offered = outputs_by_name(hierarchy)
     pictures = [offered['overlay'], offered['color']]

@@ -53,6 +53,17 @@ class Choice:
     node_ids: tuple[int, ...]
     reported: tuple[bool, ...]
 
+    @property
+    def ids_to_report(self) -> tuple[int, ...]:
+        """The id to report for each of the logits.
+
+        The last one, "unlabelled", and what may not be reported lead back to the parent.
+        """
+        return tuple(
+            node_id if may else self.parent_id
+            for node_id, may in zip(self.node_ids, self.reported, strict=True)
+        )
+
     def select(self, logits: Tensor) -> Tensor:
         """Return, in float32, the logits that are decided among.
 
@@ -233,15 +244,8 @@ class DecisionRule:
 
     @staticmethod
     def _reported_table(choice: Choice, device: torch.device) -> Tensor:
-        """Return the id to report for each of a choice's logits, (C,) uint8.
-
-        The last one, "unlabelled", and what may not be reported lead back to the parent.
-        """
-        ids = [
-            node_id if may else choice.parent_id
-            for node_id, may in zip(choice.node_ids, choice.reported, strict=True)
-        ]
-        return torch.tensor(ids, dtype=torch.uint8, device=device)
+        """Return the id to report for each of a choice's logits, (C,) uint8."""
+        return torch.tensor(choice.ids_to_report, dtype=torch.uint8, device=device)
 
 
 def _largest(logits: Tensor) -> Tensor:

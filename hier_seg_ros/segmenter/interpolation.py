@@ -103,9 +103,7 @@ class Part(NamedTuple):
 
 def upsample(logits: Tensor, grid: Grid) -> Tensor:
     """Return `logits` (N, C, h, w) at every pixel of the image: (N, C, height, width)."""
-    return torch.ops.aten.upsample_bilinear2d(
-        logits, [grid.height, grid.width], False, grid.scale_y, grid.scale_x
-    )
+    return _upsampled(logits, grid.height, grid.width, grid.scale_y, grid.scale_x)
 
 
 def upsample_rows(logits: Tensor, grid: Grid, first: int, last: int) -> Tensor:
@@ -113,9 +111,7 @@ def upsample_rows(logits: Tensor, grid: Grid, first: int, last: int) -> Tensor:
     rows = torch.arange(first, last, device=logits.device)
     top, bottom, weight = neighbours(rows, grid.scale_y, logits.shape[1])
     mixed = torch.lerp(logits[:, top], logits[:, bottom], weight[None, :, None].to(logits.dtype))
-    return torch.ops.aten.upsample_bilinear2d(
-        mixed[None], [last - first, grid.width], False, 1.0, grid.scale_x
-    )[0]
+    return _upsampled(mixed[None], last - first, grid.width, 1.0, grid.scale_x)[0]
 
 
 def upsample_at(
@@ -202,6 +198,15 @@ def _area(rows: Tensor, columns: Tensor) -> int:
         torch.stack(list(x.aminmax())).tolist() for x in (rows, columns)
     )
     return (bottom - top + _GAP) * (right - left + _GAP)
+
+
+def _upsampled(logits: Tensor, height: int, width: int, scale_y: float, scale_x: float) -> Tensor:
+    # Where there are as many pixels as positions, PyTorch takes the one for the other, whatever the
+    # scale. Then one more is asked for.
+    rows = height + (height == logits.shape[-2] and scale_y != 1.0)
+    columns = width + (width == logits.shape[-1] and scale_x != 1.0)
+    enlarged = torch.ops.aten.upsample_bilinear2d(logits, [rows, columns], False, scale_y, scale_x)
+    return enlarged[..., :height, :width]
 
 
 def _span(pixels: Tensor, scale: float, size: int) -> tuple[int, int]:

@@ -18,11 +18,12 @@ from torch.nn import functional
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import Hierarchy
+from hier_seg_ros.segmenter.cuda.deciding_engine import DecidingEngine, torch_engine_of
 from hier_seg_ros.segmenter.decision import DecisionRule
 from hier_seg_ros.segmenter.decision_options import DecisionOptions
 from hier_seg_ros.segmenter.engines.choice import choose_engine, instead, reason
 from hier_seg_ros.segmenter.engines.engine import Engine, EngineOutputs
-from hier_seg_ros.segmenter.engines.engine_options import PLAIN, EngineOptions
+from hier_seg_ros.segmenter.engines.engine_options import EngineOptions
 from hier_seg_ros.segmenter.engines.proof import Proof
 from hier_seg_ros.segmenter.engines.torch_engine import TorchEngine
 from hier_seg_ros.segmenter.interpolation import Grid, Part
@@ -81,7 +82,7 @@ class Segmenter:
         device: str = 'auto',
         decision_options: DecisionOptions | None = None,
         input_long_side: int | None = None,
-        engine_options: EngineOptions = PLAIN,
+        engine_options: EngineOptions | None = None,
     ) -> None:
         """Prepare a network for inference; ``load`` reads one from a folder.
 
@@ -102,7 +103,7 @@ class Segmenter:
         input_long_side
             As for ``load``.
         engine_options
-            What runs the network; by default PyTorch in float32.
+            What runs the network; ``None`` for the plain form, PyTorch in float32.
 
         Raises
         ------
@@ -110,7 +111,8 @@ class Segmenter:
             The device is not there, or an option is wrong.
 
         """
-        engine_options.check()
+        if engine_options is not None:
+            engine_options.check()
         self.description = description
         self.hierarchy = hierarchy
         self.name = description.name
@@ -129,12 +131,13 @@ class Segmenter:
         deviation = torch.tensor(self.input.standard_deviation, device=self.device)
         self._scale = (1.0 / (255.0 * deviation)).reshape(1, 3, 1, 1)
         self._shift = (-mean / deviation).reshape(1, 3, 1, 1)
-        self._threads = engine_options.threads
+        self._threads = 0 if engine_options is None else engine_options.threads
         self._root = self._rule.choices[0].name
         self._plain = TorchEngine(network, self._root, self.device, 'float32')
         self.engine: Engine = self._plain
         self.engine_problem = ''
-        self._choose_engine(engine_options)
+        if engine_options is not None:
+            self._choose_engine(engine_options)
 
     @classmethod
     def load(
@@ -276,6 +279,22 @@ class Segmenter:
         confidence: bool,
         max_level: int,
     ) -> list[SegmentationResult]:
+        engine = self.engine
+        if isinstance(engine, DecidingEngine):
+            try:
+                decided = engine.decide(
+                    self._stack(images),
+                    self._prepared,
+                    rule,
+                    confidence=confidence,
+                    max_level=max_level,
+                )
+                return [SegmentationResult(self.hierarchy, *maps, max_level) for maps in decided]
+            except torch.cuda.OutOfMemoryError:
+                raise
+            # As in `_run`.
+            except Exception as error:  # noqa: BLE001
+                self._run_plainly(engine, error)
         batch = self._logits(images, 1.0)
         results = []
         for index in range(len(images)):
@@ -349,35 +368,71 @@ class Segmenter:
         except Exception as error:
             if engine is self._plain:
                 raise
-            problem = f'engine {engine.name} in {engine.precision}: fails ({reason(error)})'
+            self._run_plainly(engine, error)
+        return self._plain.run(inputs)
+
+    def _run_plainly(self, engine: Engine, error: Exception) -> None:
+        """Let the plain form take over from an engine that has failed."""
+        problem = f'engine {engine.name} in {engine.precision}: fails ({reason(error)})'
         self.engine = self._plain
         self.engine_problem = instead(problem, self._plain)
         _log.warning(self.engine_problem)
-        return self._plain.run(inputs)
 
     def _choose_engine(self, options: EngineOptions) -> None:
         # A CPU takes the images of a batch one by one.
         proof = Proof(self._labels, self._plain, 1 if self.device.type == 'cpu' else 2)
-        choice = choose_engine(options, self._network, self._root, self.device, self._plain, proof)
+        with_torch = options.engine in ('auto', 'torch')
+        choice = choose_engine(
+            options,
+            self._network,
+            self._root,
+            self.device,
+            self._plain,
+            proof,
+            torch_engine_of(self.device) if with_torch else TorchEngine,
+        )
         self.engine, self.engine_problem = choice.engine, choice.problem
+        if isinstance(choice.engine, DecidingEngine):
+            # Nobody will come with images of the test image's size again.
+            choice.engine.forget_sizes()
 
     def _labels(
         self, engine: Engine, images: Sequence[NDArray[np.uint8]]
     ) -> list[NDArray[np.uint8]]:
         """Return the node ids that an engine leads to, with the default options."""
         rule = DecisionRule(self.hierarchy, self.supervised, DecisionOptions())
+        depth = self.hierarchy.depth
         with _inference(self._threads):
+            if isinstance(engine, DecidingEngine):
+                # What comes for the second time may run in another way, and that is what counts.
+                for some in (images[::-1], images):
+                    labelled = engine.decide(
+                        self._stack(some), self._prepared, rule, confidence=False, max_level=depth
+                    )
+                return [ids for ids, _, _ in labelled]
             inputs, grid = self._prepare(list(images), 1.0)
             batch = self._lazy_logits(engine.run(inputs), grid)
             decided = [
-                rule.decide(logits, confidence=False, max_level=self.hierarchy.depth)
+                rule.decide(logits, confidence=False, max_level=depth)
                 for logits in map(batch.of_image, range(len(images)))
             ]
         return [ids.cpu().numpy() for ids, _ in decided]
 
+    def _stack(self, images: Sequence[NDArray[np.uint8]]) -> Tensor:
+        """Return images (H, W, 3) as one batch (N, H, W, 3), where the device can fetch it."""
+        # From pinned memory a GPU fetches it while the host goes on.
+        pinned = self.device.type == 'cuda'
+        stacked = torch.empty((len(images), *images[0].shape), dtype=torch.uint8, pin_memory=pinned)
+        _copy(images, stacked.numpy())
+        return stacked
+
     def _prepare(self, images: list[NDArray[np.uint8]], scale: float) -> tuple[Tensor, Grid]:
         """Return the network's input (N, 3, h, w) and how the images lie on its logits."""
-        inputs = torch.from_numpy(_stack(images)).to(self.device).permute(0, 3, 1, 2).float()
+        return self._prepared(self._stack(images).to(self.device, non_blocking=True), scale)
+
+    def _prepared(self, images: Tensor, scale: float = 1.0) -> tuple[Tensor, Grid]:
+        """Return the same for a batch (N, H, W, 3) uint8 that is on the device."""
+        inputs = images.permute(0, 3, 1, 2).float()
         height, width = inputs.shape[-2:]
         scaled_height, scaled_width = self.network_size(height, width)
         if scale != 1.0:
@@ -401,17 +456,15 @@ class Segmenter:
         return inputs.contiguous(memory_format=torch.channels_last), grid
 
 
-def _stack(images: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    """Return a contiguous copy (N, H, W, 3) of images (H, W, 3), which may be views of any kind."""
-    stacked = np.empty((len(images), *images[0].shape), np.uint8)
-    for place, image in zip(stacked, images, strict=True):
+def _copy(images: Sequence[NDArray[np.uint8]], places: NDArray[np.uint8]) -> None:
+    """Copy images (H, W, 3), which may be views of any kind, to `places` (N, H, W, 3)."""
+    for place, image in zip(places, images, strict=True):
         if image.strides[1:] == (3, 1):
             place[...] = image
         else:
             # NumPy copies other orders of a pixel's bytes several times as fast colour by colour.
             for channel in range(3):
                 place[..., channel] = image[..., channel]
-    return stacked
 
 
 def resolve_device(device: str) -> torch.device:

@@ -4,8 +4,8 @@
 
 The width of a shape is that of the largest circle inside it. The shares below were chosen on the
 signs of GTSDB. Of the 852 drawn ones none falls into pieces. In 186 of its images the model
-street_lite0 predicts 82 regions that hold one sign and 108 that hold several: one piece is too
-many, and 20 signs stay with their neighbour, of 118 if classes did not count.
+street_lite0 predicts 82 regions that hold one sign and 108 that hold several: no piece is too many,
+and 20 signs stay with their neighbour, of 118 if classes did not count.
 """
 
 from __future__ import annotations
@@ -22,9 +22,11 @@ _WITHIN_IMAGES[1] = EIGHT_NEIGHBOURS
 # A place is narrow if it is at most so wide as this share of the narrower of the shapes it joins.
 NARROW_SHARE = 0.7
 # A shape beside a narrow place is a sign if it has at least this share of the region's width.
-NECK_WIDTH_SHARE = 0.3
+NECK_WIDTH_SHARE = 0.4
 # A part of another class is a sign if it has at least this share of the widest part's width.
 CLASS_WIDTH_SHARE = 0.5
+# Two parts are one sign if at least this share of the box of one lies in the box of the other.
+WITHIN_SHARE = 0.9
 MIN_RADIUS = 2.0  # pixels; a circle inside a thinner shape says nothing about the shape
 _NARROWINGS = 8  # that are tried, from one pixel on
 _SIDE = 40  # pixels; of a region twice as large only every other pixel is looked at, and so on
@@ -90,7 +92,7 @@ def _cores(region: Mask) -> list[Mask]:
 def _class_parts(piece: Mask, labels: Labels) -> list[Mask]:
     """Return the parts of a piece that are signs of a class of their own; all of it if it is one.
 
-    Specks of other classes are thinner than the sign; a blot within a sign lies in its box.
+    Specks of other classes are thinner than the sign; a blot, or a rim, shares its box.
     """
     counts = np.bincount(labels[piece])
     if np.count_nonzero(counts >= _circle_pixels(MIN_RADIUS)) < 2:
@@ -110,11 +112,15 @@ def _class_parts(piece: Mask, labels: Labels) -> list[Mask]:
             for number, window in enumerate(ndimage.find_objects(numbered), start=1)
         ]
         least = max(least, CLASS_WIDTH_SHARE * float(radii.max()))
-    wide: list[tuple[Window, Mask]] = []
-    for radius, window, part in sorted(parts, key=lambda one: -one[0]):
-        if radius >= least and not any(_is_within(window, other) for other, _ in wide):
-            wide.append((window, part))
-    return [part for _, part in wide] if len(wide) > 1 else [piece]
+    wide = sorted((one for one in parts if one[0] >= least), key=lambda one: -one[0])
+    apart = [
+        part
+        for place, (_, window, part) in enumerate(wide)
+        if not any(
+            _is_within(window, wider) or _is_within(wider, window) for _, wider, _ in wide[:place]
+        )
+    ]
+    return apart if len(apart) > 1 else [piece]
 
 
 def _circle_pixels(radius: float) -> float:
@@ -123,11 +129,12 @@ def _circle_pixels(radius: float) -> float:
 
 
 def _is_within(inner: Window, outer: Window) -> bool:
-    """Return whether a window lies in another one."""
-    return all(
-        other.start <= own.start and own.stop <= other.stop
-        for own, other in zip(inner, outer, strict=True)
-    )
+    """Return whether a window lies in another one, all but an edge."""
+    common = size = 1
+    for own, other in zip(inner, outer, strict=True):
+        common *= max(0, min(own.stop, other.stop) - max(own.start, other.start))
+        size *= own.stop - own.start
+    return common >= WITHIN_SHARE * size
 
 
 def _nearest(parts: list[Mask]) -> NDArray[np.int32]:

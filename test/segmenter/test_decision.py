@@ -230,3 +230,17 @@ def test_an_exact_multiple_equals_pytorch_s_interpolation() -> None:
         logits, (24, 32), mode='bilinear', align_corners=False
     )
     torch.testing.assert_close(upsample(logits, Grid(24, 32, 4, 4)), expected)
+
+
+@pytest.mark.parametrize('size', [(6, 8), (6, 5), (3, 8)])
+def test_as_many_pixels_as_positions_are_still_interpolated_by_the_scale(
+    size: tuple[int, int],
+) -> None:
+    """Padding can make the grid as large as an image that does not lie on it one by one."""
+    logits = torch.randn(5, 6, 8, generator=torch.Generator().manual_seed(0))
+    grid = Grid(*size, 0.9, 0.7)
+    pixels = torch.arange(grid.height * grid.width)
+    expected = upsample_at(logits, pixels, grid).T.reshape(5, *size)
+    torch.testing.assert_close(upsample(logits[None], grid)[0], expected)
+    torch.testing.assert_close(upsample_rows(logits, grid, 0, grid.height), expected)
+    torch.testing.assert_close(upsample_rows(logits, grid, 1, 2), expected[:, 1:2])

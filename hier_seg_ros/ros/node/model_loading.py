@@ -105,4 +105,7 @@ def warm_up(segmenter: Segmenter, shapes: Iterable[tuple[int, int]]) -> None:
         logits = segmenter.logits(image)
         for choice in segmenter.decision_rule.choices:
             logits[choice.name]
-        segmenter.segment([image])
+        # A GPU runs what comes for the second time in another way, with or without confidence.
+        runs = (True, True, False, False) if segmenter.device.type == 'cuda' else (True,)
+        for confidence in runs:
+            segmenter.segment([image], confidence=confidence)

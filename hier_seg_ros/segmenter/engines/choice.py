@@ -28,6 +28,8 @@ _ADVICE = (
     "engine %s: pip install 'hier_seg_ros[openvino]' makes the network about %d times as fast as "
     'PyTorch on this processor'
 )
+# (network, name of the root classifier, device, precision) -> the engine
+BuildTorchEngine = Callable[[HierarchicalNetwork, str, torch.device, str], Engine]
 _log = logging.getLogger(__name__)
 
 
@@ -55,6 +57,7 @@ def choose_engine(
     device: torch.device,
     plain: Engine,
     proof: Proof,
+    torch_engine: BuildTorchEngine = TorchEngine,
 ) -> EngineChoice:
     """Return the first engine that is installed, runs and proves itself, else the plain form.
 
@@ -74,6 +77,8 @@ def choose_engine(
         Torch in float32.
     proof
         Compares an engine with it.
+    torch_engine
+        What builds the engine that is called torch.
 
     Raises
     ------
@@ -86,8 +91,14 @@ def choose_engine(
     unavailable: list[tuple[str, str]] = []
     engine = plain
     for name, precision in _candidates(options, device):
+        if name == 'torch' and precision == 'float32' and torch_engine is TorchEngine:
+            # That is the plain form.
+            continue
         try:
-            candidate = _engine(name, precision, options.threads, network, root, device)
+            if name == 'torch':
+                candidate: Engine = torch_engine(network, root, device, precision)
+            else:
+                candidate = _engine(name, precision, options.threads, network, root, device)
             fault = proof.problem(candidate)
         except EngineUnavailableError as error:
             if options.engine != 'auto':
@@ -104,7 +115,9 @@ def choose_engine(
     if engine is plain and not problems and options.precision not in ('auto', 'float32'):
         problems += unavailable[-1:]
     problem = instead(problems[0][1], engine) if problems else ''
-    if problem and options.precision == 'auto' and engine.name == problems[0][0]:
+    # A GPU has a faster form of PyTorch, which must not be missed in silence.
+    expected = engine is not plain or torch_engine is TorchEngine
+    if problem and expected and options.precision == 'auto' and engine.name == problems[0][0]:
         # To have found out which precision is right is what "auto" is for.
         _log.info(problem)
         problem = ''
@@ -127,7 +140,7 @@ def reason(error: BaseException) -> str:
 
 
 def _candidates(options: EngineOptions, device: torch.device) -> list[tuple[str, str]]:
-    """Return engines and precisions, best first, without the plain form."""
+    """Return engines and precisions, best first."""
     # street_lite0's network, 704x512, two cores with AVX-512: PyTorch 139 to 155 ms, ONNX Runtime
     # 98, OpenVINO 74 to 82 in float32 and 40 to 48 in bfloat16.
     automatic = ['openvino', 'onnxruntime', 'torch'] if device.type == 'cpu' else ['torch']
@@ -138,10 +151,12 @@ def _candidates(options: EngineOptions, device: torch.device) -> list[tuple[str,
             precisions = [options.precision]
         elif engine == 'openvino' and _has_native_bfloat16():
             precisions = ['bfloat16', 'float32']
+        elif engine == 'torch' and device.type == 'cuda':
+            precisions = ['float16', 'float32']
         else:
             precisions = ['float32']
         candidates += [(engine, precision) for precision in precisions]
-    return [candidate for candidate in candidates if candidate != ('torch', 'float32')]
+    return candidates
 
 
 def _engine(
@@ -152,8 +167,6 @@ def _engine(
     root: str,
     device: torch.device,
 ) -> Engine:
-    if name == 'torch':
-        return TorchEngine(network, root, device, precision)
     kind: Callable[[bytes, torch.device, str, int], Engine]
     try:
         if name == 'openvino':

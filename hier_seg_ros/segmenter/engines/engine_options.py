@@ -57,8 +57,10 @@ class EngineOptions:
             )
 
 
-def add_engine_arguments(parser: argparse._ActionsContainer, engine: str = 'auto') -> None:
-    """Add --engine, with its default, --precision and --threads to the arguments of a command."""
+def add_engine_arguments(
+    parser: argparse._ActionsContainer, engine: str = 'auto', precision: str = 'auto'
+) -> None:
+    """Add --engine and --precision, with their defaults, and --threads to a command's arguments."""
     parser.add_argument(
         '--engine',
         choices=ENGINES,
@@ -69,7 +71,7 @@ def add_engine_arguments(parser: argparse._ActionsContainer, engine: str = 'auto
     parser.add_argument(
         '--precision',
         choices=PRECISIONS,
-        default='auto',
+        default=precision,
         help='what the engine computes in; auto: the fastest with which it agrees (%(default)s)',
     )
     parser.add_argument(
@@ -84,6 +86,3 @@ def add_engine_arguments(parser: argparse._ActionsContainer, engine: str = 'auto
 def engine_arguments(options: argparse.Namespace) -> dict[str, Any]:
     """Return what `add_engine_arguments` has added, as ``Segmenter.load`` takes it."""
     return {name: getattr(options, name) for name in ('engine', 'precision', 'threads')}
-
-
-PLAIN = EngineOptions('torch', 'float32')

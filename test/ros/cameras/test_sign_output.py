@@ -289,6 +289,27 @@ def test_the_node_publishes_the_signs_of_its_labels_with_every_frame(node, clien
     assert seen == {True, False}, 'frames with and without signs'
 
 
+@needs_vision
+def test_boxes_are_in_pixels_of_the_input_whatever_the_scale_of_the_images(node, client):
+    from vision_msgs.msg import Detection2DArray
+
+    camera = client.publisher('/camera/image_raw', Image)
+    collected = [
+        client.collect('/segmenter/traffic_signs/detections', Detection2DArray),
+        client.collect('/segmenter/level_3/labels', Image),
+    ]
+    boxes, heights = [], []
+    for scale in (1.0, 0.5):
+        changes = (parameter('min_sign_pixels', 5), parameter('output_scale', scale))
+        assert set_parameters(client, '/segmenter', *changes).successful
+        detections, labels = client.ask(camera, image(street()), collected)
+        boxes.append([detection.bbox for detection in detections.detections])
+        heights.append(labels.height)
+    assert set_parameters(client, '/segmenter', parameter('output_scale', 1.0)).successful
+    assert heights[0] == 2 * heights[1]
+    assert boxes[0] == boxes[1] != []
+
+
 @needs_foxglove
 def test_the_node_publishes_annotations_alone(node, client):
     from foxglove_msgs.msg import ImageAnnotations

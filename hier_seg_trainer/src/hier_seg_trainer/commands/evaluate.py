@@ -68,7 +68,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     add_option(run, EvaluationOptions, 'runner_up', action='store_true')
     add_device(run)
     # Scores that are published shall not depend on what is installed.
-    add_engine_arguments(run, engine='torch')
+    add_engine_arguments(run, engine='torch', precision='float32')
 
     written = parser.add_argument_group('what is written')
     for name, meaning in {
