@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any
@@ -91,7 +92,9 @@ def _load(settings: Settings, shapes: tuple[tuple[int, int], ...]) -> Segmenter:
 
 
 def release_cached_memory() -> None:
-    """Give back the GPU memory of models that nobody refers to any more."""
+    """Give back memory and threads of models that nobody refers to any more."""
+    # What had the model refers to itself through its callbacks.
+    gc.collect()
     if torch.cuda.is_initialized():
         torch.cuda.empty_cache()
 

@@ -128,7 +128,7 @@ def test_bad_frames_are_dropped_and_named_and_the_next_good_one_works(node, came
     refused = (
         (bad(step=10), 'the step is 10 bytes'),
         (bad(data=array('B', bytes(100))), 'the data has 100 bytes'),
-        (bad(encoding='rgb7'), "the encoding 'rgb7' is not supported"),
+        (bad(encoding='rgb7'), "the encoding 'rgb7' is none that ROS names"),
         (bad(width=0), 'the image has no pixels: 0 x 48'),
     )
     for message, text in refused:
