@@ -16,6 +16,8 @@ from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.files.suggestions import did_you_mean
 
 PACKAGE_NAME = 'hier_seg_ros'
+# The model of the commands for which none is named.
+DEFAULT_MODEL = 'street_lite0'
 
 
 def share_folder() -> Path:

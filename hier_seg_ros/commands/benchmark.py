@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hier_seg_ros.files.interruption import run_command
+from hier_seg_ros.resources import DEFAULT_MODEL
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
         description='Time network, decision and drawing of a model on this machine.',
     )
     parser.add_argument(
-        '--model', default='street_lite0', help='name or folder of the model (%(default)s)'
+        '--model', default=DEFAULT_MODEL, help='name or folder of the model (%(default)s)'
     )
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N (%(default)s)')
     add_engine_arguments(parser)

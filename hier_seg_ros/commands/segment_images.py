@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from hier_seg_ros.files.interruption import run_command
+from hier_seg_ros.resources import DEFAULT_MODEL
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument('inputs', nargs='+', type=Path, metavar='INPUT')
     parser.add_argument('--out', type=Path, required=True, help='folder to write to')
     parser.add_argument(
-        '--model', default='street_lite0', help='name or folder of the model (%(default)s)'
+        '--model', default=DEFAULT_MODEL, help='name or folder of the model (%(default)s)'
     )
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N (%(default)s)')
     add_engine_arguments(parser)

@@ -18,7 +18,6 @@ from hier_seg_ros.bags.storage.damage import DamagedBagError
 from hier_seg_ros.bags.writer import BagWriter
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.evaluation.bag_scores import BagScores
-from hier_seg_ros.evaluation.evaluate_bag import DEFAULT_MODEL
 from hier_seg_ros.evaluation.frame_files import FrameFiles
 from hier_seg_ros.evaluation.ground_truth import ground_truth
 from hier_seg_ros.evaluation.output_folder import check_replaceable, output_folder
@@ -33,7 +32,7 @@ from hier_seg_ros.evaluation.report import legends, write_report
 from hier_seg_ros.evaluation.sign_list import write_sign_list
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.images.image_files import as_rgb
-from hier_seg_ros.resources import find_model
+from hier_seg_ros.resources import DEFAULT_MODEL, find_model
 from hier_seg_ros.segmenter import DecisionOptions
 from hier_seg_ros.segmenter.engines.engine_options import engine_arguments
 

@@ -11,8 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from hier_seg_ros.files.interruption import run_command
-
-DEFAULT_MODEL = 'street_lite0'
+from hier_seg_ros.resources import DEFAULT_MODEL
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

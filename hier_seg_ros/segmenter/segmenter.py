@@ -18,7 +18,8 @@ from torch.nn import functional
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import Hierarchy
-from hier_seg_ros.segmenter.cuda.deciding_engine import DecidingEngine, torch_engine_of
+from hier_seg_ros.segmenter.cuda.deciding_engine import DecidingEngine
+from hier_seg_ros.segmenter.cuda.torch_form import torch_engine_of
 from hier_seg_ros.segmenter.decision import DecisionRule
 from hier_seg_ros.segmenter.decision_options import DecisionOptions
 from hier_seg_ros.segmenter.engines.choice import choose_engine, instead, reason

@@ -17,7 +17,8 @@ import torch
 from numpy.typing import NDArray
 
 from hier_seg_ros.segmenter import Segmenter
-from hier_seg_ros.segmenter.cuda.deciding_engine import DecidedImage, torch_engine_of
+from hier_seg_ros.segmenter.cuda.deciding_engine import DecidedImage
+from hier_seg_ros.segmenter.cuda.torch_form import torch_engine_of
 from hier_seg_ros.segmenter.engines.choice import BuildTorchEngine, choose_engine
 from hier_seg_ros.segmenter.engines.engine import Engine
 from hier_seg_ros.segmenter.engines.engine_options import EngineOptions

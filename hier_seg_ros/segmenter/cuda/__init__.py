@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The way of a batch through a GPU: images up, label maps down, and one wait in between.
 
-For `segmenter`, which imports it only for a CUDA device.
+For `segmenter`, which imports all but the interface only for a CUDA device.
 """
 
 from __future__ import annotations
