@@ -25,7 +25,7 @@ TOLERANCE_NANOSECONDS = 20_000_000
 DEPTHS_KEPT = 8
 # By so much stamps go back only where a recording begins anew, or a clock is set.
 RESTART_NANOSECONDS = 1_000_000_000
-# From then on, the first depth image should have come.
+# A frame that comes later than this after the subscription should have its depth image.
 SECONDS_TO_BEGIN = 2.0
 
 
@@ -132,11 +132,24 @@ class DepthInput:
             self._images.clear()
             self._held = self._held_for = None
 
-    @property
-    def expected(self) -> bool:
-        """Whether depth images have come or, after some time, should have."""
+    def expected(self, stamp: int, received_at: float) -> bool:
+        """Return whether the depth image of a frame should have come.
+
+        The depth image of a frame that came before the topic was subscribed, or just after it, may
+        have been published before that.
+
+        Parameters
+        ----------
+        stamp
+            The frame's, in nanoseconds.
+        received_at
+            When the frame arrived, in seconds on the steady clock.
+
+        """
+        with self._lock:
+            begun = any(stamp_nanoseconds(image.header) < stamp for image in self._images)
         return self._subscription is not None and (
-            bool(self._images) or time.monotonic() - self._subscribed_at > SECONDS_TO_BEGIN
+            begun or received_at - self._subscribed_at > SECONDS_TO_BEGIN
         )
 
     def hold(self, stamp: int) -> None:

@@ -12,7 +12,7 @@ from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image, PointCloud2, PointField
 
-from hier_seg_ros.frames.frame import SegmentedFrame
+from hier_seg_ros.frames.frame import Frame, SegmentedFrame
 from hier_seg_ros.frames.ledger import FrameLedger
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.images.depth import depth_in_metres, intrinsics_of
@@ -107,7 +107,7 @@ class PointsOutput:
 
     def _publish_with(self, depth: Image | None, segmented: SegmentedFrame) -> None:
         if depth is None:
-            self._leave_out_for_want_of_depth()
+            self._leave_out_for_want_of_depth(segmented.frame)
             return
         try:
             with self._publishing:
@@ -117,8 +117,8 @@ class PointsOutput:
         except MemoryError:
             self._ledger.leave_out_points('out_of_memory', 'out of memory; use smaller images')
 
-    def _leave_out_for_want_of_depth(self) -> None:
-        if self._depth.expected:
+    def _leave_out_for_want_of_depth(self, frame: Frame) -> None:
+        if self._depth.expected(frame.stamp, frame.received_at):
             self._ledger.leave_out_points(
                 'no_depth',
                 f'no depth image on {self._depth.topic} is within '

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+import time
 
 import pytest
 
@@ -113,15 +114,28 @@ def test_a_frame_that_is_worked_on_for_long_keeps_its_depth_image(depth, send, b
     assert found(depth, 5000) is None
 
 
-def test_it_is_expected_once_it_has_come_or_some_time_has_passed(depth, send, monkeypatch):
+def test_it_is_expected_once_one_has_come_or_some_time_has_passed(depth, send, monkeypatch):
+    now = time.monotonic()
     monkeypatch.setattr(depth_input, 'SECONDS_TO_BEGIN', -1.0)
-    assert depth.expected
+    assert depth.expected(5033 * MILLISECOND, now)
     monkeypatch.setattr(depth_input, 'SECONDS_TO_BEGIN', math.inf)
-    assert not depth.expected
+    assert not depth.expected(5033 * MILLISECOND, now)
     send(5000)
-    assert depth.expected
+    assert depth.expected(5033 * MILLISECOND, now)
     depth.stop()
-    assert not depth.expected
+    assert not depth.expected(5033 * MILLISECOND, now)
+
+
+def test_none_is_expected_for_a_frame_from_before_the_subscription(depth, send, monkeypatch):
+    before = time.monotonic()
+    depth.stop()
+    depth.start()
+    assert not depth.expected(5000 * MILLISECOND, before)
+    monkeypatch.setattr(depth_input, 'SECONDS_TO_BEGIN', math.inf)
+    # What comes first may belong to the frame after the one that it is subscribed for.
+    send(5033)
+    assert not depth.expected(5000 * MILLISECOND, time.monotonic())
+    assert depth.expected(5066 * MILLISECOND, time.monotonic())
 
 
 def test_it_is_subscribed_while_somebody_wants_it(client, depth, user):
