@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 
 import numpy as np
+from rclpy.exceptions import InvalidHandle
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image, PointCloud2, PointField
@@ -16,7 +17,7 @@ from hier_seg_ros.frames.frame import Frame, SegmentedFrame
 from hier_seg_ros.frames.ledger import FrameLedger
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.images.depth import depth_in_metres, intrinsics_of
-from hier_seg_ros.images.encodings import InvalidFrameError
+from hier_seg_ros.images.encodings import InvalidFrameError, one_line
 from hier_seg_ros.ros.cameras.depth_input import TOLERANCE_NANOSECONDS, DepthInput
 from hier_seg_ros.ros.topics.topics import output_qos
 from hier_seg_ros.segmenter.points import POINT, fill_points, pixel_rays
@@ -116,6 +117,12 @@ class PointsOutput:
             self._ledger.leave_out_points(error.reason, str(error))
         except MemoryError:
             self._ledger.leave_out_points('out_of_memory', 'out of memory; use smaller images')
+        except InvalidHandle:
+            pass  # the node lets go of the topic while a depth image comes
+        # As in the worker: in a thread of the executor, an exception would end the node.
+        except Exception as error:  # noqa: BLE001
+            text = f'unexpected {type(error).__name__}: {one_line(error)}'
+            self._ledger.leave_out_points('unexpected', text)
 
     def _leave_out_for_want_of_depth(self, frame: Frame) -> None:
         if self._depth.expected(frame.stamp, frame.received_at):
