@@ -65,6 +65,7 @@ def run(options: argparse.Namespace, command: str) -> tuple[list[str], list[str]
     _check_options(options)
     rejected: list[str] = []
     without_prediction = 0
+    reason = ''  # why the first of the predictions that cannot be used cannot
     with ExitStack() as stack:
         bag = stack.enter_context(ImageBag(options.bag))
         topic = options.image_topic or bag.choose_image_topic(leave_out=[f'{namespace}/'])
@@ -89,9 +90,12 @@ def run(options: argparse.Namespace, command: str) -> tuple[list[str], list[str]
         with suppress(DamagedBagError):
             for number, image in enumerate(progress):
                 rgb = as_rgb(image.pixels)
-                outputs = predictions.at(rgb, image.stamp, rejected)
+                unusable: list[str] = []
+                outputs = predictions.at(rgb, image.stamp, unusable)
+                rejected += unusable
                 if outputs is None:
                     without_prediction += 1
+                    reason = reason or next(iter(unusable), '')
                     continue
                 signs = scores.add(outputs, truth.at(rgb, image.stamp, rejected))
                 files.write(f'{number:0{digits}}', image.stamp, rgb, outputs, signs)
@@ -120,7 +124,7 @@ def run(options: argparse.Namespace, command: str) -> tuple[list[str], list[str]
             summary['partial'] = [str(damage) for damage in damages]
         if damages and not files.frames:
             raise damages[0]
-        _check_not_empty(summary, options)
+        _check_not_empty(summary, options, reason)
         _write_results(folder, summary, files, scores, truth)
     warnings = [warning for each in bags for warning in each.warnings]
     return _summary_lines(summary, options.out), warnings, summary.get('partial', [])
@@ -185,15 +189,17 @@ def _is_within(path: Path, folder: Path) -> bool:
     return folder.resolve() in (path.resolve(), *path.resolve().parents)
 
 
-def _check_not_empty(summary: dict[str, Any], options: argparse.Namespace) -> None:
+def _check_not_empty(summary: dict[str, Any], options: argparse.Namespace, reason: str) -> None:
     images, topic = summary['images'], summary['image_topic']
     if images['evaluated']:
         return
     if images['without_prediction'] and options.predictions is not None:
+        why = 'no stamp is the same; record it from this very bag'
+        if reason:
+            why = f'what it has cannot be used; the first: {reason}'
         raise HierSegError(
             f'{options.predictions}: has no prediction for any of the '
-            f'{images["without_prediction"]} images of {topic} in {options.bag}: no stamp is the '
-            'same; record it from this very bag'
+            f'{images["without_prediction"]} images of {topic} in {options.bag}: {why}'
         )
     raise HierSegError(
         f'{options.bag}: none of the {images["in_bag"]} images of {topic} can be used; the first: '

@@ -291,6 +291,22 @@ def test_predictions_of_another_size_are_rejected(
     assert 'level_1 is 95×64, its image 96×64' in capsys.readouterr().out
 
 
+def test_predictions_that_are_all_smaller_are_refused_for_their_size(
+    street_bag: Path, street_tree: Hierarchy, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recorded = tmp_path / 'recorded'
+    with BagWriter(recorded) as bag:
+        bag.write('/segmenter/hierarchy', string_message(json.dumps(street_tree.as_dict())), 0)
+        for stamp in STAMPS:
+            labels = np.zeros((32, 48), np.uint8)
+            bag.write('/segmenter/level_1/labels', image_message(labels, stamp, 'c'), stamp)
+    out = tmp_path / 'out'
+    assert main([str(street_bag), '--predictions', str(recorded), '--out', str(out)]) == 1
+    error = capsys.readouterr().err.strip()
+    assert '\n' not in error and 'stamp is the same' not in error
+    assert 'level_1 is 48×32, its image 96×64' in error and 'output_scale 1.0' in error
+
+
 def test_one_camera_of_several_is_evaluated(
     street_bag: Path, street_tree: Hierarchy, tmp_path: Path
 ) -> None:
