@@ -104,6 +104,7 @@ class CameraOutputs:
         self._outputs = outputs
         self._publishers: dict[str, Publisher] = {}
         self._messages: tuple[MessageOutput, ...] = ()
+        self._too_large: set[str] = set()
         there = {} if earlier is None else earlier._publishers
 
         def create(topic: str, message_class: type, qos: QoSProfile) -> Publisher:
@@ -194,17 +195,22 @@ class CameraOutputs:
             self._publishers[output.topic].publish(image_message(pixels, output.encoding, header))
         if self._is_wanted(output.compressed_topic):
             if output.may_be_jpeg and max(pixels.shape) > MAX_JPEG_SIZE:
-                self._topics.node.get_logger().error(
-                    f'{self._prefix}{output.compressed_topic}: JPEG has no more than '
-                    f'{MAX_JPEG_SIZE} pixels in a row or column; subscribe to '
-                    f'{self._prefix}{output.topic}, or set output_scale',
-                    once=True,
-                )
+                self._name_too_large(output)
                 return
             message = compressed_image_message(
                 pixels, output.encoding, header, segmented.settings.jpeg_quality
             )
             self._publishers[output.compressed_topic].publish(message)
+
+    def _name_too_large(self, output: ImageOutput) -> None:
+        # The logger's own `once` knows places in the code, but not topics.
+        if output.compressed_topic not in self._too_large:
+            self._too_large.add(output.compressed_topic)
+            self._topics.node.get_logger().error(
+                f'{self._prefix}{output.compressed_topic}: JPEG has no more than {MAX_JPEG_SIZE} '
+                f'pixels in a row or column; subscribe to {self._prefix}{output.topic}, or set '
+                f'output_scale'
+            )
 
     def _publish_camera_info(self, camera_info: CameraInfo, factor: int) -> None:
         if factor > 1:

@@ -168,12 +168,17 @@ def test_the_quality_of_jpeg_follows_its_parameter(bench):
 
 def test_an_image_that_is_too_large_for_jpeg_is_left_out_and_named(bench, capfd, monkeypatch):
     monkeypatch.setattr(camera_outputs, 'MAX_JPEG_SIZE', 69)
-    bench.subscribe('overlay/compressed', CompressedImage)
+    pictures = ('overlay', 'color')
+    for name in pictures:
+        bench.subscribe(f'{name}/compressed', CompressedImage)
     labels = bench.subscribe('level_1/labels/compressed', CompressedImage)
-    header = bench.publish()
-    bench.answer(labels, header)
-    assert bench.work.count('compressed_image_message') == 1
-    assert capfd.readouterr().err.count('JPEG has no more than 69 pixels') == 1
+    for number in (1, 2):
+        header = bench.publish()
+        bench.answer(labels, header)
+        assert bench.work.count('compressed_image_message') == number
+    error = capfd.readouterr().err
+    for name in pictures:
+        assert error.count(f'~/{name}/compressed: JPEG has no more than 69 pixels') == 1
 
 
 @pytest.mark.parametrize(('scale', 'factor'), [(0.5, 2), (0.25, 4), (0.125, 8)])
