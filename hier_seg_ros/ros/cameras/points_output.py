@@ -22,6 +22,9 @@ from hier_seg_ros.ros.cameras.depth_input import TOLERANCE_NANOSECONDS, DepthInp
 from hier_seg_ros.ros.topics.topics import output_qos
 from hier_seg_ros.segmenter.points import POINT, fill_points, pixel_rays
 
+# Depth that another node aligns to the image comes some frames of 30 Hz later than the image.
+MOST_WAITING = 4
+
 # What `POINT` holds.
 _FIELDS = [
     PointField(name=name, offset=offset, datatype=datatype, count=1)
@@ -39,8 +42,9 @@ _FIELDS = [
 class PointsOutput:
     """Publishes a point cloud for each frame whose depth image comes.
 
-    A frame that is segmented before its depth image has come waits for it, until the next frame
-    takes its place; so does one that has a depth image near its stamp, while a nearer one may come.
+    A frame that is segmented before its depth image has come waits for it, while `MOST_WAITING`
+    others come; one that has a depth image near its stamp waits for a nearer one until the next
+    frame.
 
     Attributes
     ----------
@@ -79,7 +83,7 @@ class PointsOutput:
         self._depth = depth
         self._ledger = ledger
         self._lock = threading.Lock()
-        self._waiting: SegmentedFrame | None = None
+        self._waiting: list[SegmentedFrame] = []
         self._message = PointsMessage()
         self._publishing = threading.Lock()
         depth.add(self)
@@ -91,20 +95,27 @@ class PointsOutput:
 
     def publish(self, segmented: SegmentedFrame) -> None:
         """Publish the points of a frame, now or when its depth image comes."""
+        self._publish_those(lambda stamp: self._depth.find(stamp) is not None)
         with self._lock:
-            replaced, self._waiting = self._waiting, segmented
-        if replaced is not None:
-            self._publish_with(self._depth.find(replaced.frame.stamp), replaced)
+            self._waiting.append(segmented)
+            given_up = self._waiting.pop(0) if len(self._waiting) > MOST_WAITING else None
+        if given_up is not None:
+            self._publish_with(None, given_up)
         self.receive_depth()
 
     def receive_depth(self) -> None:
-        """Publish the frame that waits if its depth image is there, and no nearer one can come."""
+        """Publish the frames that wait and whose depth images are there, if no nearer can come."""
+        self._publish_those(self._depth.has_reached)
+
+    def _publish_those(self, is_ready: Callable[[int], bool]) -> None:
+        """Publish the frames that wait and whose stamps are ready; the others wait on."""
         with self._lock:
-            segmented = self._waiting
-            if segmented is None or not self._depth.has_reached(segmented.frame.stamp):
-                return
-            self._waiting = None
-        self._publish_with(self._depth.find(segmented.frame.stamp), segmented)
+            ready, waiting = [], []
+            for segmented in self._waiting:
+                (ready if is_ready(segmented.frame.stamp) else waiting).append(segmented)
+            self._waiting = waiting
+        for segmented in ready:
+            self._publish_with(self._depth.find(segmented.frame.stamp), segmented)
 
     def _publish_with(self, depth: Image | None, segmented: SegmentedFrame) -> None:
         if depth is None:
@@ -134,10 +145,10 @@ class PointsOutput:
             )
 
     def close(self) -> None:
-        """Let go of the depth images and of the frame that waits; again, it does nothing."""
+        """Let go of the depth images and of the frames that wait; again, it does nothing."""
         self._depth.remove(self)
         with self._lock:
-            self._waiting = None
+            self._waiting = []
 
 
 class PointsMessage:

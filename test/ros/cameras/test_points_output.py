@@ -1,6 +1,6 @@
 # Copyright 2026 The hier_seg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The points of one camera where something goes wrong while a depth image comes."""
+"""When the points of a frame are published, and what goes wrong while a depth image comes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sensor_msgs.msg import CameraInfo, Image
 from hier_seg_ros.frames.frame import Frame, FrameSource, SegmentedFrame
 from hier_seg_ros.frames.ledger import FrameLedger
 from hier_seg_ros.ros.cameras.depth_input import DepthInput
-from hier_seg_ros.ros.cameras.points_output import PointsOutput
+from hier_seg_ros.ros.cameras.points_output import MOST_WAITING, PointsOutput
 from hier_seg_ros.ros.topics.connections import Connections
 from hier_seg_ros.ros.topics.topics import Topics
 from hier_seg_ros.segmenter.result import SegmentationResult
@@ -65,26 +65,61 @@ def segmented(street_tree):
     )
 
 
+class Publisher:
+    """Notes the stamps of what is published."""
+
+    def __init__(self):
+        self.stamps = []
+
+    def publish(self, message):
+        self.stamps.append(message.header.stamp)
+
+
+def test_frames_wait_for_depth_that_comes_some_frames_later(depth, ledger, street_tree):
+    publisher = Publisher()
+    points = PointsOutput(street_tree, lambda *_: publisher, depth, ledger)
+    frames = [segmented(street_tree) for _ in range(3 * MOST_WAITING)]
+    headers = [frame.frame.message.header for frame in frames]
+    for number, frame in enumerate(frames):
+        points.publish(frame)
+        late = number + 1 - MOST_WAITING
+        if late >= 0:
+            depth.come(headers[late])
+        assert publisher.stamps == [header.stamp for header in headers[: max(0, late + 1)]]
+    assert ledger.counts == {}
+
+
+def test_frames_do_not_wait_for_ever(depth, ledger, street_tree, monkeypatch):
+    publisher = Publisher()
+    monkeypatch.setattr(depth, 'expected', lambda stamp, received_at: True)
+    points = PointsOutput(street_tree, lambda *_: publisher, depth, ledger)
+    for _ in range(MOST_WAITING):
+        points.publish(segmented(street_tree))
+    assert ledger.counts == {}
+    for number in (1, 2):
+        points.publish(segmented(street_tree))
+        assert ledger.counts == {'without_points/no_depth': number}
+    assert publisher.stamps == []
+
+
 def test_a_message_that_cannot_be_published_is_counted_and_ends_nothing(
     topics, depth, ledger, street_tree, capfd
 ):
-    class Publisher:
+    class SmallPublisher(Publisher):
         """The first message is too much for it."""
 
-        published = 0
-
         def publish(self, message):
-            self.published += 1
-            if self.published == 1:
+            super().publish(message)
+            if len(self.stamps) == 1:
                 raise RuntimeError('failed to publish: it has\ntoo many bytes')
 
-    publisher = Publisher()
+    publisher = SmallPublisher()
     points = PointsOutput(street_tree, lambda *_: publisher, depth, ledger)
     for number in (1, 2):
         frame = segmented(street_tree)
         points.publish(frame)
         depth.come(frame.frame.message.header)
-        assert publisher.published == number
+        assert len(publisher.stamps) == number
     assert ledger.counts == {'without_points/unexpected': 1}
     assert 'unexpected RuntimeError: failed to publish: it has too many' in capfd.readouterr().err
 
