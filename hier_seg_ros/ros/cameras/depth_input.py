@@ -39,6 +39,9 @@ class DepthUser(Protocol):
     def receive_depth(self) -> None:
         """Look for the depth image that is still missing: another one has come."""
 
+    def let_go(self) -> None:
+        """Free the memory: no depth image comes until somebody wants it again."""
+
 
 class DepthInput:
     """The last depth images of one camera; its methods may be called from several threads.
@@ -131,6 +134,8 @@ class DepthInput:
         with self._lock:
             self._images.clear()
             self._held = self._held_for = None
+        for user in self._users:
+            user.let_go()
 
     def expected(self, stamp: int, received_at: float) -> bool:
         """Return whether the depth image of a frame should have come.

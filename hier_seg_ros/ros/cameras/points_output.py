@@ -107,6 +107,13 @@ class PointsOutput:
         """Publish the frames that wait and whose depth images are there, if no nearer can come."""
         self._publish_those(self._depth.has_reached)
 
+    def let_go(self) -> None:
+        """Free the memory of frames that wait and of the last points."""
+        with self._lock:
+            self._waiting = []
+        # Without the lock of `_publishing`, since a worker that hangs must not hold up others.
+        self._message = PointsMessage()
+
     def _publish_those(self, is_ready: Callable[[int], bool]) -> None:
         """Publish the frames that wait and whose stamps are ready; the others wait on."""
         with self._lock:
@@ -147,8 +154,7 @@ class PointsOutput:
     def close(self) -> None:
         """Let go of the depth images and of the frames that wait; again, it does nothing."""
         self._depth.remove(self)
-        with self._lock:
-            self._waiting = []
+        self.let_go()
 
 
 class PointsMessage:

@@ -28,9 +28,13 @@ class User:
 
     def __init__(self):
         self.received = 0
+        self.let_go_of = 0
 
     def receive_depth(self):
         self.received += 1
+
+    def let_go(self):
+        self.let_go_of = self.received
 
 
 @pytest.fixture
@@ -136,6 +140,15 @@ def test_none_is_expected_for_a_frame_from_before_the_subscription(depth, send, 
     send(5033)
     assert not depth.expected(5000 * MILLISECOND, time.monotonic())
     assert depth.expected(5066 * MILLISECOND, time.monotonic())
+
+
+def test_who_uses_them_lets_go_when_they_end(depth, send, user):
+    send(5000, 5033)
+    depth.follow()
+    assert user.let_go_of == 0
+    user.wanted = False
+    depth.follow()
+    assert user.let_go_of == 2
 
 
 def test_it_is_subscribed_while_somebody_wants_it(client, depth, user):

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import time
+import weakref
 
 import numpy as np
 import pytest
@@ -100,6 +101,21 @@ def test_frames_do_not_wait_for_ever(depth, ledger, street_tree, monkeypatch):
         points.publish(segmented(street_tree))
         assert ledger.counts == {'without_points/no_depth': number}
     assert publisher.stamps == []
+
+
+def test_nothing_stays_in_memory_when_depth_ends(depth, ledger, street_tree):
+    points = PointsOutput(street_tree, lambda *_: Publisher(), depth, ledger)
+    frame = segmented(street_tree)
+    points.publish(frame)
+    depth.come(frame.frame.message.header)
+    frame = segmented(street_tree)
+    waits = weakref.ref(frame.result)
+    points.publish(frame)
+    cloud = weakref.ref(points._message)
+    del frame
+    assert waits() is not None and cloud() is not None
+    depth.stop()
+    assert waits() is None and cloud() is None
 
 
 def test_a_message_that_cannot_be_published_is_counted_and_ends_nothing(
