@@ -47,6 +47,9 @@ def split_signs(region: Mask, labels: Labels) -> list[Mask]:
         H×W uint8, what they were decided as.
 
     """
+    # Too few pixels for two; in a noisy image most regions are such specks.
+    if np.count_nonzero(region) < 2 * _circle_pixels(MIN_RADIUS):
+        return [region]
     stride = max(1, max(region.shape) // _SIDE)
     shape, classes = region[::stride, ::stride], labels[::stride, ::stride]
     parts = [

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from hier_seg_ros.hierarchy import UNLABELLED
+from hier_seg_ros.signs import splitting
 from hier_seg_ros.signs.finding import TRAFFIC_SIGN_IDS, find_signs
 from hier_seg_ros.signs.sign_areas import SignArea
 
@@ -150,6 +151,16 @@ def test_three_signs_on_a_pole_are_three() -> None:
     masks = [disc(160, y, 20) for y in (50, 88, 126)]
     signs = found(labels_of((masks[0], 3), (masks[1], 3), (masks[2], 9)))
     assert sorted(sign.sign for sign in signs) == [3, 3, 9]
+
+
+def test_specks_of_noise_are_not_looked_into(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The looking takes a hundred times as long as the finding.
+    def search(shape: Mask) -> list[Mask]:
+        pytest.fail(f'{np.count_nonzero(shape)} pixels are searched for narrow places')
+
+    monkeypatch.setattr(splitting, '_cores', search)
+    specks = [(disc(x, y, 2.0), 1 + x % 3) for x in range(20, 300, 20) for y in range(20, 220, 20)]
+    assert len(found(labels_of(*specks))) == len(specks)
 
 
 def test_a_long_board_is_one_sign() -> None:
