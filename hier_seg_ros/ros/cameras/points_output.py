@@ -117,7 +117,8 @@ class PointsOutput:
     def _publish_those(self, is_ready: Callable[[int], bool]) -> None:
         """Publish the frames that wait and whose stamps are ready; the others wait on."""
         with self._lock:
-            ready, waiting = [], []
+            ready: list[SegmentedFrame] = []
+            waiting: list[SegmentedFrame] = []
             for segmented in self._waiting:
                 (ready if is_ready(segmented.frame.stamp) else waiting).append(segmented)
             self._waiting = waiting
