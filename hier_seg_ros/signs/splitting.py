@@ -23,6 +23,9 @@ _WITHIN_IMAGES[1] = EIGHT_NEIGHBOURS
 NARROW_SHARE = 0.7
 # A shape beside a narrow place is a sign if it has at least this share of the region's width.
 NECK_WIDTH_SHARE = 0.4
+# A shape of fewer pixels than its largest circle, times this, has no room for another sign: that one
+# has NECK_WIDTH_SHARE ** 2 of the circle's area, of which the narrow place takes less than a sixth.
+ROUND_SHARE = 1.13
 # A part of another class is a sign if it has at least this share of the widest part's width.
 CLASS_WIDTH_SHARE = 0.5
 # Two parts are one sign if at least this share of the box of one lies in the box of the other.
@@ -69,6 +72,8 @@ def _cores(region: Mask) -> list[Mask]:
     distance = _distance_to_edge(filled)
     radius = float(distance.max())
     least = max(MIN_RADIUS, NECK_WIDTH_SHARE * radius)
+    if np.count_nonzero(filled) < ROUND_SHARE * np.pi * (radius - 0.5) ** 2:
+        return [filled]
     narrowings = np.geomspace(1.0, max(1.0, NARROW_SHARE * radius), _NARROWINGS)
     # One image above the other, in which pixels of different images do not touch.
     numbered, count = ndimage.label(distance > narrowings[:, None, None], _WITHIN_IMAGES)
