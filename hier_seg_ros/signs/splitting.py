@@ -16,6 +16,7 @@ from scipy import ndimage
 
 # Pixels that touch at a corner belong together: a thin shape drawn in pixels is not torn apart.
 EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
+_FOUR_NEIGHBOURS = ndimage.generate_binary_structure(2, 1)
 _WITHIN_IMAGES = np.zeros((3, 3, 3), bool)
 _WITHIN_IMAGES[1] = EIGHT_NEIGHBOURS
 
@@ -23,15 +24,16 @@ _WITHIN_IMAGES[1] = EIGHT_NEIGHBOURS
 NARROW_SHARE = 0.7
 # A shape beside a narrow place is a sign if it has at least this share of the region's width.
 NECK_WIDTH_SHARE = 0.4
-# A shape of fewer pixels than its largest circle, times this, has no room for another sign: that one
-# has NECK_WIDTH_SHARE ** 2 of the circle's area, of which the narrow place takes less than a sixth.
+# A shape of fewer pixels than its largest circle, times this, has no room for another sign: such a
+# one has NECK_WIDTH_SHARE ** 2 of the circle's area, less than a sixth of it in the narrow place.
 ROUND_SHARE = 1.13
 # A part of another class is a sign if it has at least this share of the widest part's width.
 CLASS_WIDTH_SHARE = 0.5
 # Two parts are one sign if at least this share of the box of one lies in the box of the other.
 WITHIN_SHARE = 0.9
 MIN_RADIUS = 2.0  # pixels; a circle inside a thinner shape says nothing about the shape
-_NARROWINGS = 8  # that are tried, from one pixel on
+# What is tried, from one pixel to the widest place that is narrow, in steps of the same ratio.
+_NARROWINGS = np.linspace(0.0, 1.0, 8)
 _SIDE = 40  # pixels; of a region twice as large only every other pixel is looked at, and so on
 
 Labels = NDArray[np.uint8]
@@ -74,7 +76,7 @@ def _cores(region: Mask) -> list[Mask]:
     least = max(MIN_RADIUS, NECK_WIDTH_SHARE * radius)
     if np.count_nonzero(filled) < ROUND_SHARE * np.pi * (radius - 0.5) ** 2:
         return [filled]
-    narrowings = np.geomspace(1.0, max(1.0, NARROW_SHARE * radius), _NARROWINGS)
+    narrowings = max(1.0, NARROW_SHARE * radius) ** _NARROWINGS
     # One image above the other, in which pixels of different images do not touch.
     numbered, count = ndimage.label(distance > narrowings[:, None, None], _WITHIN_IMAGES)
     highest = np.maximum.accumulate(numbered.max(axis=(1, 2)))
@@ -171,7 +173,7 @@ def _distance_to_edge(shape: Mask) -> NDArray[np.float64]:
 
 def _without_holes(shape: Mask) -> Mask:
     """Return a shape with the holes filled that it encloses."""
-    numbered, count = ndimage.label(~_with_edge(shape))
+    numbered, count = ndimage.label(~_with_edge(shape), _FOUR_NEIGHBOURS)
     if count == 1:
         return shape
     return (numbered != numbered[0, 0])[1:-1, 1:-1]
