@@ -21,7 +21,7 @@ from hier_seg_ros.bags.image_bag import ImageBag
 from hier_seg_ros.files.writing import written_file
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.segmenter import SegmentationResult
-from hier_seg_ros.segmenter.drawing import overlay
+from hier_seg_ros.segmenter.pictures.drawing import overlay
 from hier_seg_ros.segmenter.points import POINT, fill_points, pixel_rays
 from hier_seg_ros.segmenter.region import Region
 

@@ -23,8 +23,8 @@ from hier_seg_ros.images.image_files import read_image, write_png
 from hier_seg_ros.resources import find_model
 from hier_seg_ros.segmenter import DecisionOptions, SegmentationResult, Segmenter
 from hier_seg_ros.segmenter.engines.engine_options import engine_arguments
+from hier_seg_ros.segmenter.engines.unused_gpu import unused_gpu
 from hier_seg_ros.segmenter.outputs import ImageOutput, level_name, outputs_by_name
-from hier_seg_ros.segmenter.unused_gpu import unused_gpu
 
 OTHER_FOLDER = 'choose another folder with --out'
 

@@ -27,12 +27,12 @@ from hier_seg_ros.segmenter.engines.engine import Engine, EngineOutputs
 from hier_seg_ros.segmenter.engines.engine_options import EngineOptions
 from hier_seg_ros.segmenter.engines.proof import Proof
 from hier_seg_ros.segmenter.engines.torch_engine import TorchEngine
+from hier_seg_ros.segmenter.engines.unused_gpu import unused_gpu
 from hier_seg_ros.segmenter.interpolation import Grid, Part
 from hier_seg_ros.segmenter.logits import Logits
 from hier_seg_ros.segmenter.model_folder import InputOptions, ModelDescription, read_model_folder
 from hier_seg_ros.segmenter.network import HierarchicalNetwork, fold_batch_norm
 from hier_seg_ros.segmenter.result import SegmentationResult
-from hier_seg_ros.segmenter.unused_gpu import unused_gpu
 
 _log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from hier_seg_ros.segmenter import SegmentationResult, points
-from hier_seg_ros.segmenter.drawing import overlay
+from hier_seg_ros.segmenter.pictures.drawing import overlay
 from hier_seg_ros.segmenter.points import POINT, fill_points, packed_overlay, pixel_rays
 from hier_seg_ros.segmenter.region import Region
 

@@ -16,8 +16,8 @@ from PIL import Image
 from hier_seg_ros import DecisionOptions, HierSegError, Segmenter
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
 from hier_seg_ros.images.image_files import decode_image, read_image, write_png
-from hier_seg_ros.segmenter.drawing import color_image, overlay
 from hier_seg_ros.segmenter.model_folder import read_model_folder
+from hier_seg_ros.segmenter.pictures.drawing import color_image, overlay
 from hier_seg_ros.segmenter.segmenter import SegmentationResult, scaled_size
 
 

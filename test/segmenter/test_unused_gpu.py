@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from hier_seg_ros.errors import HierSegError
-from hier_seg_ros.segmenter import unused_gpu
+from hier_seg_ros.segmenter.engines import unused_gpu
 from hier_seg_ros.segmenter.segmenter import resolve_device
 
 DRIVER = (

@@ -38,7 +38,7 @@ from hier_seg_ros.ros.node.parameters import (
 )
 from hier_seg_ros.ros.node.pipeline import Pipeline
 from hier_seg_ros.ros.topics.connections import Connections
-from hier_seg_ros.segmenter.unused_gpu import unused_gpu
+from hier_seg_ros.segmenter.engines.unused_gpu import unused_gpu
 from hier_seg_ros.settings import MODEL_PARAMETERS, Settings, changed_settings, same_model
 
 # Threads that the executor needs so that neither a long call (another model, a capture) nor the

@@ -28,7 +28,7 @@ Segment = Callable[[Engine, Sequence[NDArray[np.uint8]]], Sequence[NDArray[np.ui
 
 def photographs(count: int) -> list[NDArray[np.uint8]]:
     """Return the photograph (480, 640, 3), `count` times, every other one mirrored."""
-    with Image.open(Path(__file__).with_name('photograph.jpg')) as image:
+    with Image.open(Path(__file__).with_name('photograph.jpg'), formats=('JPEG',)) as image:
         photograph = np.asarray(image.convert('RGB'))
     return [photograph if place % 2 == 0 else photograph[:, ::-1] for place in range(count)]
 

@@ -19,8 +19,8 @@ from training_runs import CPU, logged_losses, read_log
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import Hierarchy
-from hier_seg_ros.segmenter.drawing import overlay
 from hier_seg_ros.segmenter.network import NetworkOptions
+from hier_seg_ros.segmenter.pictures.drawing import overlay
 from hier_seg_trainer.configuration import Experiment
 from hier_seg_trainer.evaluation import summary
 from hier_seg_trainer.options.parsing import as_plain

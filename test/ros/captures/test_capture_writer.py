@@ -39,8 +39,8 @@ from hier_seg_ros.ros.captures.capture_bag import write_capture
 from hier_seg_ros.ros.captures.capture_writer import CaptureWriter
 from hier_seg_ros.ros.captures.frame_history import FrameHistory
 from hier_seg_ros.segmenter import SegmentationResult, Segmenter, outputs
-from hier_seg_ros.segmenter.drawing import overlay
 from hier_seg_ros.segmenter.guards import Flag
+from hier_seg_ros.segmenter.pictures.drawing import overlay
 from hier_seg_ros.settings import Settings
 
 HEIGHT, WIDTH = 48, 64

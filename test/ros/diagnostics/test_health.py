@@ -61,7 +61,7 @@ def with_summary(**changes):
 
 
 def seconds(*counts, **changes):
-    """Return one report a second, given how much each count grows in each of them."""
+    """Return one report for each second, given how much each count grows in it."""
     totals: Counter[str] = Counter()
     reports = [with_camera(counts=dict(totals), **changes)]
     for increase in counts:

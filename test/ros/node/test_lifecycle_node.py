@@ -34,7 +34,7 @@ from std_msgs.msg import String
 
 from hier_seg_ros import Segmenter
 from hier_seg_ros.hierarchy import UNLABELLED
-from hier_seg_ros.segmenter.drawing import color_image, overlay
+from hier_seg_ros.segmenter.pictures.drawing import color_image, overlay
 
 # Two runs of the same network differ in rounding at most.
 SAME = 0.999

@@ -17,7 +17,7 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from hier_seg_ros.errors import HierSegError
-from hier_seg_ros.segmenter.drawing import overlay
+from hier_seg_ros.segmenter.pictures.drawing import overlay
 from hier_seg_ros.segmenter.segmenter import Segmenter, scaled_size
 from hier_seg_trainer.configuration import Experiment
 from hier_seg_trainer.datasets.samples import StreetDataset

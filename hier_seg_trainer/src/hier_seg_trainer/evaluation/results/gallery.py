@@ -17,7 +17,7 @@ from tqdm import tqdm
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.files.writing import make_folder, write_text
 from hier_seg_ros.hierarchy import UNLABELLED, Node
-from hier_seg_ros.segmenter.drawing import color_image, overlay
+from hier_seg_ros.segmenter.pictures.drawing import color_image, overlay
 from hier_seg_trainer.datasets.samples import StreetDataset, StreetSample
 from hier_seg_trainer.evaluation.scores.box_labels import draw_boxes
 from hier_seg_trainer.evaluation.scores.dataset_scores import DatasetScores

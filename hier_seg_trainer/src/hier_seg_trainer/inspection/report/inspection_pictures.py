@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hier_seg_ros.hierarchy import Hierarchy, Node
-from hier_seg_ros.segmenter.drawing import overlay
+from hier_seg_ros.segmenter.pictures.drawing import overlay
 from hier_seg_trainer.datasets.samples import Box, StreetDataset, StreetSample
 from hier_seg_trainer.datasets.stored_pixels import open_image
 from hier_seg_trainer.inspection.checks.file_checks import attempt
