@@ -326,7 +326,12 @@ class Client:
 
         def found() -> bool:
             listed = self._node.get_publisher_names_and_types_by_node(NODE_NAME, '/')
-            self.topics = {topic: kind for topic, (kind, *_) in listed if kind in classes}
+            self.topics = {
+                topic: kind
+                for topic, (kind, *_) in listed
+                # Latched: it answers no image.
+                if kind in classes and not topic.endswith('/legend')
+            }
             return bool(self.topics)
 
         if not self._spin_until(found, DEADLINE):

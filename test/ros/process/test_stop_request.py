@@ -85,7 +85,10 @@ def ended(process, signal_number):
 
 
 def test_a_signal_ends_the_node_in_order_at_every_moment_of_its_start(own_ros_domain, varied_model):
-    arguments = ('--ros-args', '-p', f'model:={varied_model}', '-p', 'device:=cpu')
+    # The first start may take longest; a later one then waits for frames, which is nothing wrong here.
+    patience = [f'stall_{level}_seconds:=3600.0' for level in ('error', 'warn')]
+    parameters = (f'model:={varied_model}', 'device:=cpu', *patience)
+    arguments = ('--ros-args', *(word for each in parameters for word in ('-p', each)))
     with started('node.segmenter_node', *arguments) as process:
         begin = time.monotonic()
         wait_for_line(process, 'is ready')
