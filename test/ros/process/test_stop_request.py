@@ -85,7 +85,7 @@ def ended(process, signal_number):
 
 
 def test_a_signal_ends_the_node_in_order_at_every_moment_of_its_start(own_ros_domain, varied_model):
-    # The first start may take longest; a later one then waits for frames, which is nothing wrong here.
+    # The first start takes longest, so that later ones come to wait for frames: nothing to warn of.
     patience = [f'stall_{level}_seconds:=3600.0' for level in ('error', 'warn')]
     parameters = (f'model:={varied_model}', 'device:=cpu', *patience)
     arguments = ('--ros-args', *(word for each in parameters for word in ('-p', each)))
