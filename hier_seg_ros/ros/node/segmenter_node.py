@@ -76,6 +76,7 @@ def _run(arguments: list[str], stop: StopRequest) -> int:
 
 def _spin(node: SegmenterNode, stop: StopRequest) -> int:
     from rclpy.clock import Clock, ClockType
+    from rclpy.exceptions import InvalidHandle
     from rclpy.executors import MultiThreadedExecutor
 
     from hier_seg_ros.ros.node.lifecycle_node import EXECUTOR_THREADS
@@ -104,6 +105,11 @@ def _spin(node: SegmenterNode, stop: StopRequest) -> int:
     thread.join()
     # Not before, because it takes away what the other thread waits with.
     executor.shutdown()
+    # rclpy prints what nobody asks for. A topic that was destroyed meanwhile is no fault.
+    for task in getattr(executor, '_futures', ()):
+        error = task.exception() if task.done() else None
+        if error is not None and not isinstance(error, InvalidHandle):
+            node.get_logger().error(f'a callback failed while the node ended: {error!r}')
     return 0 if stop.signalled else 1
 
 

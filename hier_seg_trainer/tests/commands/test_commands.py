@@ -114,7 +114,7 @@ def test_the_model_folder_holds_the_averaged_weights(trained: Trained, tree: Hie
 def test_the_model_decides_as_the_network_that_it_came_from(
     trained: Trained, tree: Hierarchy
 ) -> None:
-    loaded = Segmenter.load(trained.model, 'cpu')
+    loaded = Segmenter.load(trained.model, 'cpu', engine='torch', precision='float32')
     network = build_network(load_experiment(trained.experiment).network_options, tree)
     network.load_state_dict(read_checkpoint(trained.run / CHECKPOINT)['average'])
     direct = Segmenter(loaded.description, tree, network, device='cpu')
@@ -138,7 +138,7 @@ def test_the_model_card_names_data_licences_and_scores(trained: Trained, tree: H
     assert 'Sky' not in undecided
     assert 'hier-seg evaluate models/small --format gtsdb --path DATA/gtsdb --split val' in card
     # The scores on the card, in model.yaml and of the folder itself are the same.
-    segmenter = Segmenter.load(trained.model, 'cpu')
+    segmenter = Segmenter.load(trained.model, 'cpu', engine='torch', precision='float32')
     for name in ('camvid', 'gtsdb'):
         dataset = open_dataset(name, trained.data / name, 'val', tree)
         numbers = summary(evaluate_dataset(segmenter, dataset))
@@ -149,7 +149,9 @@ def test_the_model_card_names_data_licences_and_scores(trained: Trained, tree: H
 
 
 def test_the_model_says_how_it_was_trained(trained: Trained) -> None:
-    training = Segmenter.load(trained.model, 'cpu').description.training
+    training = Segmenter.load(
+        trained.model, 'cpu', engine='torch', precision='float32'
+    ).description.training
     assert training['iterations'] == 3
     assert training['initial_weights'] == 'random'
     assert training['data'][0] == {'name': 'camvid', 'split': 'train', 'images': 4}
@@ -229,7 +231,7 @@ def test_what_the_run_has_scored_is_not_scored_again_for_the_card(
 
 
 def test_export_moves_the_logits(trained: Trained, tmp_path: Path, tree: Hierarchy) -> None:
-    before = Segmenter.load(trained.model, 'cpu')
+    before = Segmenter.load(trained.model, 'cpu', engine='torch', precision='float32')
     decided = [result.level(1) for result in before.segment(images())]
     often = tree.node_by_id(int(np.bincount(np.concatenate([d.ravel() for d in decided])).argmax()))
     content = yaml.safe_load(trained.experiment.read_text(encoding='utf-8'))
@@ -239,7 +241,7 @@ def test_export_moves_the_logits(trained: Trained, tmp_path: Path, tree: Hierarc
     places = ['--data', str(trained.data), '--run', str(trained.run), '--device', 'cpu']
     out = tmp_path / 'moved'
     assert main(['export', str(path), *places, '--out', str(out)]) == 0
-    after = Segmenter.load(out, 'cpu')
+    after = Segmenter.load(out, 'cpu', engine='torch', precision='float32')
     assert all((result.level(1) != often.id).all() for result in after.segment(images()))
     # The card's scores are those of the weights beside it.
     dataset = open_dataset('camvid', trained.data / 'camvid', 'val', tree)
@@ -274,7 +276,7 @@ def test_export_writes_the_mean_with_other_models(trained: Trained, tmp_path: Pa
     renewed = network.state_dict()
     assert statistics
     assert all(torch.equal(mean[name], renewed[name]) for name in statistics)
-    after = Segmenter.load(out, 'cpu')
+    after = Segmenter.load(out, 'cpu', engine='torch', precision='float32')
     assert after.description.training['mean_with'] == ['other']
     cards = [
         (folder / 'README.md').read_text(encoding='utf-8') for folder in (out, plain, trained.model)
@@ -429,7 +431,11 @@ def test_evaluate_prints_and_writes_the_scores(
     assert main(arguments) == 0
     written = json.loads(path.read_text(encoding='utf-8'))
     dataset = open_dataset('camvid', trained.data / 'camvid', 'train', tree)
-    numbers = summary(evaluate_dataset(Segmenter.load(trained.model, 'cpu'), dataset))
+    numbers = summary(
+        evaluate_dataset(
+            Segmenter.load(trained.model, 'cpu', engine='torch', precision='float32'), dataset
+        )
+    )
     expected = {'model': 'small', 'data': 'camvid', 'split': 'train', 'images': 4}
     assert written == expected | numbers
     printed = capsys.readouterr().out
