@@ -14,6 +14,7 @@ from typing import Any
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.files.numpy_faults import numpy_faults_named
+from hier_seg_ros.files.signal_stack import make_room_for_signals
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -82,6 +83,7 @@ def run_command(command: str, load: Callable[[], tuple[Callable[[], int], str]])
             run, kept = load()
         for number in before:
             signal.signal(number, stop)
+        make_room_for_signals()
         return run()
     except BaseException as error:
         # Where a library was interrupted while it was imported, it may say so in its own way.

@@ -87,7 +87,8 @@ from {MODULES[command]} import main
 sys.exit(main())
 """
     return subprocess.run(
-        [sys.executable, '-c', code, *map(str, arguments)],
+        # With the handlers of faulthandler, as many run their programs.
+        [sys.executable, '-X', 'faulthandler', '-c', code, *map(str, arguments)],
         capture_output=True,
         text=True,
         timeout=300,

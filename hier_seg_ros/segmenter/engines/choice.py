@@ -14,6 +14,7 @@ from pathlib import Path
 
 import torch
 
+from hier_seg_ros.files.signal_stack import make_room_for_signals
 from hier_seg_ros.segmenter.engines.engine import Engine, EngineUnavailableError
 from hier_seg_ros.segmenter.engines.engine_options import EngineOptions
 from hier_seg_ros.segmenter.engines.graph_cache import cached_graph
@@ -86,6 +87,7 @@ def choose_engine(
         The engine that the user named is not installed, or cannot do what it is to do here.
 
     """
+    make_room_for_signals()
     # With the engine's name each.
     problems: list[tuple[str, str]] = []
     unavailable: list[tuple[str, str]] = []
