@@ -29,6 +29,7 @@ from hier_seg_ros.images.image_files import (
     converted,
     orientation_of,
 )
+from hier_seg_trainer.datasets.unreadable import UnreadableImageError
 
 Result = TypeVar('Result')
 
@@ -213,7 +214,9 @@ def _decoded(
             reason = f'it is no {", ".join(formats)}'
         elif isinstance(error, Image.DecompressionBombError):
             reason, advice = f'{reason}: the limit is {MOST_PIXELS}', 'scale it down'
-        raise HierSegError(f'{name}: cannot be read as an image ({reason}); {advice}') from error
+        raise UnreadableImageError(
+            f'{name}: cannot be read as an image ({reason}); {advice}'
+        ) from error
 
 
 def _label_values(image: Image.Image, path: Path) -> NDArray[np.uint8]:
