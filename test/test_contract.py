@@ -33,6 +33,10 @@ ROOMS = {
     'hier_seg_ros.files': ({'errors'}, ROS | TORCH),
     'hier_seg_ros.resources': ({'errors', 'files'}, (ROS - {'ament_index_python'}) | TORCH),
     'hier_seg_ros.hierarchy': ({'errors', 'files'}, ROS | TORCH),
+    'hier_seg_ros.label_spaces': (
+        {'errors', 'files', 'hierarchy', 'resources'},
+        ROS | TORCH,
+    ),
     'hier_seg_ros.settings': ({'errors', 'files'}, ROS | TORCH),
     'hier_seg_ros.images': (
         {'errors', 'files'},
@@ -50,8 +54,8 @@ ROOMS = {
     ),
     'hier_seg_ros.evaluation': (
         {
-            'bags', 'errors', 'files', 'hierarchy', 'images', 'resources', 'scoring', 'segmenter',
-            'signs',
+            'bags', 'errors', 'files', 'hierarchy', 'images', 'label_spaces', 'resources',
+            'scoring', 'segmenter', 'signs',
         },
         ROS,
     ),

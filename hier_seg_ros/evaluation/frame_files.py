@@ -14,7 +14,7 @@ from PIL import Image
 from hier_seg_ros.evaluation.pictures import mark_boxes, write_cutout, write_picture
 from hier_seg_ros.evaluation.recorded_outputs import Outputs
 from hier_seg_ros.evaluation.report import FrameRow, Picture, SignCard, title
-from hier_seg_ros.evaluation.sign_list import CsvRow, SignLine, csv_row
+from hier_seg_ros.evaluation.scores.sign_list import CsvRow, SignLine, csv_row
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.images.image_files import write_png
 from hier_seg_ros.segmenter.outputs import ImageOutput, evaluated_outputs, label_values, level_name

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hier_seg_ros.evaluation.pictures import VERDICT_COLORS
-from hier_seg_ros.evaluation.sign_list import SignLine
+from hier_seg_ros.evaluation.scores.sign_list import SignLine
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.segmenter.outputs import LabelValues, label_values
 
