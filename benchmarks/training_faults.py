@@ -82,6 +82,7 @@ EXPERIMENT: dict[str, Any] = {
     ],
     'iterations': 60,
     'optimizer': {'name': 'adamw', 'learning_rate': 0.01, 'weight_decay': 0.01},
+    'schedule': {'name': 'cosine', 'warm_up': 2},
     'checkpoint_every': 2,
     'evaluate_every': 100,
 }

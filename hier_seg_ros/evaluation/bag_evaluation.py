@@ -28,6 +28,7 @@ from hier_seg_ros.evaluation.predictions import (
     recorded_hierarchy,
 )
 from hier_seg_ros.evaluation.recorded_outputs import RecordedOutputs
+from hier_seg_ros.evaluation.replay_account import latency_text, replay_account, replay_text
 from hier_seg_ros.evaluation.report import legends, write_report
 from hier_seg_ros.evaluation.scores.bag_scores import BagScores
 from hier_seg_ros.evaluation.scores.frame_counts import FrameCounter
@@ -75,9 +76,10 @@ def run(options: argparse.Namespace, command: str) -> tuple[list[str], list[str]
     with ExitStack() as stack:
         bag = stack.enter_context(ImageBag(options.bag))
         topic = options.image_topic or bag.choose_image_topic(leave_out=[f'{namespace}/'])
-        recorded = None
+        recorded = account = None
         if options.predictions is not None:
             recorded = stack.enter_context(ImageBag(options.predictions))
+            account = replay_account(recorded, namespace)
         predictions, origin = _open_predictions(options, namespace, recorded)
         hierarchy = predictions.hierarchy
         truth = ground_truth(bag, hierarchy)
@@ -87,6 +89,8 @@ def run(options: argparse.Namespace, command: str) -> tuple[list[str], list[str]
             hierarchy, options.min_sign_pixels, motion_removed=counter.motion_removed
         )
         timings, started = Timings(), perf_counter()
+        if account is not None:
+            account.add_to(timings)
         records = stack.enter_context((folder / 'frames.jsonl').open('w', encoding='utf-8'))
         files = FrameFiles(folder, hierarchy)
         writer = None
@@ -105,6 +109,8 @@ def run(options: argparse.Namespace, command: str) -> tuple[list[str], list[str]
                 begin = perf_counter()
                 outputs = predictions.at(rgb, image.stamp, unusable)
                 milliseconds = {'segment': 1000 * (perf_counter() - begin)}
+                if account is not None:
+                    milliseconds |= account.milliseconds(image.stamp)
                 rejected += unusable
                 if outputs is None:
                     without_prediction += 1
@@ -153,6 +159,7 @@ def run(options: argparse.Namespace, command: str) -> tuple[list[str], list[str]
                     'evaluated': scores.frames,
                     'without_prediction': without_prediction,
                     'rejected': len(rejected),
+                    **({} if account is None else {'replay': account.counts()}),
                 }
             ],
             'images': {
@@ -263,6 +270,9 @@ def _summary_lines(summary: dict[str, Any], out: Path) -> list[str]:
     lines = [f'{images["evaluated"]} of {images["in_bag"]} images evaluated']
     if images['without_prediction']:
         lines.append(f'{images["without_prediction"]} images have no prediction')
+    lines += [replay_text(bag['replay']) for bag in summary['bags'] if 'replay' in bag]
+    if (end_to_end := summary['timing']['milliseconds'].get('end_to_end')) is not None:
+        lines.append(latency_text(end_to_end))
     partial = {
         output: count
         for output, count in images['by_output'].items()

@@ -20,6 +20,7 @@ from hier_seg_ros.bags.live_replay import (
 )
 from hier_seg_ros.bags.messages import deserialize
 from hier_seg_ros.bags.storage.damage import DamagedBagError
+from hier_seg_ros.evaluation.scores.timings import Timings
 
 
 class ReplayAccount:
@@ -63,6 +64,13 @@ class ReplayAccount:
         latency = None if frame is None else end_to_end(frame)
         return {} if latency is None else {'end_to_end': latency}
 
+    def add_to(self, timings: Timings) -> None:
+        """Enter the latency of every answered frame, and how many were dropped."""
+        for frame in self.frames:
+            if (latency := end_to_end(frame)) is not None:
+                timings.add('end_to_end', latency)
+        timings.dropped += len(self.frames) - self.answered
+
     def counts(self) -> dict[str, Any]:
         """Return what became of the frames, as scores.json has it.
 
@@ -73,7 +81,7 @@ class ReplayAccount:
             `dropped`, those without any answer; `node`, the node's own account: `received`, and
             the frames by what became of them (None where it is not known, as what follows);
             `lost_before_node` and `lost_after_node`; `late_milliseconds`, how late a frame was
-            sent at most.
+            sent at most; `frames_per_second`, that were answered.
 
         """
         topics = {topic for frame in self.frames for topic in frame.milliseconds}
@@ -87,6 +95,7 @@ class ReplayAccount:
             'lost_before_node': None if node is None else len(self.frames) - node.received,
             'lost_after_node': None if node is None else node.fates.get('published', 0) - answered,
             'late_milliseconds': max((f.late_milliseconds for f in self.frames), default=0.0),
+            'frames_per_second': self.frames_per_second,
         }
 
 
@@ -95,7 +104,7 @@ def end_to_end(frame: SentFrame) -> float | None:
     return max(frame.milliseconds.values(), default=None)
 
 
-def counts_text(counts: Mapping[str, Any]) -> str:
+def replay_text(counts: Mapping[str, Any]) -> str:
     """Return `ReplayAccount.counts` as a line for the terminal."""
     text = f'live replay: {counts["answered"]} of {counts["frames"]} frames answered'
     if counts['partly_answered']:
@@ -110,6 +119,15 @@ def counts_text(counts: Mapping[str, Any]) -> str:
     if counts['dropped']:
         text += f'; {counts["dropped"]} dropped ({", ".join(parts) or "the node does not say why"})'
     return text
+
+
+def latency_text(milliseconds: Mapping[str, float]) -> str:
+    """Return the percentiles of the latency as a line for the terminal."""
+    return (
+        f'end to end: median {milliseconds["median"]:.0f} ms, 95 % within '
+        f'{milliseconds["p95"]:.0f} ms, 99 % within {milliseconds["p99"]:.0f} ms, all within '
+        f'{milliseconds["max"]:.0f} ms'
+    )
 
 
 def replay_account(bag: Bag, namespace: str) -> ReplayAccount | None:
