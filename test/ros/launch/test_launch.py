@@ -37,6 +37,8 @@ SEGMENT = REPOSITORY / 'launch' / 'segment.launch.py'
 EVALUATE = REPOSITORY / 'launch' / 'evaluate.launch.py'
 STREET = REPOSITORY / 'demo' / 'street'
 EXAMPLES = REPOSITORY / 'examples'
+# Three programs one after the other, and every photograph through the node.
+EVALUATION_DEADLINE = 5 * DEADLINE
 
 
 def installed(package: str) -> bool:
@@ -70,8 +72,8 @@ class Launched:
     def output(self) -> str:
         return self._log.read_text()
 
-    def wait(self) -> int:
-        return self._process.wait(DEADLINE)
+    def wait(self, timeout: float = DEADLINE) -> int:
+        return self._process.wait(timeout)
 
     def stop(self) -> None:
         """End it as Ctrl+C does; every process of it must have ended well."""
@@ -205,7 +207,7 @@ def scores_of(out: Path) -> Any:
 def test_a_bag_in_lockstep_has_the_scores_of_evaluate_bag(start, varied_model, tmp_path):
     arguments = ('device:=cpu', f'model:={varied_model}', 'lockstep:=true')
     launched = start(EVALUATE, f'bag:={STREET}', f'out:={tmp_path / "node"}', *arguments)
-    assert launched.wait() == 0, launched.output
+    assert launched.wait(EVALUATION_DEADLINE) == 0, launched.output
     offline = tmp_path / 'offline'
     arguments = (str(STREET), '--model', str(varied_model), '--device', 'cpu')
     assert evaluate_bag([*arguments, '--out', str(offline)]) == 0
@@ -227,7 +229,7 @@ def test_a_bag_that_is_played_live_is_scored_with_latency_and_dropped_frames(
     out = tmp_path / 'live'
     arguments = ('device:=cpu', f'model:={varied_model}', f'out:={out}')
     launched = start(EVALUATE, f'bag:={STREET}', *arguments)
-    assert launched.wait() == 0, launched.output
+    assert launched.wait(EVALUATION_DEADLINE) == 0, launched.output
     scores = scores_of(out)
     (bag,) = scores['bags']
     replay = bag['replay']
