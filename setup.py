@@ -37,7 +37,7 @@ setup(
     packages=find_packages(include=[NAME, f'{NAME}.*']),
     package_data={
         NAME: ['py.typed'],
-        f'{NAME}.evaluation': ['templates/*'],
+        f'{NAME}.evaluation.report': ['templates/*'],
         f'{NAME}.segmenter.engines': ['photograph.jpg'],
     },
     data_files=[
@@ -53,6 +53,8 @@ setup(
         'mcap>=1.1',
         'numpy>=1.26',
         'Pillow>=9.0',
+        # Brings the library of the plots on the pages of evaluate_bag, which lack them without it.
+        'plotly>=5.4',
         'PyYAML>=6.0',
         'rosbags>=0.11.7',
         'safetensors>=0.4',

@@ -18,7 +18,6 @@ from hier_seg_ros.bags.storage.damage import DamagedBagError
 from hier_seg_ros.bags.writer import BagWriter
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.evaluation.bag_scores import BagScores
-from hier_seg_ros.evaluation.frame_files import FrameFiles
 from hier_seg_ros.evaluation.ground_truth import ground_truth
 from hier_seg_ros.evaluation.output_folder import check_replaceable, output_folder
 from hier_seg_ros.evaluation.prediction_writer import PredictionWriter
@@ -28,7 +27,8 @@ from hier_seg_ros.evaluation.predictions import (
     recorded_hierarchy,
 )
 from hier_seg_ros.evaluation.recorded_outputs import RecordedOutputs
-from hier_seg_ros.evaluation.report import legends, write_report
+from hier_seg_ros.evaluation.report.frame_files import FrameFiles
+from hier_seg_ros.evaluation.report.report import write_report
 from hier_seg_ros.evaluation.sign_list import write_sign_list
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.images.image_files import as_rgb
@@ -97,8 +97,9 @@ def run(options: argparse.Namespace, command: str) -> tuple[list[str], list[str]
                     without_prediction += 1
                     reason = reason or next(iter(unusable), '')
                     continue
-                signs = scores.add(outputs, truth.at(rgb, image.stamp, rejected))
-                files.write(f'{number:0{digits}}', image.stamp, rgb, outputs, signs)
+                true = truth.at(rgb, image.stamp, rejected)
+                signs = scores.add(outputs, true)
+                files.write(f'{number:0{digits}}', image.stamp, rgb, outputs, true, signs, {})
                 if writer is not None:
                     writer.write(outputs, image.stamp, image.frame_id)
         summary = {
@@ -110,7 +111,7 @@ def run(options: argparse.Namespace, command: str) -> tuple[list[str], list[str]
             'hierarchy': hierarchy.name,
             'images': {
                 'in_bag': total,
-                'evaluated': len(files.frames),
+                'evaluated': files.count,
                 'without_prediction': without_prediction,
                 'rejected': len(rejected),
                 'by_output': scores.received,
@@ -122,7 +123,7 @@ def run(options: argparse.Namespace, command: str) -> tuple[list[str], list[str]
         damages = [each.damage for each in bags if each.damage is not None]
         if damages:
             summary['partial'] = [str(damage) for damage in damages]
-        if damages and not files.frames:
+        if damages and not files.count:
             raise damages[0]
         _check_not_empty(summary, options, reason)
         _write_results(folder, summary, files, scores, truth)
@@ -141,11 +142,12 @@ def _write_results(
     (folder / 'scores.json').write_text(f'{text}\n', encoding='utf-8')
     write_sign_list(folder / 'signs.csv', files.sign_rows)
     write_report(
-        folder / 'report.html',
-        files.frames,
-        summary=summary,
-        truth_topics=truth.topics,
-        legends=legends(scores.pixels, scores.hierarchy),
+        folder,
+        summary,
+        scores.hierarchy,
+        frames=files.pictures.frames(),
+        pixels=scores.pixels,
+        truth=list(truth.topics.values()),
     )
 
 
