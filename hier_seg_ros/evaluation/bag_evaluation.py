@@ -9,16 +9,16 @@ import json
 from contextlib import ExitStack, suppress
 from datetime import datetime, timezone
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 from tqdm import tqdm
 
+from hier_seg_ros import __version__
 from hier_seg_ros.bags.image_bag import ImageBag
 from hier_seg_ros.bags.storage.damage import DamagedBagError
 from hier_seg_ros.bags.writer import BagWriter
 from hier_seg_ros.errors import HierSegError
-from hier_seg_ros.evaluation.bag_scores import BagScores
-from hier_seg_ros.evaluation.ground_truth import ground_truth
 from hier_seg_ros.evaluation.output_folder import check_replaceable, output_folder
 from hier_seg_ros.evaluation.prediction_writer import PredictionWriter
 from hier_seg_ros.evaluation.predictions import (
@@ -29,7 +29,13 @@ from hier_seg_ros.evaluation.predictions import (
 from hier_seg_ros.evaluation.recorded_outputs import RecordedOutputs
 from hier_seg_ros.evaluation.report.frame_files import FrameFiles
 from hier_seg_ros.evaluation.report.report import write_report
-from hier_seg_ros.evaluation.sign_list import write_sign_list
+from hier_seg_ros.evaluation.scores.bag_scores import BagScores
+from hier_seg_ros.evaluation.scores.frame_counts import FrameCounter
+from hier_seg_ros.evaluation.scores.frame_record import frame_record
+from hier_seg_ros.evaluation.scores.scores_file import VERSION, write_classes, write_scores
+from hier_seg_ros.evaluation.scores.sign_list import write_sign_list
+from hier_seg_ros.evaluation.scores.timings import Timings
+from hier_seg_ros.evaluation.truth.ground_truth import ground_truth
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.images.image_files import as_rgb
 from hier_seg_ros.resources import DEFAULT_MODEL, find_model
@@ -64,7 +70,7 @@ def run(options: argparse.Namespace, command: str) -> tuple[list[str], list[str]
     namespace = '/' + options.namespace.strip('/')
     _check_options(options)
     rejected: list[str] = []
-    without_prediction = 0
+    without_prediction = first = 0
     reason = ''  # why the first of the predictions that cannot be used cannot
     with ExitStack() as stack:
         bag = stack.enter_context(ImageBag(options.bag))
@@ -76,7 +82,12 @@ def run(options: argparse.Namespace, command: str) -> tuple[list[str], list[str]
         hierarchy = predictions.hierarchy
         truth = ground_truth(bag, hierarchy)
         folder = stack.enter_context(output_folder(options.out))
-        scores = BagScores(hierarchy, options.min_sign_pixels)
+        counter = FrameCounter(hierarchy, options.min_sign_pixels)
+        scores = BagScores(
+            hierarchy, options.min_sign_pixels, motion_removed=counter.motion_removed
+        )
+        timings, started = Timings(), perf_counter()
+        records = stack.enter_context((folder / 'frames.jsonl').open('w', encoding='utf-8'))
         files = FrameFiles(folder, hierarchy)
         writer = None
         if recorded is None:
@@ -91,24 +102,59 @@ def run(options: argparse.Namespace, command: str) -> tuple[list[str], list[str]
             for number, image in enumerate(progress):
                 rgb = as_rgb(image.pixels)
                 unusable: list[str] = []
+                begin = perf_counter()
                 outputs = predictions.at(rgb, image.stamp, unusable)
+                milliseconds = {'segment': 1000 * (perf_counter() - begin)}
                 rejected += unusable
                 if outputs is None:
                     without_prediction += 1
                     reason = reason or next(iter(unusable), '')
                     continue
                 true = truth.at(rgb, image.stamp, rejected)
-                signs = scores.add(outputs, true)
-                files.write(f'{number:0{digits}}', image.stamp, rgb, outputs, true, signs, {})
+                counts = counter.count(rgb, image.stamp, outputs, true)
+                name = f'{number:0{digits}}'
+                first = first or image.stamp
+                record = frame_record(
+                    name,
+                    image.stamp,
+                    (image.stamp - first) / 1e9,
+                    counts,
+                    milliseconds=milliseconds,
+                )
+                files.write(name, image.stamp, rgb, outputs, true, counts.signs.lines, record)
+                records.write(json.dumps(record, allow_nan=False) + '\n')
+                scores.add(counts, name if record['flags'] else None)
+                timings.add('segment', milliseconds['segment'])
                 if writer is not None:
                     writer.write(outputs, image.stamp, image.frame_id)
+        timings.frames, timings.seconds = scores.frames, perf_counter() - started
         summary = {
+            'version': VERSION,
+            'package_version': __version__,
             'command': command,
             'date': datetime.now(timezone.utc).isoformat(timespec='seconds'),
             'bag': str(options.bag),
             'image_topic': topic,
             'predictions': origin,
             'hierarchy': hierarchy.name,
+            'settings': {
+                **predictions.settings(),
+                'void_decisions': options.void_decisions,
+                'min_confidence': options.min_confidence,
+                'min_sign_pixels': options.min_sign_pixels,
+                'truth': ', '.join(truth.topics.values()) or None,
+                'truth_space': None,
+            },
+            'bags': [
+                {
+                    'path': str(options.bag),
+                    'image_topic': topic,
+                    'in_bag': total,
+                    'evaluated': scores.frames,
+                    'without_prediction': without_prediction,
+                    'rejected': len(rejected),
+                }
+            ],
             'images': {
                 'in_bag': total,
                 'evaluated': files.count,
@@ -117,6 +163,9 @@ def run(options: argparse.Namespace, command: str) -> tuple[list[str], list[str]
                 'by_output': scores.received,
             },
             **scores.summary(),
+            'timing': timings.summary(),
+            'timing_state': timings.state(),
+            'interrupted': False,
             'rejected': rejected,
         }
         bags = [bag] if recorded is None else [bag, recorded]
@@ -138,8 +187,8 @@ def _write_results(
     scores: BagScores,
     truth: RecordedOutputs,
 ) -> None:
-    text = json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False)
-    (folder / 'scores.json').write_text(f'{text}\n', encoding='utf-8')
+    write_scores(folder / 'scores.json', summary)
+    write_classes(folder / 'classes.csv', summary)
     write_sign_list(folder / 'signs.csv', files.sign_rows)
     write_report(
         folder,

@@ -26,7 +26,7 @@ from hier_seg_ros.evaluation.report.pictures import (
     photograph_uri,
 )
 from hier_seg_ros.evaluation.report.titles import title
-from hier_seg_ros.evaluation.sign_list import CsvRow, SignLine, csv_row
+from hier_seg_ros.evaluation.scores.sign_list import CsvRow, SignLine, csv_row
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.images.image_files import write_png
 from hier_seg_ros.segmenter.outputs import ImageOutput, evaluated_outputs, label_values, level_name
