@@ -220,6 +220,34 @@ class ImageBag(Bag):
     def _senseless_image(self, topic: str, stamp: int, error: InvalidFrameError) -> HierSegError:
         return HierSegError(f'{self.path}: {topic}: image with stamp {stamp}: {error}')
 
+    def image_times(self, topic: str) -> Iterator[tuple[int, bool]]:
+        """Yield for each message what `each_image` goes by, decoding nothing.
+
+        Yields
+        ------
+        tuple[int, bool]
+            The time of its recording in nanoseconds, and whether its stamp is new.
+
+        Raises
+        ------
+        HierSegError
+            There is no such topic, or it is not one of images.
+        DamagedBagError
+            After the last one: not all could be read.
+
+        """
+        seen = StampSet()
+        for message in self._image_messages([topic]):
+            stamp = None if self._content(message) is None else self._stamp(message)
+            yield message.time, stamp is None or seen.add(stamp)
+
+    def is_stream(self, topic: str) -> bool:
+        """Return whether the images of a topic are packets of a video that is decoded here."""
+        with suppress(DamagedBagError):
+            for content in self.deserialized(topic):
+                return self._stream_codec(topic, content) is not None
+        return False
+
     def stamps(self, topics: Collection[str]) -> dict[str, StampIndex]:
         """Return by topic the time of recording by stamp, both in nanoseconds, for `image_at`.
 

@@ -47,7 +47,11 @@ def _parser() -> argparse.ArgumentParser:
         'the node, and leave scores, pictures and an HTML report. Needs no ROS.',
     )
     parser.add_argument(
-        'bag', type=Path, help='rosbag2 folder, .mcap, .db3 or ROS 1 .bag file with images'
+        'bag',
+        type=Path,
+        nargs='+',
+        help='rosbag2 folder, .mcap, .db3 or ROS 1 .bag file with images, or a folder of such '
+        'recordings; several are evaluated as one',
     )
     parser.add_argument('--image-topic', help='default: the only topic of colour images')
     parser.add_argument(
@@ -60,8 +64,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         '--predictions',
         type=Path,
+        action='append',
         metavar='BAG',
-        help='bag with what the node published for these images; the model is not run then',
+        help='bag with what the node published for these images; the model is not run then. For '
+        'several bags once, or once for each in their order',
     )
     parser.add_argument(
         '--namespace',
@@ -73,6 +79,38 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         default=Path('out/evaluation'),
         help='folder to write; one that this command wrote before is replaced (%(default)s)',
+    )
+    parser.add_argument(
+        '--resume',
+        action='store_true',
+        help='go on where an evaluation into --out was stopped or killed, if there is one',
+    )
+    parser.add_argument(
+        '--jobs',
+        type=int,
+        default=1,
+        metavar='N',
+        help='evaluate with so many processes (%(default)s)',
+    )
+    parser.add_argument(
+        '--dask',
+        metavar='ADDRESS',
+        help='evaluate on the Dask cluster with this scheduler, such as tcp://10.0.0.7:8786; bags '
+        'and --out must be in a place that all machines share',
+    )
+    parser.add_argument(
+        '--pictures',
+        choices=('all', 'none'),
+        default='all',
+        help='whether to write the full pictures and labels of every image; the report has its own '
+        '(%(default)s)',
+    )
+    parser.add_argument(
+        '--show',
+        nargs='+',
+        default=[],
+        metavar='FRAME',
+        help='frames that the report shows in any case, by the names of their files',
     )
     parser.add_argument(
         '--alpha',
