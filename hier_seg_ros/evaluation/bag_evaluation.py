@@ -25,10 +25,10 @@ from hier_seg_ros.evaluation.running.options import (
     decisive_options,
     prediction_bags,
 )
-from hier_seg_ros.evaluation.running.parts import PARTS, is_done, plan_parts
+from hier_seg_ros.evaluation.running.parts import is_done, plan_parts
 from hier_seg_ros.evaluation.running.processes import done_by_processes
 from hier_seg_ros.evaluation.running.results import Results
-from hier_seg_ros.evaluation.running.run_folder import STATE, RunFolder, run_folder
+from hier_seg_ros.evaluation.running.run_folder import PARTS, STATE, RunFolder, run_folder
 from hier_seg_ros.evaluation.running.source import Source, namespace_of, open_source
 from hier_seg_ros.evaluation.running.steps import Part, evaluated_frames
 from hier_seg_ros.files.reading import read_json

@@ -22,12 +22,43 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _load(arguments: Sequence[str]) -> tuple[Callable[[], int], str]:
+    if arguments[:1] == ['merge']:
+        return _load_merge(arguments)
     options = _parser().parse_args(arguments)
     command = f'evaluate_bag {shlex.join(arguments)}'
 
     from hier_seg_ros.evaluation.bag_evaluation import run
 
     return lambda: _report(*run(options, command)), 'nothing was written'
+
+
+def _load_merge(arguments: Sequence[str]) -> tuple[Callable[[], int], str]:
+    options = _merge_parser().parse_args(arguments[1:])
+    command = f'evaluate_bag {shlex.join(arguments)}'
+
+    from hier_seg_ros.evaluation.afterwards.merging import merge_runs
+
+    return lambda: _report(
+        *merge_runs(options.run, options.out, command), []
+    ), 'nothing was written'
+
+
+def _merge_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog='evaluate_bag merge',
+        description='Put evaluations of different bags together: every score is what a single run '
+        'with all bags gives.',
+    )
+    parser.add_argument(
+        'run', type=Path, nargs='+', help='what evaluate_bag wrote, in the order of the bags'
+    )
+    parser.add_argument(
+        '--out',
+        type=Path,
+        required=True,
+        help='folder to write; one that this command wrote before is replaced',
+    )
+    return parser
 
 
 def _report(lines: list[str], warnings: list[str], damages: list[str]) -> int:
@@ -45,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
         prog='evaluate_bag',
         description='Segment the images of a bag, or take predictions that were recorded from '
         'the node, and leave scores, pictures and an HTML report. Needs no ROS.',
+        epilog='evaluate_bag merge puts several evaluations together; see its --help.',
     )
     parser.add_argument(
         'bag',

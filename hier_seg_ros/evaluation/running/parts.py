@@ -20,7 +20,6 @@ from hier_seg_ros.evaluation.running.source import Source, kept_source, namespac
 from hier_seg_ros.evaluation.running.steps import NEAR, Part, evaluated_frames
 from hier_seg_ros.files.writing import written_folder
 
-PARTS = '.parts'
 # Images in a part: few, so that little is lost with a process; many, so that beginning one costs
 # little beside them.
 FEWEST_IMAGES, MOST_IMAGES = 8, 256

@@ -30,7 +30,7 @@ from hier_seg_ros.evaluation.report.frame_pictures import (
     frame_of_json,
 )
 from hier_seg_ros.evaluation.report.frame_records import FRAMES_FILE, frame_records
-from hier_seg_ros.evaluation.running.run_folder import STATE
+from hier_seg_ros.evaluation.running.run_folder import PICTURES, STATE
 from hier_seg_ros.evaluation.running.source import Source
 from hier_seg_ros.evaluation.running.steps import Frame
 from hier_seg_ros.evaluation.scores.bag_scores import BagScores
@@ -44,7 +44,6 @@ from hier_seg_ros.hierarchy import Hierarchy
 
 SIGNS_FILE = 'signs.csv'
 PREDICTIONS = 'predictions'
-_PICTURES = '.pictures'
 _BEFORE = '.predictions_before'
 # Where `BagWriter` has a recording that is not whole; a process that was killed leaves it.
 _HIDDEN = '.*.partial'
@@ -226,8 +225,8 @@ class Results:
         state = read_json(part / STATE)
         theirs = BagCounts(**state['bags'][str(source.index)])
         # Files first: should this process be killed, the part is taken again.
-        if (part / PREDICTIONS).is_dir():
-            self._copy_predictions(source, part / PREDICTIONS)
+        if (recording := _recording_of(source, part)).is_dir():
+            self._copy_predictions(source, recording)
         self._move_pictures(part)
         counts = self.of_bag(source.index)
         if counts.first_stamp is None:
@@ -339,7 +338,7 @@ class Results:
     def _save_pictures(self) -> None:
         """Write those pictures of the report that are new, and remove those it will not show."""
         frames = {frame.index: frame for frame in self.pictures}
-        folder = self.folder / _PICTURES
+        folder = self.folder / PICTURES
         for index in frames.keys() - self._saved_pictures:
             write_text(folder / f'{index}.json', json.dumps(frame_as_json(frames[index])))
         for index in self._saved_pictures - frames.keys():
@@ -378,10 +377,8 @@ class Results:
     def _writer(self, source: Source) -> PredictionWriter:
         if self._writing is None or self._writing[0] != source.index:
             self.end_bag()
-            place = self.folder / PREDICTIONS
-            if source.prefix:
-                place.mkdir(exist_ok=True)
-                place /= f'{source.prefix}{source.bag.path.stem}'
+            place = _recording_of(source, self.folder)
+            place.parent.mkdir(exist_ok=True)
             before = self._recording_before(place)
             recording = BagWriter(place)
             writer = PredictionWriter(recording, self._namespace, source.hierarchy)
@@ -421,6 +418,12 @@ class Results:
         _copy(part, self._writing[1], writer, lambda stamp: True)
 
 
+def _recording_of(source: Source, folder: Path) -> Path:
+    """Return where the recording of the predictions for a bag lies in a folder of results."""
+    place = folder / PREDICTIONS
+    return place / f'{source.prefix}{source.bag.path.stem}' if source.prefix else place
+
+
 def _copy(
     bag: Path, recording: BagWriter, writer: PredictionWriter, wanted: Callable[[int], bool]
 ) -> None:
@@ -440,5 +443,5 @@ def _copy(
 
 
 def _saved_pictures(folder: Path) -> list[FramePictures]:
-    files = sorted((folder / _PICTURES).glob('*.json'))
+    files = sorted((folder / PICTURES).glob('*.json'))
     return [frame_of_json(read_json(file)) for file in files]

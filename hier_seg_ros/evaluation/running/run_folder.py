@@ -22,6 +22,9 @@ from hier_seg_ros.files.writing import WrittenFolder, make_folder, not_written
 
 # What another run needs to go on; a folder without it is whole, or nothing worth going on with.
 STATE = '.unfinished.json'
+# Folders beside it: results of parts that have not been put together, pictures of the report.
+PARTS, PICTURES = '.parts', '.pictures'
+FOR_GOING_ON = (PARTS, PICTURES)
 ADVICE = 'choose another folder with --out'
 
 
@@ -74,6 +77,8 @@ class RunFolder:
         """Put the folder in its place; another run cannot go on with one that is whole."""
         if whole:
             (self.path / STATE).unlink(missing_ok=True)
+            for name in FOR_GOING_ON:
+                shutil.rmtree(self.path / name, ignore_errors=True)
         (self.path / MARKER).write_text('This folder may be replaced by evaluate_bag.\n')
         folder = WrittenFolder(self.final, ADVICE)
         try:
