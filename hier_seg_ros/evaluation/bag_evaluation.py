@@ -15,6 +15,8 @@ from typing import Any
 from tqdm import tqdm
 
 from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.evaluation.afterwards.overlay_video import write_video
+from hier_seg_ros.evaluation.afterwards.worst_frames import export_worst_frames
 from hier_seg_ros.evaluation.output_folder import check_replaceable
 from hier_seg_ros.evaluation.result_files import summary_lines, summary_of, write_result_files
 from hier_seg_ros.evaluation.running.ahead import ahead
@@ -32,6 +34,7 @@ from hier_seg_ros.evaluation.running.run_folder import PARTS, STATE, RunFolder, 
 from hier_seg_ros.evaluation.running.source import Source, namespace_of, open_source
 from hier_seg_ros.evaluation.running.steps import Part, evaluated_frames
 from hier_seg_ros.files.reading import read_json
+from hier_seg_ros.images.video_decoding import require_video_support
 
 
 def run(options: argparse.Namespace, command: str) -> tuple[list[str], list[str], list[str]]:
@@ -81,9 +84,10 @@ def run(options: argparse.Namespace, command: str) -> tuple[list[str], list[str]
             raise KeyboardInterrupt(
                 f'{results.frames} images are evaluated in {options.out}; go on with --resume'
             )
+        lines = [*summary_lines(summary, options.out), *_further_outputs(options, sources, results)]
         bags = {id(bag): bag for source in sources for bag in source.opened}.values()
         warnings = [warning for bag in bags for warning in bag.warnings]
-        return summary_lines(summary, options.out), warnings, summary.get('partial', [])
+        return lines, warnings, summary.get('partial', [])
 
 
 def _open_results(options: argparse.Namespace, folder: RunFolder, source: Source) -> Results:
@@ -175,6 +179,21 @@ def _evaluate_elsewhere(
             progress.update(stop - part.first)
 
 
+def _further_outputs(
+    options: argparse.Namespace, sources: Sequence[Source], results: Results
+) -> list[str]:
+    """Write what was asked for beside the evaluation; return a line about each."""
+    lines = []
+    if options.export_worst is not None:
+        count, target = options.export_worst
+        names = export_worst_frames(sources, options.out, count, target)
+        lines.append(f'the {len(names)} worst frames: {target}')
+    if options.video is not None:
+        write_video(options.out, options.video, results.frames)
+        lines.append(f'video: {options.video}')
+    return lines
+
+
 def _check_options(options: argparse.Namespace) -> None:
     check_replaceable(options.out)
     bags = bags_of(options.bag)
@@ -185,6 +204,12 @@ def _check_options(options: argparse.Namespace) -> None:
             )
     if not 0.0 <= options.alpha <= 1.0:
         raise HierSegError(f'--alpha: {options.alpha} is outside 0-1; choose a value between')
+    if options.video is not None:
+        require_video_support('--video')
+        if options.pictures != 'all':
+            raise HierSegError('--video: is made of the overlays; leave --pictures out')
+    if options.export_worst is not None:
+        check_replaceable(options.export_worst[1])
     if options.jobs < 1:
         raise HierSegError(f'--jobs: {options.jobs} is no number of processes; give 1 or more')
     if options.jobs > 1 and options.dask is not None:

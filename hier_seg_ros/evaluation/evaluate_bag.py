@@ -24,7 +24,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _load(arguments: Sequence[str]) -> tuple[Callable[[], int], str]:
     if arguments[:1] == ['merge']:
         return _load_merge(arguments)
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.export_worst is not None:
+        count, target = options.export_worst
+        if not count.isdecimal() or int(count) < 1:
+            parser.error(f'--export-worst: {count!r} is no number of frames; give N DIR')
+        options.export_worst = int(count), Path(target)
     command = f'evaluate_bag {shlex.join(arguments)}'
 
     from hier_seg_ros.evaluation.bag_evaluation import run
@@ -136,6 +142,18 @@ def _parser() -> argparse.ArgumentParser:
         default='all',
         help='whether to write the full pictures and labels of every image; the report has its own '
         '(%(default)s)',
+    )
+    parser.add_argument(
+        '--video',
+        type=Path,
+        metavar='FILE',
+        help='write the overlays as a video (MP4), too; needs PyAV',
+    )
+    parser.add_argument(
+        '--export-worst',
+        nargs=2,
+        metavar=('N', 'DIR'),
+        help='write the N worst frames as a data set of the trainer, to be labelled',
     )
     parser.add_argument(
         '--show',
