@@ -22,6 +22,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _load(arguments: Sequence[str]) -> tuple[Callable[[], int], str]:
+    if arguments[:1] == ['compare']:
+        from hier_seg_ros.evaluation.comparison import compare_command
+
+        return compare_command.load(arguments[1:])
     options = _parser().parse_args(arguments)
     command = f'evaluate_bag {shlex.join(arguments)}'
 

@@ -70,6 +70,11 @@ def write_report(
 
     """
     values = label_values(hierarchy)
+    # In the order of the tree, whatever order the frames' own outputs have.
+    levels = [name for name in values if any(name in frame.labels for frame in frames)]
+    with_truth = (
+        name for name in levels if any('truth' in frame.labels.get(name, {}) for frame in frames)
+    )
     records = folder / FRAMES_FILE
     timeline = Timeline(frame_records(records) if records.is_file() else ())
     write_page(
@@ -86,8 +91,8 @@ def write_report(
             title(name): legend(counts, values[name]) for name, counts in (pixels or {}).items()
         },
         frames=frames,
-        # In the order of the tree, whatever order the frames' own outputs have.
-        levels=[name for name in values if any(name in frame.labels for frame in frames)],
+        levels=levels,
+        first_level=next(with_truth, levels[0] if levels else ''),
         data={
             'timeline': timeline.as_json(values) if timeline.names else None,
             'confusions': confusion_plots(summary, values),
