@@ -9,16 +9,16 @@ import json
 from contextlib import ExitStack, suppress
 from datetime import datetime, timezone
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 from tqdm import tqdm
 
+from hier_seg_ros import __version__
 from hier_seg_ros.bags.image_bag import ImageBag
 from hier_seg_ros.bags.storage.damage import DamagedBagError
 from hier_seg_ros.bags.writer import BagWriter
 from hier_seg_ros.errors import HierSegError
-from hier_seg_ros.evaluation.bag_scores import BagScores
-from hier_seg_ros.evaluation.ground_truth import ground_truth
 from hier_seg_ros.evaluation.output_folder import check_replaceable, output_folder
 from hier_seg_ros.evaluation.prediction_writer import PredictionWriter
 from hier_seg_ros.evaluation.predictions import (
@@ -28,8 +28,16 @@ from hier_seg_ros.evaluation.predictions import (
 )
 from hier_seg_ros.evaluation.recorded_outputs import RecordedOutputs
 from hier_seg_ros.evaluation.report.frame_files import FrameFiles
+from hier_seg_ros.evaluation.report.frame_records import FRAMES_FILE
 from hier_seg_ros.evaluation.report.report import write_report
-from hier_seg_ros.evaluation.sign_list import write_sign_list
+from hier_seg_ros.evaluation.report.versions import versions
+from hier_seg_ros.evaluation.scores.bag_scores import BagScores
+from hier_seg_ros.evaluation.scores.frame_counts import FrameCounter
+from hier_seg_ros.evaluation.scores.frame_record import frame_record
+from hier_seg_ros.evaluation.scores.scores_file import VERSION, write_classes, write_scores
+from hier_seg_ros.evaluation.scores.sign_list import write_sign_list
+from hier_seg_ros.evaluation.scores.timings import Timings
+from hier_seg_ros.evaluation.truth.ground_truth import ground_truth
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.images.image_files import as_rgb
 from hier_seg_ros.resources import DEFAULT_MODEL, find_model
@@ -76,8 +84,14 @@ def run(options: argparse.Namespace, command: str) -> tuple[list[str], list[str]
         hierarchy = predictions.hierarchy
         truth = ground_truth(bag, hierarchy)
         folder = stack.enter_context(output_folder(options.out))
-        scores = BagScores(hierarchy, options.min_sign_pixels)
-        files = FrameFiles(folder, hierarchy)
+        counter = FrameCounter(hierarchy, options.min_sign_pixels)
+        scores = BagScores(
+            hierarchy, options.min_sign_pixels, motion_removed=counter.motion_removed
+        )
+        timings, started = Timings(), perf_counter()
+        records = stack.enter_context((folder / FRAMES_FILE).open('w', encoding='utf-8'))
+        files = FrameFiles(folder, hierarchy, options.show)
+        first: int | None = None  # the stamp of the first image
         writer = None
         if recorded is None:
             recording = stack.enter_context(BagWriter(folder / 'predictions'))
@@ -91,24 +105,60 @@ def run(options: argparse.Namespace, command: str) -> tuple[list[str], list[str]
             for number, image in enumerate(progress):
                 rgb = as_rgb(image.pixels)
                 unusable: list[str] = []
+                begin = perf_counter()
                 outputs = predictions.at(rgb, image.stamp, unusable)
+                milliseconds = {'segment': 1000 * (perf_counter() - begin)}
                 rejected += unusable
                 if outputs is None:
                     without_prediction += 1
                     reason = reason or next(iter(unusable), '')
                     continue
                 true = truth.at(rgb, image.stamp, rejected)
-                signs = scores.add(outputs, true)
-                files.write(f'{number:0{digits}}', image.stamp, rgb, outputs, true, signs, {})
+                counts = counter.count(rgb, image.stamp, outputs, true)
+                name = f'{number:0{digits}}'
+                first = image.stamp if first is None else first
+                record = frame_record(
+                    name,
+                    image.stamp,
+                    (image.stamp - first) / 1e9,
+                    counts,
+                    milliseconds=milliseconds,
+                )
+                signs = counts.signs.lines
+                files.write(name, image.stamp, rgb, outputs, true, signs, record)
+                records.write(json.dumps(record, allow_nan=False) + '\n')
+                scores.add(counts, name if record['flags'] else None)
+                timings.add('segment', milliseconds['segment'])
                 if writer is not None:
                     writer.write(outputs, image.stamp, image.frame_id)
+        timings.frames, timings.seconds = scores.frames, perf_counter() - started
         summary = {
+            'version': VERSION,
+            'package_version': __version__,
             'command': command,
             'date': datetime.now(timezone.utc).isoformat(timespec='seconds'),
             'bag': str(options.bag),
             'image_topic': topic,
             'predictions': origin,
             'hierarchy': hierarchy.name,
+            'settings': {
+                **predictions.settings(),
+                'void_decisions': options.void_decisions,
+                'min_confidence': options.min_confidence,
+                'min_sign_pixels': options.min_sign_pixels,
+                'truth': ', '.join(truth.topics.values()) or None,
+                'truth_space': None,
+            },
+            'bags': [
+                {
+                    'path': str(options.bag),
+                    'image_topic': topic,
+                    'in_bag': total,
+                    'evaluated': scores.frames,
+                    'without_prediction': without_prediction,
+                    'rejected': len(rejected),
+                }
+            ],
             'images': {
                 'in_bag': total,
                 'evaluated': files.count,
@@ -117,6 +167,10 @@ def run(options: argparse.Namespace, command: str) -> tuple[list[str], list[str]
                 'by_output': scores.received,
             },
             **scores.summary(),
+            'timing': timings.summary(),
+            'timing_state': timings.state(),
+            'versions': versions(),
+            'interrupted': False,
             'rejected': rejected,
         }
         bags = [bag] if recorded is None else [bag, recorded]
@@ -126,8 +180,10 @@ def run(options: argparse.Namespace, command: str) -> tuple[list[str], list[str]
         if damages and not files.count:
             raise damages[0]
         _check_not_empty(summary, options, reason)
+        records.close()  # the report reads it
         _write_results(folder, summary, files, scores, truth)
     warnings = [warning for each in bags for warning in each.warnings]
+    warnings += files.pictures.unknown()
     return _summary_lines(summary, options.out), warnings, summary.get('partial', [])
 
 
@@ -138,8 +194,8 @@ def _write_results(
     scores: BagScores,
     truth: RecordedOutputs,
 ) -> None:
-    text = json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False)
-    (folder / 'scores.json').write_text(f'{text}\n', encoding='utf-8')
+    write_scores(folder / 'scores.json', summary)
+    write_classes(folder / 'classes.csv', summary)
     write_sign_list(folder / 'signs.csv', files.sign_rows)
     write_report(
         folder,

@@ -84,6 +84,15 @@ def _parser() -> argparse.ArgumentParser:
         default=0.5,
         help="weight of the overlay's colours, 0-1 (%(default)s)",
     )
+    parser.add_argument(
+        '--show',
+        nargs='+',
+        action='extend',
+        default=[],
+        metavar='FRAME',
+        help='frames whose pictures the report shows beside the worst and evenly spread ones, as '
+        'their files are called',
+    )
     parser.add_argument('--void-decisions', choices=VOID_DECISIONS, default='keep')
     parser.add_argument(
         '--min-confidence',

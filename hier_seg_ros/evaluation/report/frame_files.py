@@ -26,7 +26,7 @@ from hier_seg_ros.evaluation.report.pictures import (
     photograph_uri,
 )
 from hier_seg_ros.evaluation.report.titles import title
-from hier_seg_ros.evaluation.sign_list import CsvRow, SignLine, csv_row
+from hier_seg_ros.evaluation.scores.sign_list import CsvRow, SignLine, csv_row
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.images.image_files import write_png
 from hier_seg_ros.segmenter.outputs import ImageOutput, evaluated_outputs, label_values, level_name
@@ -58,7 +58,6 @@ class FrameFiles:
         levels = [level_name(level) for level in range(1, hierarchy.depth + 1)]
         self._on_page = (*levels, 'traffic_signs', 'categories')
         self._values = label_values(hierarchy)
-        self._first = 0
 
     def write(
         self,
@@ -93,8 +92,6 @@ class FrameFiles:
         files = self._write_files(name, rgb, outputs)
         names = self._values['traffic_signs'].texts
         self.sign_rows += [csv_row(name, stamp, line, names) for line in signs]
-        if self.count == 0:
-            self._first = stamp
         rank = badness_rank(record)
 
         def pictures() -> FramePictures:
@@ -102,7 +99,7 @@ class FrameFiles:
                 index=index,
                 name=name,
                 stamp=stamp,
-                seconds=record.get('seconds', (stamp - self._first) / 1e9),
+                seconds=record['seconds'],
                 rank=rank,
                 photograph=photograph_uri(mark_boxes(rgb, [(s.box, s.verdict) for s in signs])),
                 labels=self._label_pictures(outputs, truth),

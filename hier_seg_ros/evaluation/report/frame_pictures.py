@@ -135,9 +135,13 @@ class PictureSelection:
         """Return the frames to show, the worst first."""
         return sorted(self._kept.values(), key=_order)
 
-    def missing(self) -> list[str]:
-        """Return the named frames that never came, sorted."""
-        return sorted(self._named - {frame.name for frame in self._kept.values()})
+    def unknown(self) -> list[str]:
+        """Return a line for each name that no frame has."""
+        names = {frame.name for frame in self._kept.values()}
+        return [
+            f'--show {name}: no frame of this name was evaluated; frames.jsonl lists them'
+            for name in sorted(self._named - names)
+        ]
 
     def _worst(self) -> list[FramePictures]:
         return self.frames()[:WORST_FRAMES]

@@ -1,0 +1,161 @@
+# Copyright 2026 The hier_seg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Counts everything in one image that the scores of a recording are added up from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hier_seg_ros.evaluation.recorded_outputs import Outputs
+from hier_seg_ros.evaluation.scores.calibration import confidence_counts
+from hier_seg_ros.evaluation.scores.flicker import FlickerMeter
+from hier_seg_ros.evaluation.scores.sign_counts import SignCounts, count_signs
+from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
+from hier_seg_ros.scoring.label_scores import confusion_matrix
+from hier_seg_ros.segmenter.outputs import level_name
+
+Counts = NDArray[np.int64]
+Table = NDArray[np.uint8]
+
+NOT_COMPARED = ('overlay', 'color', 'confidence')
+
+
+@dataclass(frozen=True)
+class FrameCounts:
+    """What was counted in one image.
+
+    Attributes
+    ----------
+    received
+        The names of the outputs that there are.
+    pixels
+        How often each value occurs, (256,), by the name of each level's output.
+    confusion
+        Pixels by ground truth (row) and prediction (column), (256, 256), by the name of each
+        output that has ground truth. The category "unlabelled" is void, 255.
+    calibration
+        `confidence_counts`, (2, 256), by the name of each level that has ground truth.
+    confidence
+        How often each confidence occurs, (256,); None where it is not known.
+    flicker
+        Pixels that changed since the frame before and those that were compared, by the name of
+        each level; None for no frame before.
+    signs
+        Its signs.
+
+    """
+
+    received: tuple[str, ...]
+    pixels: dict[str, Counts]
+    confusion: dict[str, Counts]
+    calibration: dict[str, Counts]
+    confidence: Counts | None
+    flicker: dict[str, tuple[int, int]] | None
+    signs: SignCounts
+
+
+class FrameCounter:
+    """Counts one image after the other.
+
+    Attributes
+    ----------
+    motion_removed
+        Whether flicker is counted without the camera's motion.
+
+    """
+
+    def __init__(
+        self,
+        hierarchy: Hierarchy,
+        min_sign_pixels: int,
+        counts_as: Mapping[str, Table] | None = None,
+    ) -> None:
+        """Begin without an image.
+
+        Parameters
+        ----------
+        hierarchy
+            The tree of the predictions.
+        min_sign_pixels
+            Predicted signs below it are not listed or scored as objects.
+        counts_as
+            What a predicted value counts as where the ground truth knows fewer classes than the
+            tree, (256,) uint8, by the name of the output.
+
+        """
+        self._hierarchy = hierarchy
+        self._min_sign_pixels = min_sign_pixels
+        self._levels = [level_name(level) for level in range(1, hierarchy.depth + 1)]
+        self._counts_as = dict(counts_as or {})
+        without_category = np.arange(256, dtype=np.uint8)
+        without_category[len(hierarchy.categories) - 1] = UNLABELLED
+        self._without_category = without_category
+        self._flicker = FlickerMeter()
+        self.motion_removed = self._flicker.motion_removed
+
+    def begin_after(self, rgb: NDArray[np.uint8], stamp: int, outputs: Outputs) -> None:
+        """Take an image for the one before the next, uncounted: a part begins within a recording.
+
+        The parameters are those of `count`.
+        """
+        self._flicker.changes(rgb, stamp, self._level_outputs(outputs))
+
+    def count(
+        self, rgb: NDArray[np.uint8], stamp: int, outputs: Outputs, truth: Outputs
+    ) -> FrameCounts:
+        """Count one image.
+
+        Parameters
+        ----------
+        rgb
+            The image, H×W×3.
+        stamp
+            Its time in nanoseconds.
+        outputs
+            What was predicted, by the names of the outputs.
+        truth
+            The true label images by the same names, in the tree's ids; there may be none.
+
+        """
+        levels = self._level_outputs(outputs)
+        compared = {
+            name: self._comparable(name, truth[name], outputs[name])
+            for name in outputs
+            if name in truth and name not in NOT_COMPARED
+        }
+        confidence = outputs.get('confidence')
+        calibration = {}
+        if confidence is not None:
+            calibration = {
+                name: confidence_counts(*pair, confidence)
+                for name, pair in compared.items()
+                if name in levels
+            }
+        return FrameCounts(
+            received=tuple(outputs),
+            pixels={name: _histogram(pixels) for name, pixels in levels.items()},
+            confusion={name: confusion_matrix(*pair) for name, pair in compared.items()},
+            calibration=calibration,
+            confidence=None if confidence is None else _histogram(confidence),
+            flicker=self._flicker.changes(rgb, stamp, levels),
+            signs=count_signs(outputs, truth, self._hierarchy, self._min_sign_pixels),
+        )
+
+    def _level_outputs(self, outputs: Outputs) -> Outputs:
+        return {name: outputs[name] for name in self._levels if name in outputs}
+
+    def _comparable(self, name: str, truth: Table, prediction: Table) -> tuple[Table, Table]:
+        """Return truth and prediction in the classes that both know."""
+        if name == 'categories':
+            truth, prediction = (self._without_category.take(one) for one in (truth, prediction))
+        if name in self._counts_as:
+            prediction = self._counts_as[name].take(prediction)
+        return truth, prediction
+
+
+def _histogram(pixels: NDArray[np.uint8]) -> Counts:
+    return np.bincount(pixels.ravel(), minlength=256)
