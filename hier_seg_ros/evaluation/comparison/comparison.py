@@ -168,7 +168,7 @@ def _lines(
     for verdict, text in (('gain', 'better'), ('loss', 'worse')):
         names = [one.name for one in classes if one.verdict == verdict]
         if names:
-            lines.append(f'classes that are surely {text}: {", ".join(names)}')
+            lines.append(f'classes that are {text}: {", ".join(names)}')
     lines += [
         f'--fail-if {one.text!r}: {"holds" if one.holds else "does not hold"} ({one.value})'
         for one in checked
