@@ -178,23 +178,26 @@ def _other_tiles(summary: Mapping[str, Any]) -> list[Tile]:
     if without.get('confidence') is not None:
         note = 'mean over all pixels; says nothing of whether they are right'
         found.append(Tile('Confidence', percent(without['confidence']), note))
-    for level, one in (summary.get('calibration') or {}).items():
-        found.append(
-            Tile(
-                f'Calibration error, {title(level).lower()}',
-                percent(one['ECE']),
-                'ECE: how far confidence and accuracy are apart; less is better',
-            )
-        )
-    for level, flicker in (without.get('flicker') or {}).items():
-        if flicker is not None:
-            note = 'of the pixels change from one frame to the next'
-            found.append(Tile(f'Flicker, {title(level).lower()}', percent(flicker), note))
+    errors = {level: one['ECE'] for level, one in (summary.get('calibration') or {}).items()}
+    note = 'ECE: how far confidence and accuracy are apart; less is better'
+    found += _level_tile('Calibration error', errors, note)
+    note = 'of the pixels change from one frame to the next'
+    found += _level_tile('Flicker', without.get('flicker') or {}, note)
     if timing.get('frames_per_second'):
         dropped = timing.get('dropped')
         note = 'the whole evaluation' + (f'; {dropped} frames dropped' if dropped else '')
         found.append(Tile('Frames per second', f'{timing["frames_per_second"]:.1f}', note))
     return found
+
+
+def _level_tile(label: str, values: Mapping[str, float | None], note: str) -> list[Tile]:
+    """Return a tile with the number of the first level and, in its note, those of the others."""
+    known = [(title(level).lower(), value) for level, value in values.items() if value is not None]
+    if not known:
+        return []
+    (level, value), *others = known
+    more = ''.join(f'; {name}: {percent(other)}' for name, other in others)
+    return [Tile(f'{label}, {level}', percent(value), f'{note}{more}')]
 
 
 def legend(counts: NDArray[np.int64], values: LabelValues) -> list[LegendEntry]:

@@ -5,7 +5,8 @@ const main = document.querySelector('main');
 const cards = [...document.querySelectorAll('.frame')];
 const timeline = data.timeline;
 const size = timeline === null ? 1 : timeline.framesPerPoint;
-const percent = (share) => `${(100 * share).toFixed(1)} %`;
+const percent = (share) => `${(100 * share).toFixed(1)}%`;
+const isHeadline = ({ name }) => /^(mIoU|Confidence)/.test(name);
 
 // ---- the frame at a time ----
 
@@ -50,7 +51,8 @@ function fill(image, source) {
 function numbersOf(point) {
   const { name, seconds } = points[point];
   const curves = timeline === null ? [] : timeline.curves;
-  const values = curves.filter(({ values }) => values[point] !== null).map((curve) => `${curve.name} ${percent(curve.values[point])}`);
+  const known = curves.filter((curve) => isHeadline(curve) && curve.values[point] !== null);
+  const values = known.map((curve) => `${curve.name} ${percent(curve.values[point])}`);
   return [`${name}, ${seconds.toFixed(2)} s`, values.join(', ')];
 }
 
@@ -185,7 +187,7 @@ function onTimePlot(element) {
 function timeLayout(colors, more) {
   return layout(colors, {
     hovermode: 'x unified', shapes: [cursor(colors.accent), ...bagBorders(colors.soft)],
-    xaxis: axis('seconds', colors, { hoverformat: '.2f' }), ...more,
+    xaxis: axis('', colors, { hoverformat: '.2f', ticksuffix: ' s' }), ...more,
   });
 }
 
@@ -195,7 +197,7 @@ function curvesPlot(colors) {
     mode: timeline.seconds.length > 200 ? 'lines' : 'lines+markers',
     line: { width: 1.6, color: LINE_COLORS[place % LINE_COLORS.length] },
     marker: { size: 5 },
-    visible: /^(mIoU|Confidence)/.test(curve.name) || timeline.curves.length < 4 ? true : 'legendonly',
+    visible: isHeadline(curve) || timeline.curves.length < 4 ? true : 'legendonly',
     hovertemplate: '%{y:.1%}',
   }));
   return [traces, timeLayout(colors, { yaxis: axis('', colors, { tickformat: '.0%', rangemode: 'tozero' }) })];
