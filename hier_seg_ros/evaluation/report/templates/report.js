@@ -62,7 +62,6 @@ function show(point) {
   const [title, numbers] = numbersOf(current);
   document.getElementById('frame-title').textContent = title;
   document.getElementById('frame-numbers').textContent = numbers;
-  const slider = document.getElementById('frame-slider');
   slider.value = current;
   slider.setAttribute('aria-valuetext', title);
   moveCursor();
@@ -105,12 +104,14 @@ function step(direction) {
   if (others.length > 0) show(direction > 0 ? others[0] : others[others.length - 1]);
 }
 
+const slider = document.getElementById('frame-slider');
 if (points.length > 0) {
-  const slider = document.getElementById('frame-slider');
   slider.max = points.length - 1;
   slider.addEventListener('input', () => show(Number(slider.value)));
   document.getElementById('previous').addEventListener('click', () => step(-1));
   document.getElementById('next').addEventListener('click', () => step(1));
+}
+if (cards.length > 0) {
   document.getElementById('divider').addEventListener('input', placeDivider);
   document.getElementById('opacity').addEventListener('input', placeDivider);
   for (const radio of document.querySelectorAll('input[name=level]')) {
@@ -128,7 +129,7 @@ if (points.length > 0) {
     });
   }
   const order = document.getElementById('order');
-  const place = cards.length > 0 ? cards[0].parentElement : null;
+  const place = cards[0].parentElement;
   order.addEventListener('change', () => {
     const byTime = [...cards].sort((first, second) => first.dataset.index - second.dataset.index);
     place.append(...(order.value === 'time' ? byTime : cards));
@@ -218,6 +219,7 @@ function sharesPlot(colors) {
 }
 
 function redrawShares() {
+  if (timeline === null) return;
   const element = document.getElementById('shares');
   if (plots.has(element)) draw(element, plots.get(element));
 }
