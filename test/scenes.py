@@ -1,6 +1,6 @@
 # Copyright 2026 The hier_seg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Recordings of drawn street scenes with labels of every level, and predictions with known faults."""
+"""Recordings of drawn street scenes with all labels, and predictions with known faults."""
 
 from __future__ import annotations
 

@@ -134,7 +134,9 @@ def test_report_refers_to_files_that_are_there(
     assert {'overlays/002.png', 'level_3_color/000.png', 'signs.csv'} <= files
     assert [link for link in files if not (out / link).is_file()] == []
     # Four letters may stand anywhere in a picture, and the library of the plots names its origin.
-    assert 'http' not in re.sub('data:image/[a-z]+;base64,[A-Za-z0-9+/=]+', '', without_library(page))
+    assert 'http' not in re.sub(
+        'data:image/[a-z]+;base64,[A-Za-z0-9+/=]+', '', without_library(page)
+    )
 
 
 def test_predictions_are_written_and_can_be_evaluated_again(

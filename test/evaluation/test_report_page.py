@@ -1,6 +1,6 @@
 # Copyright 2026 The hier_seg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The report in a real browser: each control is used, in light and dark, on a phone and on paper."""
+"""The report in a real browser: each control, in light and dark, on a phone and on paper."""
 
 from __future__ import annotations
 
@@ -226,9 +226,7 @@ def test_levels_are_switched_everywhere(page: Any) -> None:
         page.keyboard.press('ArrowRight')
     assert set(visible()) == {'level_3'}
     assert page.locator('.side [data-view=truth]').get_attribute('src') != before
-    page.wait_for_function(
-        "document.querySelector('#shares .legend').textContent.includes('Road')"
-    )
+    page.wait_for_function("document.querySelector('#shares .legend').textContent.includes('Road')")
     assert 'Driveable' in names and 'Road' not in names
 
 
@@ -291,9 +289,7 @@ def test_page_without_the_library_of_the_plots(
         assert shown_frame(page) == '005'
 
 
-def test_long_recording(
-    browser: Any, run: Path, street_tree: Hierarchy, tmp_path: Path
-) -> None:
+def test_long_recording(browser: Any, run: Path, street_tree: Hierarchy, tmp_path: Path) -> None:
     summary = json.loads((run / 'scores.json').read_text())
     count = 30_000
     with (tmp_path / 'frames.jsonl').open('w') as file:
@@ -323,9 +319,7 @@ def test_long_recording(
         assert abs(int(shown_frame(page)) - 10_000) < 50
         # The second recording follows the first on one axis.
         page.mouse.click(*place_in_plot(page, 'curves', 2500, 0.2))
-        page.wait_for_function(
-            "document.getElementById('frame-title').textContent.startsWith('2')"
-        )
+        page.wait_for_function("document.getElementById('frame-title').textContent.startsWith('2')")
 
 
 def test_frame_that_is_not_there_is_named(

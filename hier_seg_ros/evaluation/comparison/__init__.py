@@ -2,5 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`evaluate_bag compare`: what one evaluation gained and lost against another.
 
-Only `evaluate_bag` imports it; it reads what evaluations have written, and makes its page with `report`.
+It reads what evaluations have written and makes its page with `report`. Only `evaluate_bag` imports
+it.
 """

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Intervals of differences by the paired block bootstrap.
 
-A recording is drawn anew 1,000 times: of its frames, or of blocks of them, as many as there are, with
-replacement. Both runs get the same drawing, so what makes a scene hard for both does not count as a
-difference. Neighbouring frames show nearly the same, so that drawing them one by one would take them
-for more evidence than they are: hence the blocks (Künsch, Annals of Statistics 1989).
+A recording is drawn anew 1,000 times: of its frames, or of blocks of them, as many as there are,
+with replacement. Both runs get the same drawing, so what makes a scene hard for both does not count
+as a difference. Neighbouring frames show nearly the same, so drawing them one by one would take
+them for more evidence than they are: hence the blocks (Künsch, Annals of Statistics 1989).
 """
 
 from __future__ import annotations

@@ -28,8 +28,8 @@ def load(arguments: Sequence[str]) -> tuple[Callable[[], int], str]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog='evaluate_bag compare',
-        description='Say what RUN_B gained and lost against RUN_A, on the frames that both have: by '
-        'class and by frame, with intervals.',
+        description='Say what RUN_B gained and lost against RUN_A, on the frames that both have: '
+        'by class and by frame, with intervals.',
         epilog=EXIT_CODES,
     )
     parser.add_argument('first', metavar='RUN_A', type=Path, help='folder that evaluate_bag wrote')
@@ -54,8 +54,8 @@ def _parser() -> argparse.ArgumentParser:
         type=_seconds,
         default=1.0,
         metavar='SECONDS',
-        help='stretches that the bootstrap draws, since neighbouring frames are alike; shorter where '
-        'there would be fewer than 20; 0 draws each frame by itself (%(default)s)',
+        help='stretches that the bootstrap draws, since neighbouring frames are alike; shorter '
+        'where there would be fewer than 20; 0 draws each frame by itself (%(default)s)',
     )
     return parser
 

@@ -95,9 +95,7 @@ def run(options: argparse.Namespace, command: str) -> int:
     checked = _check(conditions, found)
     count = int(blocks.max()) + 1
     if count < LEAST_BLOCKS:
-        warnings.append(
-            f'{count} frames or blocks of frames are few: the intervals are too narrow'
-        )
+        warnings.append(f'{count} frames or blocks of frames are few: the intervals are too narrow')
     content = {
         'version': VERSION,
         'command': command,
@@ -127,13 +125,12 @@ def _check_apart(options: argparse.Namespace) -> None:
     for folder in (options.first, options.second):
         if out in (folder.resolve(), *folder.resolve().parents):
             raise HierSegError(
-                f'{folder}: lies within {options.out}, which would be replaced; choose another --out'
+                f'{folder}: lies within {options.out}, which would be replaced; choose another '
+                '--out'
             )
 
 
-def _check(
-    conditions: Sequence[Condition], found: Mapping[str, Difference]
-) -> list[Checked]:
+def _check(conditions: Sequence[Condition], found: Mapping[str, Difference]) -> list[Checked]:
     pairs = [(condition, look_up(condition, found)) for condition in conditions]
     return [
         Checked(condition.text, value_text(condition, one), holds(condition, one))

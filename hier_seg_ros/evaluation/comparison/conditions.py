@@ -1,6 +1,6 @@
 # Copyright 2026 The hier_seg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What `--fail-if` says: ``SCORE < NUMBER``, where the score is the second run's minus the first's."""
+"""What `--fail-if` says: ``SCORE < NUMBER``; a score is that of the second run minus the first's."""
 
 from __future__ import annotations
 
@@ -99,8 +99,8 @@ def look_up(condition: Condition, differences: Mapping[str, Difference]) -> Diff
         names = ', '.join(plain)
         hint = did_you_mean(condition.name, every, 'choose one of these')
         raise HierSegError(
-            f'--fail-if: {shown(condition.text)}: there is no score {shown(condition.name)}; {hint} '
-            f'There are {names}, and OUTPUT.IoU.CLASS and OUTPUT.accuracy.CLASS'
+            f'--fail-if: {shown(condition.text)}: there is no score {shown(condition.name)}; '
+            f'{hint} There are {names}, and OUTPUT.IoU.CLASS and OUTPUT.accuracy.CLASS'
         )
     if _value(condition, found) is None:
         what = 'has no interval' if condition.end else 'is not known in both runs'

@@ -1,11 +1,11 @@
 # Copyright 2026 The hier_seg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The scores of two runs on the frames that they share, their differences and the intervals of these."""
+"""The scores of two runs on the frames that they share, and the intervals of their differences."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,6 @@ from hier_seg_ros.evaluation.comparison.runs import (
     PREDICTED,
     RIGHT,
     TRUTH,
-    VOID,
     Key,
     Run,
     shared_outputs,
@@ -105,7 +104,9 @@ def differences(
     return {one.name: one for one in found}
 
 
-def label_tallies(run: Run, keys: Sequence[Key], output: str, classes: NDArray[np.int64]) -> Numbers:
+def label_tallies(
+    run: Run, keys: Sequence[Key], output: str, classes: NDArray[np.int64]
+) -> Numbers:
     """Return the tallies of some classes, (frames, classes, 4): right, truth, void, predicted."""
     tallies = np.zeros((len(keys), len(classes), 4))
     places = np.full(256, -1)
@@ -153,7 +154,9 @@ def label_scores(sums: Numbers, names: Sequence[str]) -> dict[str, Numbers]:
         total = counted.sum(axis=1)
         scores[f'mIoU{suffix}'] = _mean(iou, occurs)
         scores[f'mPA{suffix}'] = _mean(accuracy, occurs)
-        scores[f'PA{suffix}'] = np.where(total > 0, right.sum(axis=1) / np.maximum(total, 1), np.nan)
+        scores[f'PA{suffix}'] = np.where(
+            total > 0, right.sum(axis=1) / np.maximum(total, 1), np.nan
+        )
         if not suffix:
             scores |= {f'IoU.{name}': iou[:, place] for place, name in enumerate(names)}
             scores |= {f'accuracy.{name}': accuracy[:, place] for place, name in enumerate(names)}
@@ -182,19 +185,19 @@ def _label_differences(
     pixels = ours[:, :, TRUTH - 1].sum(axis=0)
     found = []
     for one in _compared(ours, theirs, blocks, lambda sums: label_scores(sums, names)):
+        plain = replace(one, name=f'{output}.{one.name}', output=output)
         kind, _, class_name = one.name.partition('.')
-        place = names.index(class_name) if kind in ('IoU', 'accuracy') else None
-        alias = place is not None and texts[place] and texts.count(texts[place]) == 1
+        if kind not in ('IoU', 'accuracy'):
+            found.append(plain)
+            continue
+        place = names.index(class_name)
+        text = texts[place]
         found.append(
-            Difference(
-                name=f'{output}.{one.name}',
-                first=one.first,
-                second=one.second,
-                interval=one.interval,
-                output=output,
-                class_id=None if place is None else int(classes[place]),
-                pixels=0 if place is None else int(pixels[place]),
-                aliases=(f'{output}.{kind}.{texts[place]}',) if alias else (),
+            replace(
+                plain,
+                class_id=int(classes[place]),
+                pixels=int(pixels[place]),
+                aliases=(f'{output}.{kind}.{text}',) if text and texts.count(text) == 1 else (),
             )
         )
     return found
@@ -231,7 +234,7 @@ def _sign_differences(
         }
 
     return [
-        Difference(one.name, one.first, one.second, one.interval, one.name == 'signs.extra')
+        replace(one, less_is_better=one.name == 'signs.extra')
         for one in _compared(ours, theirs, blocks, scores)
     ]
 
@@ -247,17 +250,14 @@ def _mean_differences(
         # Only frames for which both have it.
         both = ours[:, 1:] * theirs[:, 1:]
         if both.any():
-            compared = _compared(ours * both, theirs * both, blocks, lambda sums: _ratio(name, sums))
-            found += [
-                Difference(one.name, one.first, one.second, one.interval, level is not None)
-                for one in compared
-            ]
+            (one,) = _compared(ours * both, theirs * both, blocks, _ratio)
+            found.append(replace(one, name=name, less_is_better=level is not None))
     return found
 
 
-def _ratio(name: str, sums: Numbers) -> dict[str, Numbers]:
+def _ratio(sums: Numbers) -> dict[str, Numbers]:
     total, count = sums.T
-    return {name: total / np.where(count > 0, count, np.nan)}
+    return {'mean': total / np.where(count > 0, count, np.nan)}
 
 
 def _counted(run: Run, keys: Sequence[Key], level: str | None) -> Numbers:

@@ -64,8 +64,7 @@ def frame_changes(first: Run, second: Run, keys: Sequence[Key]) -> list[FrameCha
     for place, key in enumerate(keys):
         ours, theirs = first.frames[key], second.frames[key]
         changes = {
-            output: _minus(theirs.scores.get(output), ours.scores.get(output))
-            for output in outputs
+            output: _minus(theirs.scores.get(output), ours.scores.get(output)) for output in outputs
         }
         found.append(
             FrameChange(
@@ -115,7 +114,9 @@ def _files(
             ('first', first, change.name),
             ('second', second, change.other_name),
         ):
-            files.append((f'{output} {side}', run.folder / output / f'{name}.png', _labels(of_output)))
+            files.append(
+                (f'{output} {side}', run.folder / output / f'{name}.png', _labels(of_output))
+            )
     return files
 
 

@@ -134,7 +134,7 @@ def _bag_names(paths: Sequence[str]) -> tuple[str, ...]:
 
 
 def _frame(record: Mapping[str, Any], bag: str) -> Frame:
-    signs = record.get('signs') or {}
+    signs = record['signs']
     return Frame(
         name=record['frame'],
         bag=bag,
@@ -146,7 +146,7 @@ def _frame(record: Mapping[str, Any], bag: str) -> Frame:
         scores={name: one['mIoU'] for name, one in (record.get('scores') or {}).items()},
         confidence=record.get('confidence'),
         flicker=record.get('flicker') or {},
-        signs=tuple(int(signs.get(key, 0)) for key in ('true', 'found', 'right', 'extra')),
+        signs=(signs['true'], signs['found'], signs['right'], signs['extra']),
     )
 
 
@@ -187,8 +187,8 @@ def common_frames(first: Run, second: Run) -> tuple[list[Key], list[str]]:
     if not keys:
         raise HierSegError(
             f'{first.folder} and {second.folder}: have no frame in common, the one is of '
-            f'{_listed(first.bags)}, the other of {_listed(second.bags)}; evaluate both on the same '
-            'recordings'
+            f'{_listed(first.bags)}, the other of {_listed(second.bags)}; evaluate both on the '
+            'same recordings'
         )
     _check_truth(first, second, keys)
     return keys, [*_differences(first, second), *_differences(second, first)]

@@ -85,7 +85,9 @@ def badness_rank(record: Mapping[str, Any]) -> tuple[int, float]:
     """
     scores = record.get('scores') or {}
     found = [one['mIoU'] for name, one in scores.items() if name.startswith('level_')]
-    known = [value for value in found or (one['mIoU'] for one in scores.values()) if value is not None]
+    known = [
+        value for value in found or (one['mIoU'] for one in scores.values()) if value is not None
+    ]
     if known:
         return 0, sum(known) / len(known)
     confidence = record.get('confidence')

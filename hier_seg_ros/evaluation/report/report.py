@@ -83,9 +83,7 @@ def write_report(
         summary={**dict.fromkeys(_MAY_BE_MISSING), **summary},
         truth=truth,
         tiles=tiles(summary),
-        colors={
-            name: [css_color(color) for color in one.colors] for name, one in values.items()
-        },
+        colors={name: [css_color(color) for color in one.colors] for name, one in values.items()},
         confusions=confusions(summary, values),
         legends={
             title(name): legend(counts, values[name]) for name, counts in (pixels or {}).items()
@@ -276,7 +274,9 @@ def confusion_plots(
         names = _names(ids, values[output])
         rows = [row for row, value in enumerate(ids) if value != 255 and matrix[row].any()]
         # Each class of the rows has its column, so that what is right lies on the diagonal.
-        others = [column for column in np.flatnonzero(matrix[rows].any(axis=0)) if column not in rows]
+        others = [
+            column for column in np.flatnonzero(matrix[rows].any(axis=0)) if column not in rows
+        ]
         columns = [*rows, *(int(column) for column in others)]
         plots.append(
             {
