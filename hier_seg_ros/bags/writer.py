@@ -135,6 +135,21 @@ class BagWriter:
         except OSError as error:
             raise not_written(self.path, error, ADVICE) from error
 
+    @property
+    def topics(self) -> frozenset[str]:
+        """The topics that were added."""
+        return frozenset(self._connections)
+
+    def flushed_bytes(self) -> int:
+        """Return how many bytes of the storage file are with the system, which a kill leaves.
+
+        Messages wait until they are a chunk: once this number has grown, all that were written
+        before are among them.
+        """
+        storage = self._writer.storage
+        assert isinstance(storage, _McapStorage)
+        return storage.flushed_bytes()
+
     def finish(self) -> None:
         """Put the recording in its place.
 
@@ -209,6 +224,10 @@ class _McapStorage:
 
     def write(self, connection: Connection, timestamp: int, data: bytes | memoryview) -> None:
         self._writer.add_message(self._channels[connection.id], timestamp, bytes(data), timestamp)
+
+    def flushed_bytes(self) -> int:
+        self._file.flush()
+        return self._file.tell()
 
     def close(self, version: int, metadata: str) -> None:
         self._writer.add_metadata('rosbag2', {'serialized_metadata': metadata})

@@ -1,6 +1,6 @@
 # Copyright 2026 The hier_seg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What `--fail-if` says: ``SCORE < NUMBER``; a score is that of the second run minus the first's."""
+"""What `--fail-if` says: ``SCORE < NUMBER``, of the second run's score minus the first's."""
 
 from __future__ import annotations
 

@@ -48,8 +48,19 @@ class FrameFiles:
 
     """
 
-    def __init__(self, folder: Path, hierarchy: Hierarchy, named: Collection[str] = ()) -> None:
-        """Take the folder that the files go to, and the names of frames that the report shows."""
+    def __init__(
+        self,
+        folder: Path,
+        hierarchy: Hierarchy,
+        named: Collection[str] = (),
+        *,
+        with_pictures: bool = True,
+    ) -> None:
+        """Take the folder that the files go to, and the names of frames that the report shows.
+
+        Without pictures, the report's own ones are all that is made.
+        """
+        self._with_pictures = with_pictures
         self.count = 0
         self.pictures = PictureSelection(named)
         self.sign_rows: list[CsvRow] = []
@@ -89,7 +100,7 @@ class FrameFiles:
             Its line of frames.jsonl.
 
         """
-        files = self._write_files(name, rgb, outputs)
+        files = self._write_files(name, rgb, outputs) if self._with_pictures else {}
         names = self._values['traffic_signs'].texts
         self.sign_rows += [csv_row(name, stamp, line, names) for line in signs]
         rank = badness_rank(record)
