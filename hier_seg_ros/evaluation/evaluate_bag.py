@@ -160,13 +160,6 @@ def _parser() -> argparse.ArgumentParser:
         help='write the N worst frames as a data set of the trainer, to be labelled',
     )
     parser.add_argument(
-        '--show',
-        nargs='+',
-        default=[],
-        metavar='FRAME',
-        help='frames that the report shows in any case, by the names of their files',
-    )
-    parser.add_argument(
         '--alpha',
         type=float,
         default=0.5,
