@@ -85,8 +85,14 @@ setup(
         'openvino': ['onnx>=1.16', 'openvino>=2024.4'],
         'onnxruntime': ['onnx>=1.16', 'onnxruntime>=1.18'],
         # An older timm lacks the tests' backbone. The scores of detections are compared with those
-        # of pycocotools.
-        'test': ['jsonschema>=4.0', 'pycocotools>=2.0.7', 'pytest>=7.4', 'timm>=1.0.8'],
+        # of pycocotools. playwright drives the system's Chromium through the HTML pages.
+        'test': [
+            'jsonschema>=4.0',
+            'playwright>=1.40',
+            'pycocotools>=2.0.7',
+            'pytest>=7.4',
+            'timm>=1.0.8',
+        ],
         # Pinned: another version of a formatter or a type checker has other opinions.
         # griffelib reads the docstrings of docs/api.md; its newest versions want Python 3.11.
         'lint': ['griffelib>=2.0', 'mypy==2.4.1', 'ruff==0.17.6', 'types-PyYAML', 'types-tqdm'],

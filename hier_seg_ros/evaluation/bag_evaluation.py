@@ -87,6 +87,7 @@ def run(options: argparse.Namespace, command: str) -> tuple[list[str], list[str]
         lines = [*summary_lines(summary, options.out), *_further_outputs(options, sources, results)]
         bags = {id(bag): bag for source in sources for bag in source.opened}.values()
         warnings = [warning for bag in bags for warning in bag.warnings]
+        warnings += results.names_not_shown()
         return lines, warnings, summary.get('partial', [])
 
 

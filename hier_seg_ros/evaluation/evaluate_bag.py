@@ -22,6 +22,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _load(arguments: Sequence[str]) -> tuple[Callable[[], int], str]:
+    if arguments[:1] == ['compare']:
+        from hier_seg_ros.evaluation.comparison import compare_command
+
+        return compare_command.load(arguments[1:])
     if arguments[:1] == ['merge']:
         return _load_merge(arguments)
     parser = _parser()
@@ -156,17 +160,19 @@ def _parser() -> argparse.ArgumentParser:
         help='write the N worst frames as a data set of the trainer, to be labelled',
     )
     parser.add_argument(
-        '--show',
-        nargs='+',
-        default=[],
-        metavar='FRAME',
-        help='frames that the report shows in any case, by the names of their files',
-    )
-    parser.add_argument(
         '--alpha',
         type=float,
         default=0.5,
         help="weight of the overlay's colours, 0-1 (%(default)s)",
+    )
+    parser.add_argument(
+        '--show',
+        nargs='+',
+        action='extend',
+        default=[],
+        metavar='FRAME',
+        help='frames whose pictures the report shows beside the worst and evenly spread ones, as '
+        'their files are called',
     )
     parser.add_argument('--void-decisions', choices=VOID_DECISIONS, default='keep')
     parser.add_argument(

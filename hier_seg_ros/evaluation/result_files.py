@@ -13,6 +13,7 @@ from typing import Any
 from hier_seg_ros import __version__
 from hier_seg_ros.evaluation.report.frame_pictures import FramePictures
 from hier_seg_ros.evaluation.report.report import write_report
+from hier_seg_ros.evaluation.report.versions import versions
 from hier_seg_ros.evaluation.running.results import Results
 from hier_seg_ros.evaluation.running.source import Source
 from hier_seg_ros.evaluation.scores.bag_scores import BagScores
@@ -116,6 +117,7 @@ def joined_summary(
     summary = {
         'version': VERSION,
         'package_version': __version__,
+        'versions': versions(),
         'command': command,
         'date': datetime.now(timezone.utc).isoformat(timespec='seconds'),
         'bag': _joined(bag['path'] for bag in bags),

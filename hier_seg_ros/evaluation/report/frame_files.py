@@ -69,7 +69,6 @@ class FrameFiles:
         levels = [level_name(level) for level in range(1, hierarchy.depth + 1)]
         self._on_page = (*levels, 'traffic_signs', 'categories')
         self._values = label_values(hierarchy)
-        self._first = 0
 
     def write(
         self,
@@ -104,8 +103,6 @@ class FrameFiles:
         files = self._write_files(name, rgb, outputs) if self._with_pictures else {}
         names = self._values['traffic_signs'].texts
         self.sign_rows += [csv_row(name, stamp, line, names) for line in signs]
-        if self.count == 0:
-            self._first = stamp
         rank = badness_rank(record)
 
         def pictures() -> FramePictures:
@@ -113,7 +110,7 @@ class FrameFiles:
                 index=index,
                 name=name,
                 stamp=stamp,
-                seconds=record.get('seconds', (stamp - self._first) / 1e9),
+                seconds=record['seconds'],
                 rank=rank,
                 photograph=photograph_uri(mark_boxes(rgb, [(s.box, s.verdict) for s in signs])),
                 labels=self._label_pictures(outputs, truth),

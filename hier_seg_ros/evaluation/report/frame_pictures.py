@@ -85,7 +85,9 @@ def badness_rank(record: Mapping[str, Any]) -> tuple[int, float]:
     """
     scores = record.get('scores') or {}
     found = [one['mIoU'] for name, one in scores.items() if name.startswith('level_')]
-    known = [value for value in found or (one['mIoU'] for one in scores.values()) if value is not None]
+    known = [
+        value for value in found or (one['mIoU'] for one in scores.values()) if value is not None
+    ]
     if known:
         return 0, sum(known) / len(known)
     confidence = record.get('confidence')
@@ -135,9 +137,13 @@ class PictureSelection:
         """Return the frames to show, the worst first."""
         return sorted(self._kept.values(), key=_order)
 
-    def missing(self) -> list[str]:
-        """Return the named frames that never came, sorted."""
-        return sorted(self._named - {frame.name for frame in self._kept.values()})
+    def unknown(self) -> list[str]:
+        """Return a line for each name that no frame has."""
+        names = {frame.name for frame in self._kept.values()}
+        return [
+            f'--show {name}: no frame of this name was evaluated; frames.jsonl lists them'
+            for name in sorted(self._named - names)
+        ]
 
     def _worst(self) -> list[FramePictures]:
         return self.frames()[:WORST_FRAMES]

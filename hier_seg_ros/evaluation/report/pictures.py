@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from hier_seg_ros.hierarchy import UNLABELLED
 from hier_seg_ros.signs.sign_areas import Box
 
 PICTURE_WIDTH = 640  # of the small pictures on the page, in pixels
@@ -37,7 +38,7 @@ def photograph_uri(rgb: NDArray[np.uint8]) -> str:
 
 
 def labels_uri(labels: NDArray[np.uint8], colors: NDArray[np.uint8]) -> str:
-    """Return label values as an indexed PNG of the page's width.
+    """Return label values as an indexed PNG of the page's width; what is unlabelled is transparent.
 
     Parameters
     ----------
@@ -49,7 +50,7 @@ def labels_uri(labels: NDArray[np.uint8], colors: NDArray[np.uint8]) -> str:
     """
     picture = _scaled(Image.fromarray(np.ascontiguousarray(labels)), NEAREST)
     picture.putpalette(colors.tobytes())  # from now on its mode is P
-    return _data_uri(picture, 'png', optimize=False, compress_level=6)
+    return _data_uri(picture, 'png', transparency=UNLABELLED)
 
 
 def mark_boxes(rgb: NDArray[np.uint8], boxes: Sequence[tuple[Box, str]]) -> NDArray[np.uint8]:

@@ -70,6 +70,11 @@ def write_report(
 
     """
     values = label_values(hierarchy)
+    # In the order of the tree, whatever order the frames' own outputs have.
+    levels = [name for name in values if any(name in frame.labels for frame in frames)]
+    with_truth = (
+        name for name in levels if any('truth' in frame.labels.get(name, {}) for frame in frames)
+    )
     records = folder / FRAMES_FILE
     timeline = Timeline(frame_records(records) if records.is_file() else ())
     write_page(
@@ -78,16 +83,14 @@ def write_report(
         summary={**dict.fromkeys(_MAY_BE_MISSING), **summary},
         truth=truth,
         tiles=tiles(summary),
-        colors={
-            name: [css_color(color) for color in one.colors] for name, one in values.items()
-        },
+        colors={name: [css_color(color) for color in one.colors] for name, one in values.items()},
         confusions=confusions(summary, values),
         legends={
             title(name): legend(counts, values[name]) for name, counts in (pixels or {}).items()
         },
         frames=frames,
-        # In the order of the tree, whatever order the frames' own outputs have.
-        levels=[name for name in values if any(name in frame.labels for frame in frames)],
+        levels=levels,
+        first_level=next(with_truth, levels[0] if levels else ''),
         data={
             'timeline': timeline.as_json(values) if timeline.names else None,
             'confusions': confusion_plots(summary, values),
@@ -173,23 +176,26 @@ def _other_tiles(summary: Mapping[str, Any]) -> list[Tile]:
     if without.get('confidence') is not None:
         note = 'mean over all pixels; says nothing of whether they are right'
         found.append(Tile('Confidence', percent(without['confidence']), note))
-    for level, one in (summary.get('calibration') or {}).items():
-        found.append(
-            Tile(
-                f'Calibration error, {title(level).lower()}',
-                percent(one['ECE']),
-                'ECE: how far confidence and accuracy are apart; less is better',
-            )
-        )
-    for level, flicker in (without.get('flicker') or {}).items():
-        if flicker is not None:
-            note = 'of the pixels change from one frame to the next'
-            found.append(Tile(f'Flicker, {title(level).lower()}', percent(flicker), note))
+    errors = {level: one['ECE'] for level, one in (summary.get('calibration') or {}).items()}
+    note = 'ECE: how far confidence and accuracy are apart; less is better'
+    found += _level_tile('Calibration error', errors, note)
+    note = 'of the pixels change from one frame to the next'
+    found += _level_tile('Flicker', without.get('flicker') or {}, note)
     if timing.get('frames_per_second'):
         dropped = timing.get('dropped')
         note = 'the whole evaluation' + (f'; {dropped} frames dropped' if dropped else '')
         found.append(Tile('Frames per second', f'{timing["frames_per_second"]:.1f}', note))
     return found
+
+
+def _level_tile(label: str, values: Mapping[str, float | None], note: str) -> list[Tile]:
+    """Return a tile with the number of the first level and, in its note, those of the others."""
+    known = [(title(level).lower(), value) for level, value in values.items() if value is not None]
+    if not known:
+        return []
+    (level, value), *others = known
+    more = ''.join(f'; {name}: {percent(other)}' for name, other in others)
+    return [Tile(f'{label}, {level}', percent(value), f'{note}{more}')]
 
 
 def legend(counts: NDArray[np.int64], values: LabelValues) -> list[LegendEntry]:
@@ -268,7 +274,9 @@ def confusion_plots(
         names = _names(ids, values[output])
         rows = [row for row, value in enumerate(ids) if value != 255 and matrix[row].any()]
         # Each class of the rows has its column, so that what is right lies on the diagonal.
-        others = [column for column in np.flatnonzero(matrix[rows].any(axis=0)) if column not in rows]
+        others = [
+            column for column in np.flatnonzero(matrix[rows].any(axis=0)) if column not in rows
+        ]
         columns = [*rows, *(int(column) for column in others)]
         plots.append(
             {

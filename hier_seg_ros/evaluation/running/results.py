@@ -154,6 +154,10 @@ class Results:
         """The frames that the report shows, the worst first."""
         return self._files.pictures.frames()
 
+    def names_not_shown(self) -> list[str]:
+        """Return a line for each frame that the report was to show and that never came."""
+        return self._files.pictures.unknown()
+
     def of_bag(self, index: int) -> BagCounts:
         """Return what became of the images of a bag."""
         return self.bags.setdefault(index, BagCounts())

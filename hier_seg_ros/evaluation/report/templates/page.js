@@ -76,7 +76,7 @@ function layout(colors, more) {
     paper_bgcolor: 'rgba(0,0,0,0)', plot_bgcolor: 'rgba(0,0,0,0)', margin: { l: 56, r: 12, t: 12, b: 44 },
     font: { family: getComputedStyle(document.body).fontFamily, size: 13, color: colors.text },
     hoverlabel: { bgcolor: colors.card, bordercolor: colors.line, font: { color: colors.text } },
-    legend: { orientation: 'h', y: -0.25, yanchor: 'top', x: 0 },
+    legend: { orientation: 'h', y: 1.02, yanchor: 'bottom', x: 0 },
     ...more,
   };
 }

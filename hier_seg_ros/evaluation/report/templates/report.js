@@ -5,7 +5,8 @@ const main = document.querySelector('main');
 const cards = [...document.querySelectorAll('.frame')];
 const timeline = data.timeline;
 const size = timeline === null ? 1 : timeline.framesPerPoint;
-const percent = (share) => `${(100 * share).toFixed(1)} %`;
+const percent = (share) => `${(100 * share).toFixed(1)}%`;
+const isHeadline = ({ name }) => /^(mIoU|Confidence)/.test(name);
 
 // ---- the frame at a time ----
 
@@ -50,7 +51,8 @@ function fill(image, source) {
 function numbersOf(point) {
   const { name, seconds } = points[point];
   const curves = timeline === null ? [] : timeline.curves;
-  const values = curves.filter(({ values }) => values[point] !== null).map((curve) => `${curve.name} ${percent(curve.values[point])}`);
+  const known = curves.filter((curve) => isHeadline(curve) && curve.values[point] !== null);
+  const values = known.map((curve) => `${curve.name} ${percent(curve.values[point])}`);
   return [`${name}, ${seconds.toFixed(2)} s`, values.join(', ')];
 }
 
@@ -60,7 +62,6 @@ function show(point) {
   const [title, numbers] = numbersOf(current);
   document.getElementById('frame-title').textContent = title;
   document.getElementById('frame-numbers').textContent = numbers;
-  const slider = document.getElementById('frame-slider');
   slider.value = current;
   slider.setAttribute('aria-valuetext', title);
   moveCursor();
@@ -103,12 +104,14 @@ function step(direction) {
   if (others.length > 0) show(direction > 0 ? others[0] : others[others.length - 1]);
 }
 
+const slider = document.getElementById('frame-slider');
 if (points.length > 0) {
-  const slider = document.getElementById('frame-slider');
   slider.max = points.length - 1;
   slider.addEventListener('input', () => show(Number(slider.value)));
   document.getElementById('previous').addEventListener('click', () => step(-1));
   document.getElementById('next').addEventListener('click', () => step(1));
+}
+if (cards.length > 0) {
   document.getElementById('divider').addEventListener('input', placeDivider);
   document.getElementById('opacity').addEventListener('input', placeDivider);
   for (const radio of document.querySelectorAll('input[name=level]')) {
@@ -126,7 +129,7 @@ if (points.length > 0) {
     });
   }
   const order = document.getElementById('order');
-  const place = cards.length > 0 ? cards[0].parentElement : null;
+  const place = cards[0].parentElement;
   order.addEventListener('change', () => {
     const byTime = [...cards].sort((first, second) => first.dataset.index - second.dataset.index);
     place.append(...(order.value === 'time' ? byTime : cards));
@@ -185,7 +188,7 @@ function onTimePlot(element) {
 function timeLayout(colors, more) {
   return layout(colors, {
     hovermode: 'x unified', shapes: [cursor(colors.accent), ...bagBorders(colors.soft)],
-    xaxis: axis('seconds', colors, { hoverformat: '.2f' }), ...more,
+    xaxis: axis('', colors, { hoverformat: '.2f', ticksuffix: ' s' }), ...more,
   });
 }
 
@@ -195,7 +198,7 @@ function curvesPlot(colors) {
     mode: timeline.seconds.length > 200 ? 'lines' : 'lines+markers',
     line: { width: 1.6, color: LINE_COLORS[place % LINE_COLORS.length] },
     marker: { size: 5 },
-    visible: /^(mIoU|Confidence)/.test(curve.name) || timeline.curves.length < 4 ? true : 'legendonly',
+    visible: isHeadline(curve) || timeline.curves.length < 4 ? true : 'legendonly',
     hovertemplate: '%{y:.1%}',
   }));
   return [traces, timeLayout(colors, { yaxis: axis('', colors, { tickformat: '.0%', rangemode: 'tozero' }) })];
@@ -216,6 +219,7 @@ function sharesPlot(colors) {
 }
 
 function redrawShares() {
+  if (timeline === null) return;
   const element = document.getElementById('shares');
   if (plots.has(element)) draw(element, plots.get(element));
 }
