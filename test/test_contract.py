@@ -163,6 +163,20 @@ FORBIDDEN['hier_seg_ros.segmenter.cuda'] = ROS | {
     f'hier_seg_ros.segmenter.{room}'
     for room in ('drawing', 'guards', 'model_folder', 'outputs', 'result', 'segmenter')
 }
+# The pages are made of what evaluations have written, whoever has run them.
+FORBIDDEN['hier_seg_ros.evaluation.report'] = {
+    f'hier_seg_ros.evaluation.{room}'
+    for room in (
+        'afterwards', 'bag_evaluation', 'comparison', 'evaluate_bag', 'result_files', 'running',
+        'truth',
+    )
+}  # fmt: skip
+FORBIDDEN['hier_seg_ros.evaluation.comparison'] = {
+    f'hier_seg_ros.evaluation.{room}'
+    for room in (
+        'afterwards', 'bag_evaluation', 'evaluate_bag', 'result_files', 'running', 'scores', 'truth'
+    )
+}  # fmt: skip
 FORBIDDEN |= {
     f'{package}.{room}': {f'{package}.{other}' for other in rooms if other not in {room, *allowed}}
     for package, rooms in ROOMS_WITHIN.items()

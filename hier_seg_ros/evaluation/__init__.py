@@ -4,6 +4,6 @@
 
 `evaluate_bag` is the command. For each image of a bag it takes `predictions` and its `truth`, which
 are `recorded_outputs` of a bag unless a segmenter runs here. It gathers `scores`, and leaves
-`frame_files` with their `pictures`, a `report` of them, and a bag by `prediction_writer`, all in
-one `output_folder`.
+the files of each frame and a page of them by `report`, and a bag by `prediction_writer`, all in one
+`output_folder`. `comparison` is about two such folders.
 """

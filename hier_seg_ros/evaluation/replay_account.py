@@ -20,7 +20,6 @@ from hier_seg_ros.bags.live_replay import (
 )
 from hier_seg_ros.bags.messages import deserialize
 from hier_seg_ros.bags.storage.damage import DamagedBagError
-from hier_seg_ros.evaluation.scores.timings import Timings
 
 
 class ReplayAccount:
@@ -63,13 +62,6 @@ class ReplayAccount:
         frame = self._by_stamp.get(stamp)
         latency = None if frame is None else end_to_end(frame)
         return {} if latency is None else {'end_to_end': latency}
-
-    def add_to(self, timings: Timings) -> None:
-        """Enter the latency of every answered frame, and how many were dropped."""
-        for frame in self.frames:
-            if (latency := end_to_end(frame)) is not None:
-                timings.add('end_to_end', latency)
-        timings.dropped += len(self.frames) - self.answered
 
     def counts(self) -> dict[str, Any]:
         """Return what became of the frames, as scores.json has it.
