@@ -59,10 +59,11 @@ for line in sys.stdin:
     if process == 0:
         for number in itertools.count(int(line)):
             write_checkpoint(path, {'number': number, 'values': torch.full((count,), number)})
-            print(number, flush=True)
-    print('process', process, flush=True)
+            os.write(1, f'{number}\\n'.encode())
+    # In one piece each: two processes write into the same pipe.
+    os.write(1, f'process {process}\\n'.encode())
     os.waitpid(process, 0)
-    print('killed', flush=True)
+    os.write(1, b'killed\\n')
 """
 EXPERIMENT: dict[str, Any] = {
     'name': 'faults',
@@ -138,17 +139,18 @@ def cut_writes(place: Path, cuts: int, values: int, numbers: random.Random) -> d
     )
     assert writer.stdin is not None
     assert writer.stdout is not None
-    longest = 0.05
+    shortest = 1.0
     while counts['cut_short'] < cuts:
         print(1000 * counts['kills'], file=writer.stdin, flush=True)
         began = time.monotonic()
         said: list[str] = []
         while len({line.startswith('process') for line in said}) < 2:
             said.append(writer.stdout.readline())
-        longest = max(longest, time.monotonic() - began)
+            assert said[-1], 'the process that writes has ended'
+        shortest = min(shortest, time.monotonic() - began)
         process = next(int(line.split()[1]) for line in said if line.startswith('process'))
-        # At any moment of the writes that follow the first.
-        time.sleep(numbers.uniform(0.0, longest))
+        # At any moment of the writes that follow the first, which took about as long.
+        time.sleep(numbers.uniform(0.0, 2 * shortest))
         os.kill(process, signal.SIGKILL)
         said += iter(writer.stdout.readline, 'killed\n')
         last = max(int(line) for line in said if line.strip().isdecimal())
