@@ -42,7 +42,8 @@ class ImageBag(Bag):
         Parameters
         ----------
         leave_out
-            Beginnings of topics that do not count; those below ``/ground_truth/`` never do.
+            Topics that do not count, and beginnings of such, which end with a slash; those below
+            ``/ground_truth/`` never do.
 
         Raises
         ------
@@ -50,8 +51,12 @@ class ImageBag(Bag):
             There is none, or there are several.
 
         """
-        prefixes = (GROUND_TRUTH, *leave_out)
-        candidates = [topic for topic in self.image_topics if not topic.startswith(prefixes)]
+        prefixes = (GROUND_TRUTH, *(name for name in leave_out if name.endswith('/')))
+        candidates = [
+            topic
+            for topic in self.image_topics
+            if topic not in leave_out and not topic.startswith(prefixes)
+        ]
         colored = [topic for topic in candidates if self._is_color(topic)]
         if len(colored) == 1:
             return colored[0]
@@ -131,11 +136,20 @@ class ImageBag(Bag):
             seen.add(image.stamp)
             yield image
 
-    def stamps(self, topics: Collection[str]) -> dict[str, dict[int, int]]:
+    def stamps(
+        self, topics: Collection[str], repeated: list[int] | None = None
+    ) -> dict[str, dict[int, int]]:
         """Return by topic the time of recording by stamp, both in nanoseconds, for `image_at`.
 
         If a stamp occurs twice, the later recording counts. What cannot be read is left out, and
         is in `damage`.
+
+        Parameters
+        ----------
+        topics
+            Their names.
+        repeated
+            Takes each stamp of a topic that has been there before.
 
         Raises
         ------
@@ -147,6 +161,8 @@ class ImageBag(Bag):
         with suppress(DamagedBagError):
             for message in self._image_messages(topics):
                 if (stamp := self._stamp(message)) is not None:
+                    if repeated is not None and stamp in times[message.topic]:
+                        repeated.append(stamp)
                     times[message.topic][stamp] = message.time
         return times
 
@@ -159,9 +175,16 @@ class ImageBag(Bag):
             It makes no sense.
 
         """
+        return self._image(*self._found_at(topic, stamp, recorded))
+
+    def message_at(self, topic: str, stamp: int, recorded: int) -> Any:
+        """Return the message of an image, not decoded; parameters and errors as for `image_at`."""
+        return self._found_at(topic, stamp, recorded)[1]
+
+    def _found_at(self, topic: str, stamp: int, recorded: int) -> tuple[BagMessage, Any]:
         for message in self.messages([topic], recorded, recorded + 1):
             if self._stamp(message) == stamp and (content := self._content(message)) is not None:
-                return self._image(message, content)
+                return message, content
         raise HierSegError(f'{self.path}: {topic}: has no image with stamp {stamp}')
 
     def _image_messages(self, topics: Collection[str]) -> Iterator[BagMessage]:

@@ -27,7 +27,6 @@ from hier_seg_ros.evaluation.predictions import (
     SegmenterPredictions,
     recorded_hierarchy,
 )
-from hier_seg_ros.evaluation.recorded_outputs import RecordedOutputs
 from hier_seg_ros.evaluation.report import legends, write_report
 from hier_seg_ros.evaluation.scores.bag_scores import BagScores
 from hier_seg_ros.evaluation.scores.frame_counts import FrameCounter
@@ -35,7 +34,8 @@ from hier_seg_ros.evaluation.scores.frame_record import frame_record
 from hier_seg_ros.evaluation.scores.scores_file import VERSION, write_classes, write_scores
 from hier_seg_ros.evaluation.scores.sign_list import write_sign_list
 from hier_seg_ros.evaluation.scores.timings import Timings
-from hier_seg_ros.evaluation.truth.ground_truth import ground_truth
+from hier_seg_ros.evaluation.truth.opening import open_truth
+from hier_seg_ros.evaluation.truth.true_labels import Truth
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.images.image_files import as_rgb
 from hier_seg_ros.resources import DEFAULT_MODEL, find_model
@@ -74,15 +74,18 @@ def run(options: argparse.Namespace, command: str) -> tuple[list[str], list[str]
     reason = ''  # why the first of the predictions that cannot be used cannot
     with ExitStack() as stack:
         bag = stack.enter_context(ImageBag(options.bag))
-        topic = options.image_topic or bag.choose_image_topic(leave_out=[f'{namespace}/'])
+        others = [f'{namespace}/', *filter(None, [options.truth])]
+        topic = options.image_topic or bag.choose_image_topic(leave_out=others)
         recorded = None
         if options.predictions is not None:
             recorded = stack.enter_context(ImageBag(options.predictions))
         predictions, origin = _open_predictions(options, namespace, recorded)
         hierarchy = predictions.hierarchy
-        truth = ground_truth(bag, hierarchy)
+        truth = open_truth(
+            bag, topic, hierarchy, options.truth, options.truth_space, options.truth_output
+        )
         folder = stack.enter_context(output_folder(options.out))
-        counter = FrameCounter(hierarchy, options.min_sign_pixels)
+        counter = FrameCounter(hierarchy, options.min_sign_pixels, truth.counts_as)
         scores = BagScores(
             hierarchy, options.min_sign_pixels, motion_removed=counter.motion_removed
         )
@@ -101,6 +104,7 @@ def run(options: argparse.Namespace, command: str) -> tuple[list[str], list[str]
         with suppress(DamagedBagError):
             for number, image in enumerate(progress):
                 rgb = as_rgb(image.pixels)
+                truth.saw(image.stamp, number)
                 unusable: list[str] = []
                 begin = perf_counter()
                 outputs = predictions.at(rgb, image.stamp, unusable)
@@ -111,7 +115,7 @@ def run(options: argparse.Namespace, command: str) -> tuple[list[str], list[str]
                     reason = reason or next(iter(unusable), '')
                     continue
                 counts = counter.count(
-                    rgb, image.stamp, outputs, truth.at(rgb, image.stamp, rejected)
+                    rgb, image.stamp, outputs, truth.at(outputs, image.stamp, number, rejected)
                 )
                 name = f'{number:0{digits}}'
                 files.write(name, image.stamp, rgb, outputs, counts.signs.lines)
@@ -142,8 +146,8 @@ def run(options: argparse.Namespace, command: str) -> tuple[list[str], list[str]
                 'void_decisions': options.void_decisions,
                 'min_confidence': options.min_confidence,
                 'min_sign_pixels': options.min_sign_pixels,
-                'truth': ', '.join(truth.topics.values()) or None,
-                'truth_space': None,
+                'truth': truth.where,
+                'truth_space': truth.space,
             },
             'bags': [
                 {
@@ -166,6 +170,7 @@ def run(options: argparse.Namespace, command: str) -> tuple[list[str], list[str]
             'timing': timings.summary(),
             'timing_state': timings.state(),
             'interrupted': False,
+            'truth_faults': [],
             'rejected': rejected,
         }
         bags = [bag] if recorded is None else [bag, recorded]
@@ -175,8 +180,10 @@ def run(options: argparse.Namespace, command: str) -> tuple[list[str], list[str]
         if damages and not files.frames:
             raise damages[0]
         _check_not_empty(summary, options, reason)
+        summary['truth_faults'] = truth.faults()
         _write_results(folder, summary, files, scores, truth)
     warnings = [warning for each in bags for warning in each.warnings]
+    warnings += summary['truth_faults']
     return _summary_lines(summary, options.out), warnings, summary.get('partial', [])
 
 
@@ -185,7 +192,7 @@ def _write_results(
     summary: dict[str, Any],
     files: FrameFiles,
     scores: BagScores,
-    truth: RecordedOutputs,
+    truth: Truth,
 ) -> None:
     write_scores(folder / 'scores.json', summary)
     write_classes(folder / 'classes.csv', summary)

@@ -22,7 +22,10 @@ Counts = NDArray[np.int64]
 
 
 def confidence_counts(
-    truth: NDArray[np.uint8], prediction: NDArray[np.uint8], confidence: NDArray[np.uint8]
+    truth: NDArray[np.uint8],
+    prediction: NDArray[np.uint8],
+    confidence: NDArray[np.uint8],
+    verdicts: NDArray[np.uint8] | None = None,
 ) -> Counts:
     """Count pixels by their confidence.
 
@@ -32,6 +35,9 @@ def confidence_counts(
         Label images, H×W; pixels where either is 255 do not count.
     confidence
         H×W uint8, 255 = certain.
+    verdicts
+        By ``256 × truth + prediction``, (65536,): 0 wrong, 1 right, 2 does not count; None where
+        the same values are right.
 
     Returns
     -------
@@ -39,10 +45,13 @@ def confidence_counts(
         (2, 256): those that are wrong and those that are right, by confidence.
 
     """
-    known = (truth != UNLABELLED) & (prediction != UNLABELLED)
-    # One table look-up for each pixel; what does not count goes to a third row.
-    row = np.where(known, truth == prediction, 2).astype(np.uint16)
-    values = (row << 8) | confidence
+    if verdicts is None:
+        known = (truth != UNLABELLED) & (prediction != UNLABELLED)
+        row = np.where(known, truth == prediction, 2)
+    else:
+        row = verdicts.take((truth.astype(np.uint16) << 8) | prediction)
+    # What does not count goes to a third row.
+    values = (row.astype(np.uint16) << 8) | confidence
     return np.bincount(values.ravel(), minlength=768)[:512].reshape(2, 256)
 
 

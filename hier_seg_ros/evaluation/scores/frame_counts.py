@@ -21,8 +21,6 @@ from hier_seg_ros.segmenter.outputs import level_name
 Counts = NDArray[np.int64]
 Table = NDArray[np.uint8]
 
-NOT_COMPARED = ('overlay', 'color', 'confidence')
-
 
 @dataclass(frozen=True)
 class FrameCounts:
@@ -83,14 +81,15 @@ class FrameCounter:
         min_sign_pixels
             Predicted signs below it are not listed or scored as objects.
         counts_as
-            What a predicted value counts as where the ground truth knows fewer classes than the
-            tree, (256,) uint8, by the name of the output.
+            What a predicted value counts as beside each true one, where these know other classes
+            than the tree: (256, 256) uint8, by the name of the output.
 
         """
         self._hierarchy = hierarchy
         self._min_sign_pixels = min_sign_pixels
         self._levels = [level_name(level) for level in range(1, hierarchy.depth + 1)]
         self._counts_as = dict(counts_as or {})
+        self._verdicts = {name: _verdicts(table) for name, table in self._counts_as.items()}
         without_category = np.arange(256, dtype=np.uint8)
         without_category[len(hierarchy.categories) - 1] = UNLABELLED
         self._without_category = without_category
@@ -122,23 +121,22 @@ class FrameCounter:
 
         """
         levels = self._level_outputs(outputs)
-        compared = {
-            name: self._comparable(name, truth[name], outputs[name])
-            for name in outputs
-            if name in truth and name not in NOT_COMPARED
-        }
+        compared = self._compared(outputs, truth)
         confidence = outputs.get('confidence')
         calibration = {}
         if confidence is not None:
             calibration = {
-                name: confidence_counts(*pair, confidence)
+                name: confidence_counts(*pair, confidence, self._verdicts.get(name))
                 for name, pair in compared.items()
-                if name in levels
+                if name in self._levels
             }
         return FrameCounts(
             received=tuple(outputs),
             pixels={name: _histogram(pixels) for name, pixels in levels.items()},
-            confusion={name: confusion_matrix(*pair) for name, pair in compared.items()},
+            confusion={
+                name: self._regrouped(name, confusion_matrix(*pair))
+                for name, pair in compared.items()
+            },
             calibration=calibration,
             confidence=None if confidence is None else _histogram(confidence),
             flicker=self._flicker.changes(rgb, stamp, levels),
@@ -148,13 +146,53 @@ class FrameCounter:
     def _level_outputs(self, outputs: Outputs) -> Outputs:
         return {name: outputs[name] for name in self._levels if name in outputs}
 
-    def _comparable(self, name: str, truth: Table, prediction: Table) -> tuple[Table, Table]:
-        """Return truth and prediction in the classes that both know."""
-        if name == 'categories':
-            truth, prediction = (self._without_category.take(one) for one in (truth, prediction))
-        if name in self._counts_as:
-            prediction = self._counts_as[name].take(prediction)
-        return truth, prediction
+    def _compared(self, outputs: Outputs, truth: Outputs) -> dict[str, tuple[Table, Table]]:
+        """Return truth and prediction of each output that has both, or can be given both.
+
+        Where the deepest level of one side is not among the other's, it is compared at the other's
+        deepest.
+        """
+        truth, outputs = self._with_level_of(truth, outputs), self._with_level_of(outputs, truth)
+        finest = self._levels[-1]
+        if 'categories' in truth and 'categories' not in outputs and finest in outputs:
+            outputs['categories'] = self._hierarchy.category_of_id.take(outputs[finest])
+        compared = {name: (truth[name], outputs[name]) for name in truth if name in outputs}
+        if 'categories' in compared:
+            true, predicted = compared['categories']
+            void = self._without_category
+            compared['categories'] = void.take(true), void.take(predicted)
+        return compared
+
+    def _with_level_of(self, one: Outputs, other: Outputs) -> Outputs:
+        """Return `one` and, made of its deeper levels, the deepest level of `other`."""
+        levels = [place for place, name in enumerate(self._levels) if name in one]
+        wanted = [place for place, name in enumerate(self._levels) if name in other]
+        if not levels or not wanted or not levels[-1] > wanted[-1]:
+            return dict(one)
+        name = self._levels[wanted[-1]]
+        made = self._hierarchy.level_of_id[wanted[-1]].take(one[self._levels[levels[-1]]])
+        return {name: made, **one}
+
+    def _regrouped(self, name: str, matrix: Counts) -> Counts:
+        """Return a confusion matrix with each prediction in the column that it counts as."""
+        table = self._counts_as.get(name)
+        if table is None:
+            return matrix
+        regrouped = np.zeros_like(matrix)
+        rows, columns = np.nonzero(matrix)
+        np.add.at(regrouped, (rows, table[rows, columns]), matrix[rows, columns])
+        return regrouped
+
+
+def _verdicts(table: Table) -> Table:
+    """Return whether a prediction (column) beside a truth (row) is right, as a flat table.
+
+    0 is wrong, 1 is right, 2 does not count.
+    """
+    right = table == np.arange(256, dtype=np.uint8)[:, None]
+    verdicts = right.astype(np.uint8)
+    verdicts[UNLABELLED, :] = verdicts[:, UNLABELLED] = 2
+    return verdicts.ravel()
 
 
 def _histogram(pixels: NDArray[np.uint8]) -> Counts:
