@@ -163,6 +163,12 @@ FORBIDDEN['hier_seg_ros.segmenter.cuda'] = ROS | {
     f'hier_seg_ros.segmenter.{room}'
     for room in ('drawing', 'guards', 'model_folder', 'outputs', 'result', 'segmenter')
 }
+# What is counted does not depend on where the images come from, and neither does the truth.
+for room in ('scores', 'truth'):
+    FORBIDDEN[f'hier_seg_ros.evaluation.{room}'] = FORBIDDEN['hier_seg_ros.evaluation'] | {
+        f'hier_seg_ros.evaluation.{other}'
+        for other in ('bag_evaluation', 'evaluate_bag', 'frame_files', 'predictions', 'report')
+    }
 FORBIDDEN |= {
     f'{package}.{room}': {f'{package}.{other}' for other in rooms if other not in {room, *allowed}}
     for package, rooms in ROOMS_WITHIN.items()

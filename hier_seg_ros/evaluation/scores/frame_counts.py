@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hier_seg_ros.evaluation.recorded_outputs import Outputs
-from hier_seg_ros.evaluation.scores.calibration import confidence_counts
+from hier_seg_ros.evaluation.scores.calibration import confidence_counts, right_table
 from hier_seg_ros.evaluation.scores.flicker import FlickerMeter
 from hier_seg_ros.evaluation.scores.sign_counts import SignCounts, count_signs
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
-from hier_seg_ros.scoring.label_scores import confusion_matrix
+from hier_seg_ros.scoring.label_scores import label_counts, pair_runs
 from hier_seg_ros.segmenter.outputs import level_name
 
 Counts = NDArray[np.int64]
@@ -89,10 +89,7 @@ class FrameCounter:
         self._min_sign_pixels = min_sign_pixels
         self._levels = [level_name(level) for level in range(1, hierarchy.depth + 1)]
         self._counts_as = dict(counts_as or {})
-        self._verdicts = {name: _verdicts(table) for name, table in self._counts_as.items()}
-        without_category = np.arange(256, dtype=np.uint8)
-        without_category[len(hierarchy.categories) - 1] = UNLABELLED
-        self._without_category = without_category
+        self._right = {name: right_table(self._counts_as.get(name)) for name in self._levels}
         self._flicker = FlickerMeter()
         self.motion_removed = self._flicker.motion_removed
 
@@ -121,22 +118,24 @@ class FrameCounter:
 
         """
         levels = self._level_outputs(outputs)
-        compared = self._compared(outputs, truth)
+        runs = {name: pair_runs(*pair) for name, pair in self._compared(outputs, truth).items()}
+        matrices = {name: each.matrix() for name, each in runs.items()}
         confidence = outputs.get('confidence')
         calibration = {}
         if confidence is not None:
-            calibration = {
-                name: confidence_counts(*pair, confidence, self._verdicts.get(name))
-                for name, pair in compared.items()
-                if name in self._levels
+            verdicts = {
+                name: each.looked_up(self._right[name])
+                for name, each in runs.items()
+                if name in self._right
             }
+            calibration = confidence_counts(verdicts, confidence)
         return FrameCounts(
             received=tuple(outputs),
-            pixels={name: _histogram(pixels) for name, pixels in levels.items()},
-            confusion={
-                name: self._regrouped(name, confusion_matrix(*pair))
-                for name, pair in compared.items()
+            pixels={
+                name: matrices[name].sum(axis=0) if name in matrices else label_counts(pixels)
+                for name, pixels in levels.items()
             },
+            confusion={name: self._regrouped(name, each) for name, each in matrices.items()},
             calibration=calibration,
             confidence=None if confidence is None else _histogram(confidence),
             flicker=self._flicker.changes(rgb, stamp, levels),
@@ -156,12 +155,7 @@ class FrameCounter:
         finest = self._levels[-1]
         if 'categories' in truth and 'categories' not in outputs and finest in outputs:
             outputs['categories'] = self._hierarchy.category_of_id.take(outputs[finest])
-        compared = {name: (truth[name], outputs[name]) for name in truth if name in outputs}
-        if 'categories' in compared:
-            true, predicted = compared['categories']
-            void = self._without_category
-            compared['categories'] = void.take(true), void.take(predicted)
-        return compared
+        return {name: (truth[name], outputs[name]) for name in truth if name in outputs}
 
     def _with_level_of(self, one: Outputs, other: Outputs) -> Outputs:
         """Return `one` and, made of its deeper levels, the deepest level of `other`."""
@@ -175,25 +169,24 @@ class FrameCounter:
 
     def _regrouped(self, name: str, matrix: Counts) -> Counts:
         """Return a confusion matrix with each prediction in the column that it counts as."""
-        table = self._counts_as.get(name)
-        if table is None:
-            return matrix
+        rows, columns = (places.astype(np.int64) for places in np.nonzero(matrix))
+        counts = matrix[rows, columns]
+        if name in self._counts_as:
+            columns = self._counts_as[name][rows, columns].astype(np.int64)
+        if name == 'categories':
+            void = len(self._hierarchy.categories) - 1
+            rows = np.where(rows == void, UNLABELLED, rows)
+            columns = np.where(columns == void, UNLABELLED, columns)
         regrouped = np.zeros_like(matrix)
-        rows, columns = np.nonzero(matrix)
-        np.add.at(regrouped, (rows, table[rows, columns]), matrix[rows, columns])
+        np.add.at(regrouped, (rows, columns), counts)
         return regrouped
 
 
-def _verdicts(table: Table) -> Table:
-    """Return whether a prediction (column) beside a truth (row) is right, as a flat table.
-
-    0 is wrong, 1 is right, 2 does not count.
-    """
-    right = table == np.arange(256, dtype=np.uint8)[:, None]
-    verdicts = right.astype(np.uint8)
-    verdicts[UNLABELLED, :] = verdicts[:, UNLABELLED] = 2
-    return verdicts.ravel()
-
-
 def _histogram(pixels: NDArray[np.uint8]) -> Counts:
-    return np.bincount(pixels.ravel(), minlength=256)
+    """Return how often each value occurs in an image of any values, H×W: two pixels at a time."""
+    flat = np.ascontiguousarray(pixels).ravel()
+    pairs = np.bincount(flat[: flat.size // 2 * 2].view(np.uint16), minlength=256 * 256)
+    counts = pairs.reshape(256, 256).sum(axis=0) + pairs.reshape(256, 256).sum(axis=1)
+    if flat.size % 2:
+        counts[flat[-1]] += 1
+    return counts
