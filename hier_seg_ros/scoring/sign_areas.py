@@ -14,8 +14,8 @@ from scipy import ndimage
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.scoring.label_scores import LabelImage
 from hier_seg_ros.signs.finding import sign_node_ids
+from hier_seg_ros.signs.parts import connected_parts
 from hier_seg_ros.signs.sign_areas import SignArea
-from hier_seg_ros.signs.splitting import EIGHT_NEIGHBOURS
 
 
 def true_signs(truth: LabelImage) -> list[SignArea]:
@@ -33,10 +33,10 @@ def true_signs(truth: LabelImage) -> list[SignArea]:
 
 def _areas(mask: NDArray[np.bool_], sign: int, left: int, top: int) -> list[SignArea]:
     """Return the connected areas of a mask whose first pixel lies at `left` and `top`."""
-    numbered, count = ndimage.label(mask, structure=EIGHT_NEIGHBOURS)
+    parts = connected_parts(mask)
     areas = []
-    for number, (rows, columns) in enumerate(ndimage.find_objects(numbered, count), start=1):
-        inside = numbered[rows, columns] == number
+    for place, (rows, columns) in enumerate(parts.windows):
+        inside = parts.mask(place)
         areas.append(
             SignArea(
                 sign=sign,
