@@ -44,7 +44,7 @@ ROOMS = {
         (ROS - {'cv_bridge', 'sensor_msgs'}) | TORCH,
     ),
     'hier_seg_ros.bags': ({'errors', 'files', 'images'}, ROS | TORCH),
-    'hier_seg_ros.signs': ({'hierarchy'}, ROS | TORCH),
+    'hier_seg_ros.signs': ({'files', 'hierarchy'}, ROS | TORCH),
     'hier_seg_ros.scoring': ({'errors', 'hierarchy', 'signs'}, ROS | TORCH),
     'hier_seg_ros.segmenter': ({'errors', 'files', 'hierarchy', 'resources', 'signs'}, ROS),
     'hier_seg_ros.frames': ({'errors', 'images', 'segmenter', 'settings'}, ROS | TORCH),
@@ -177,6 +177,12 @@ FORBIDDEN['hier_seg_ros.evaluation.comparison'] = {
         'afterwards', 'bag_evaluation', 'evaluate_bag', 'result_files', 'running', 'scores', 'truth'
     )
 }  # fmt: skip
+# What is counted does not depend on where the images come from, and neither does the truth.
+for room in ('scores', 'truth'):
+    FORBIDDEN[f'hier_seg_ros.evaluation.{room}'] = FORBIDDEN['hier_seg_ros.evaluation'] | {
+        f'hier_seg_ros.evaluation.{other}'
+        for other in ('bag_evaluation', 'evaluate_bag', 'frame_files', 'predictions', 'report')
+    }
 FORBIDDEN |= {
     f'{package}.{room}': {f'{package}.{other}' for other in rooms if other not in {room, *allowed}}
     for package, rooms in ROOMS_WITHIN.items()

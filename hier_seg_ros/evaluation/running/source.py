@@ -7,7 +7,7 @@ from __future__ import annotations
 import argparse
 import threading
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +18,10 @@ from hier_seg_ros.evaluation.predictions import (
     SegmenterPredictions,
     recorded_hierarchy,
 )
-from hier_seg_ros.evaluation.recorded_outputs import RecordedOutputs
 from hier_seg_ros.evaluation.replay_account import ReplayAccount, replay_account
 from hier_seg_ros.evaluation.running.options import bags_of, prediction_bags
-from hier_seg_ros.evaluation.truth.ground_truth import ground_truth
+from hier_seg_ros.evaluation.truth.opening import open_truth
+from hier_seg_ros.evaluation.truth.true_labels import Truth
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.resources import DEFAULT_MODEL, find_model
 from hier_seg_ros.segmenter.decision_options import DecisionOptions
@@ -58,6 +58,8 @@ class Source:
         What that says of a live replay; None where it is none.
     truth
         The ground truth.
+    reading
+        Held while the bag is read: its images and its truth are by different threads.
 
     """
 
@@ -70,7 +72,8 @@ class Source:
     origin: str
     recorded: ImageBag | None
     replay: ReplayAccount | None
-    truth: RecordedOutputs
+    truth: Truth
+    reading: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def hierarchy(self) -> Hierarchy:
@@ -120,7 +123,8 @@ def open_source(options: argparse.Namespace, index: int, stack: ExitStack) -> So
     bags = bags_of(options.bag)
     path = prediction_bags(bags, options.predictions)[index]
     bag = stack.enter_context(ImageBag(bags[index]))
-    topic = options.image_topic or bag.choose_image_topic(leave_out=[f'{namespace}/'])
+    others = [f'{namespace}/', *filter(None, [options.truth])]
+    topic = options.image_topic or bag.choose_image_topic(leave_out=others)
     recorded = None if path is None else stack.enter_context(ImageBag(path))
     predictions, origin = _open_predictions(options, namespace, recorded)
     return Source(
@@ -133,7 +137,14 @@ def open_source(options: argparse.Namespace, index: int, stack: ExitStack) -> So
         origin=origin,
         recorded=recorded,
         replay=None if recorded is None else replay_account(recorded, namespace),
-        truth=ground_truth(bag, predictions.hierarchy),
+        truth=open_truth(
+            bag,
+            topic,
+            predictions.hierarchy,
+            options.truth,
+            options.truth_space,
+            options.truth_output,
+        ),
     )
 
 

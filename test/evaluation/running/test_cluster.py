@@ -1,6 +1,6 @@
 # Copyright 2026 The hier_seg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""An evaluation on a Dask cluster of two workers, one of which is killed in the middle of a part."""
+"""An evaluation on a Dask cluster of two workers, one of which is killed amid a part."""
 
 from __future__ import annotations
 
