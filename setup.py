@@ -37,7 +37,8 @@ setup(
     packages=find_packages(include=[NAME, f'{NAME}.*']),
     package_data={
         NAME: ['py.typed'],
-        f'{NAME}.evaluation': ['templates/*'],
+        f'{NAME}.evaluation.report': ['templates/*'],
+        f'{NAME}.evaluation.scores': ['scores.schema.json'],
         f'{NAME}.segmenter.engines': ['photograph.jpg'],
     },
     data_files=[
@@ -53,6 +54,8 @@ setup(
         'mcap>=1.1',
         'numpy>=1.26',
         'Pillow>=9.0',
+        # Brings the library of the plots on the pages of evaluate_bag, which lack them without it.
+        'plotly>=5.4',
         'PyYAML>=6.0',
         'rosbags>=0.11.7',
         'safetensors>=0.4',
@@ -73,13 +76,23 @@ setup(
         ],
         # An extra, because pip would put it over another build of cv2, whose windows then fail.
         'opencv': ['opencv-python-headless>=4.6'],
+        # Videos: recorded streams that evaluate_bag decodes, and the video that it writes.
+        'video': ['av>=12'],
+        # A cluster that evaluate_bag spreads its bags over.
+        'dask': ['dask[distributed]>=2023.5'],
         # Engines. onnx is what PyTorch writes the network with. On a GPU, ONNX Runtime's package is
         # onnxruntime-gpu, which pip cannot choose by itself.
         'openvino': ['onnx>=1.16', 'openvino>=2024.4'],
         'onnxruntime': ['onnx>=1.16', 'onnxruntime>=1.18'],
         # An older timm lacks the tests' backbone. The scores of detections are compared with those
-        # of pycocotools.
-        'test': ['pycocotools>=2.0.7', 'pytest>=7.4', 'timm>=1.0.8'],
+        # of pycocotools. playwright drives the system's Chromium through the HTML pages.
+        'test': [
+            'jsonschema>=4.0',
+            'playwright>=1.40',
+            'pycocotools>=2.0.7',
+            'pytest>=7.4',
+            'timm>=1.0.8',
+        ],
         # Pinned: another version of a formatter or a type checker has other opinions.
         # griffelib reads the docstrings of docs/api.md; its newest versions want Python 3.11.
         'lint': ['griffelib>=2.0', 'mypy==2.4.1', 'ruff==0.17.6', 'types-PyYAML', 'types-tqdm'],

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
 from hier_seg_ros.ros.launching import arguments as shared_arguments
 
@@ -296,6 +297,30 @@ def test_every_command_line_parses():
         if verdict != 'parsed' and not verdict.startswith('not installed')
     ]
     assert wrong == []
+
+
+def test_the_workflow_for_github_is_one():
+    page = ROOT / 'docs' / 'regression.md'
+    (text,) = [
+        '\n'.join(lines)
+        for language, _, lines in blocks(page.read_text(encoding='utf-8'))
+        if language == 'yaml'
+    ]
+    workflow = yaml.safe_load(text)
+    # YAML takes the key "on" for true.
+    assert workflow[True] == 'pull_request'
+    ((_, job),) = workflow['jobs'].items()
+    assert job['runs-on'] == 'ubuntu-latest'
+    steps = job['steps']
+    assert all(('uses' in step) != ('run' in step) for step in steps)
+    lines = '\n'.join(step['run'] for step in steps if 'run' in step).splitlines()
+    commands = [line for line in lines if line.startswith('evaluate_bag')]
+    assert len(commands) == 3 and commands[2].count('--fail-if') == 2
+    entry = entry_points()['evaluate_bag']
+    assert set(parse([(entry, shlex.split(line)) for line in commands])) == {'parsed'}
+    # What the comparison reads is what was written, and what is kept is there.
+    outputs = [line.partition('--out ')[2].split()[0] for line in commands]
+    assert shlex.split(commands[2])[2:4] == outputs[:2]
 
 
 def test_a_wrong_command_line_is_found():

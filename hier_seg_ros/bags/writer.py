@@ -27,6 +27,7 @@ from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.files.writing import WrittenFolder, not_written
 
 ADVICE = 'make room there or choose another folder'
+CHUNK_BYTES = 2**16
 FOREVER = QosTime(9223372036, 854775807)
 
 
@@ -135,6 +136,21 @@ class BagWriter:
         except OSError as error:
             raise not_written(self.path, error, ADVICE) from error
 
+    @property
+    def topics(self) -> frozenset[str]:
+        """The topics that were added."""
+        return frozenset(self._connections)
+
+    def flushed_bytes(self) -> int:
+        """Return how many bytes of the storage file are with the system, which a kill leaves.
+
+        Messages wait until they are a chunk: once this number has grown, all that were written
+        before are among them.
+        """
+        storage = self._writer.storage
+        assert isinstance(storage, _McapStorage)
+        return storage.flushed_bytes()
+
     def finish(self) -> None:
         """Put the recording in its place.
 
@@ -183,8 +199,9 @@ class _McapStorage:
     def __init__(self, folder: Path, compression: CompressionMode) -> None:
         self.path = folder / f'{folder.name}.mcap'
         self._file = self.path.open('xb')
-        # Chunks are compressed with zstd.
-        self._writer = McapWriter(self._file, enable_data_crcs=True)
+        # Chunks are compressed with zstd. Small ones, so that little is lost with a process that is
+        # killed; a label image of a usual camera is one by itself.
+        self._writer = McapWriter(self._file, chunk_size=CHUNK_BYTES, enable_data_crcs=True)
         self._writer.start('ros2')
         self._schemas: dict[str, int] = {}
         self._channels: dict[int, int] = {}
@@ -209,6 +226,10 @@ class _McapStorage:
 
     def write(self, connection: Connection, timestamp: int, data: bytes | memoryview) -> None:
         self._writer.add_message(self._channels[connection.id], timestamp, bytes(data), timestamp)
+
+    def flushed_bytes(self) -> int:
+        self._file.flush()
+        return self._file.tell()
 
     def close(self, version: int, metadata: str) -> None:
         self._writer.add_metadata('rosbag2', {'serialized_metadata': metadata})

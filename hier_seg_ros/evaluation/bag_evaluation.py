@@ -5,42 +5,40 @@
 from __future__ import annotations
 
 import argparse
-import json
-from contextlib import ExitStack, suppress
-from datetime import datetime, timezone
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 from tqdm import tqdm
 
-from hier_seg_ros.bags.image_bag import ImageBag
-from hier_seg_ros.bags.storage.damage import DamagedBagError
-from hier_seg_ros.bags.writer import BagWriter
 from hier_seg_ros.errors import HierSegError
-from hier_seg_ros.evaluation.bag_scores import BagScores
-from hier_seg_ros.evaluation.frame_files import FrameFiles
-from hier_seg_ros.evaluation.ground_truth import ground_truth
-from hier_seg_ros.evaluation.output_folder import check_replaceable, output_folder
-from hier_seg_ros.evaluation.prediction_writer import PredictionWriter
-from hier_seg_ros.evaluation.predictions import (
-    RecordedPredictions,
-    SegmenterPredictions,
-    recorded_hierarchy,
+from hier_seg_ros.evaluation.afterwards.overlay_video import write_video
+from hier_seg_ros.evaluation.afterwards.worst_frames import export_worst_frames
+from hier_seg_ros.evaluation.output_folder import check_replaceable
+from hier_seg_ros.evaluation.result_files import summary_lines, summary_of, write_result_files
+from hier_seg_ros.evaluation.running.ahead import ahead
+from hier_seg_ros.evaluation.running.cluster import cluster, done_by_cluster, workers_of
+from hier_seg_ros.evaluation.running.options import (
+    bags_of,
+    check_same_options,
+    decisive_options,
+    prediction_bags,
 )
-from hier_seg_ros.evaluation.recorded_outputs import RecordedOutputs
-from hier_seg_ros.evaluation.report import legends, write_report
-from hier_seg_ros.evaluation.sign_list import write_sign_list
-from hier_seg_ros.hierarchy import Hierarchy
-from hier_seg_ros.images.image_files import as_rgb
-from hier_seg_ros.resources import DEFAULT_MODEL, find_model
-from hier_seg_ros.segmenter import DecisionOptions
-from hier_seg_ros.segmenter.engines.engine_options import engine_arguments
-
-REJECTED_SHOWN = 5  # lines about images that make no sense
+from hier_seg_ros.evaluation.running.parts import is_done, plan_parts, see_images_before
+from hier_seg_ros.evaluation.running.processes import done_by_processes
+from hier_seg_ros.evaluation.running.results import Results
+from hier_seg_ros.evaluation.running.run_folder import PARTS, STATE, RunFolder, run_folder
+from hier_seg_ros.evaluation.running.source import Source, namespace_of, open_source
+from hier_seg_ros.evaluation.running.steps import Part, evaluated_frames
+from hier_seg_ros.files.reading import read_json
+from hier_seg_ros.images.video_decoding import require_video_support
 
 
 def run(options: argparse.Namespace, command: str) -> tuple[list[str], list[str], list[str]]:
-    """Evaluate a bag and write the results.
+    """Evaluate bags and write the results.
 
     Parameters
     ----------
@@ -59,198 +57,202 @@ def run(options: argparse.Namespace, command: str) -> tuple[list[str], list[str]
     ------
     HierSegError
         Bag, model or folder are not as they must be; nothing is written then.
+    KeyboardInterrupt
+        It was interrupted. What there was by then has been written if it says so.
 
     """
-    namespace = '/' + options.namespace.strip('/')
     _check_options(options)
-    rejected: list[str] = []
-    without_prediction = 0
-    reason = ''  # why the first of the predictions that cannot be used cannot
     with ExitStack() as stack:
-        bag = stack.enter_context(ImageBag(options.bag))
-        topic = options.image_topic or bag.choose_image_topic(leave_out=[f'{namespace}/'])
-        recorded = None
-        if options.predictions is not None:
-            recorded = stack.enter_context(ImageBag(options.predictions))
-        predictions, origin = _open_predictions(options, namespace, recorded)
-        hierarchy = predictions.hierarchy
-        truth = ground_truth(bag, hierarchy)
-        folder = stack.enter_context(output_folder(options.out))
-        scores = BagScores(hierarchy, options.min_sign_pixels)
-        files = FrameFiles(folder, hierarchy)
-        writer = None
-        if recorded is None:
-            recording = stack.enter_context(BagWriter(folder / 'predictions'))
-            writer = PredictionWriter(recording, namespace, hierarchy)
-        total = bag.topic(topic).count
-        digits = max(3, len(str(total - 1)))
-        images = bag.images(topic, rejected, distinct=True)
-        progress = tqdm(images, total=total, unit='image', desc='evaluate_bag', disable=None)
-        # Said in the end; what can be read is evaluated.
-        with suppress(DamagedBagError):
-            for number, image in enumerate(progress):
-                rgb = as_rgb(image.pixels)
-                unusable: list[str] = []
-                outputs = predictions.at(rgb, image.stamp, unusable)
-                rejected += unusable
-                if outputs is None:
-                    without_prediction += 1
-                    reason = reason or next(iter(unusable), '')
-                    continue
-                signs = scores.add(outputs, truth.at(rgb, image.stamp, rejected))
-                files.write(f'{number:0{digits}}', image.stamp, rgb, outputs, signs)
-                if writer is not None:
-                    writer.write(outputs, image.stamp, image.frame_id)
-        summary = {
-            'command': command,
-            'date': datetime.now(timezone.utc).isoformat(timespec='seconds'),
-            'bag': str(options.bag),
-            'image_topic': topic,
-            'predictions': origin,
-            'hierarchy': hierarchy.name,
-            'images': {
-                'in_bag': total,
-                'evaluated': len(files.frames),
-                'without_prediction': without_prediction,
-                'rejected': len(rejected),
-                'by_output': scores.received,
-            },
-            **scores.summary(),
-            'rejected': rejected,
-        }
-        bags = [bag] if recorded is None else [bag, recorded]
-        damages = [each.damage for each in bags if each.damage is not None]
-        if damages:
-            summary['partial'] = [str(damage) for damage in damages]
-        if damages and not files.frames:
-            raise damages[0]
-        _check_not_empty(summary, options, reason)
-        _write_results(folder, summary, files, scores, truth)
-    warnings = [warning for each in bags for warning in each.warnings]
-    return _summary_lines(summary, options.out), warnings, summary.get('partial', [])
+        sources = [open_source(options, index, stack) for index in range(len(bags_of(options.bag)))]
+        _check_one_tree(sources)
+        folder = stack.enter_context(run_folder(options.out, resume=options.resume))
+        results = _open_results(options, folder, sources[0])
+        stack.callback(results.discard)
+        interrupted = _evaluate(options, sources, results)
+        if interrupted and not (results.frames and folder.may_be_partial):
+            raise KeyboardInterrupt
+        summary = summary_of(options, command, sources, results, interrupted=interrupted)
+        _check_not_empty(summary, options, sources, results.reason)
+        if not interrupted:
+            summary['truth_faults'] = [line for source in sources for line in source.truth.faults()]
+        results.finish()
+        folder.evaluated = not interrupted
+        topics = [topic for source in sources for topic in source.truth.topics.values()]
+        write_result_files(
+            folder.path, summary, results.scores, results.pictures, list(dict.fromkeys(topics))
+        )
+        folder.finish(whole=not interrupted)
+        if interrupted:
+            raise KeyboardInterrupt(
+                f'{results.frames} images are evaluated in {options.out}; go on with --resume'
+            )
+        lines = [*summary_lines(summary, options.out), *_further_outputs(options, sources, results)]
+        bags = {id(bag): bag for source in sources for bag in source.opened}.values()
+        warnings = [warning for bag in bags for warning in bag.warnings]
+        warnings += summary['truth_faults']
+        warnings += results.names_not_shown()
+        return lines, warnings, summary.get('partial', [])
 
 
-def _write_results(
-    folder: Path,
-    summary: dict[str, Any],
-    files: FrameFiles,
-    scores: BagScores,
-    truth: RecordedOutputs,
-) -> None:
-    text = json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False)
-    (folder / 'scores.json').write_text(f'{text}\n', encoding='utf-8')
-    write_sign_list(folder / 'signs.csv', files.sign_rows)
-    write_report(
-        folder / 'report.html',
-        files.frames,
-        summary=summary,
-        truth_topics=truth.topics,
-        legends=legends(scores.pixels, scores.hierarchy),
+def _open_results(options: argparse.Namespace, folder: RunFolder, source: Source) -> Results:
+    """Return the results so far, which are those of another run where this one goes on."""
+    if folder.goes_on:
+        before = read_json(folder.path / STATE)
+        check_same_options(before.get('options', {}), options, options.out)
+    results = Results(
+        folder.path,
+        source.hierarchy,
+        min_sign_pixels=options.min_sign_pixels,
+        namespace=namespace_of(options),
+        named=options.show,
+        with_pictures=options.pictures == 'all',
     )
+    results.keep_with_state(lambda: {'options': decisive_options(options)})
+    return results
+
+
+def _evaluate(options: argparse.Namespace, sources: Sequence[Source], results: Results) -> bool:
+    """Evaluate all that is left; return whether Ctrl-C came before the end."""
+    begun, frames = perf_counter(), results.frames
+    total = sum(source.total for source in sources)
+    done = sum(results.of_bag(source.index).next for source in sources)
+    progress = tqdm(total=total, initial=done, unit='image', desc='evaluate_bag', disable=None)
+    try:
+        with progress:
+            if options.jobs > 1 or options.dask is not None:
+                _evaluate_elsewhere(options, sources, results, progress)
+            else:
+                _evaluate_here(options, sources, results, progress)
+    except KeyboardInterrupt:
+        return True
+    finally:
+        results.timings.frames += results.frames - frames
+        results.timings.seconds += perf_counter() - begun
+    return False
+
+
+def _evaluate_here(
+    options: argparse.Namespace, sources: Sequence[Source], results: Results, progress: Any
+) -> None:
+    def added() -> Iterator[None]:
+        for source in sources:
+            results.begin_bag(source)
+            part = Part(source.index, results.of_bag(source.index).next)
+            see_images_before(source, part.first)
+            with closing(evaluated_frames(source, part, options.min_sign_pixels)) as frames:
+                for frame in frames:
+                    results.add(source, frame)
+                    yield
+            results.end_bag()
+
+    # This thread does nothing but wait, so that Ctrl-C comes between two frames.
+    with closing(ahead(added())) as steps:
+        for _ in steps:
+            progress.update()
+
+
+def _evaluate_elsewhere(
+    options: argparse.Namespace, sources: Sequence[Source], results: Results, progress: Any
+) -> None:
+    """Have the parts evaluated by other processes, and put them together in their order."""
+    with ExitStack() as stack:
+        client = None if options.dask is None else stack.enter_context(cluster(options.dask))
+        workers = options.jobs if client is None else workers_of(client)
+        parts = [
+            part
+            for source in sources
+            for part in plan_parts(source, results.of_bag(source.index).next, workers)
+        ]
+        for source in sources:
+            results.begin_bag(source)
+        folders = {part: results.folder.resolve() / PARTS / part.name for part in parts}
+        tasks = [(part, folders[part]) for part in parts if not is_done(folders[part])]
+        if not tasks:
+            done: Iterator[None] = iter(())
+        elif client is None:
+            done = stack.enter_context(closing(done_by_processes(options, tasks, workers)))
+        else:
+            done = stack.enter_context(closing(done_by_cluster(client, options, tasks)))
+        missing = {part for part, _ in tasks}
+        # Ctrl-C ends the waiting for parts, and never comes while one is being joined.
+        joining = stack.enter_context(ThreadPoolExecutor(1))
+        for part in parts:
+            if part in missing:
+                next(done)
+            source = sources[part.bag]
+            stop = source.total if part.stop is None else part.stop
+            joining.submit(results.join, source, folders[part], stop).result()
+            progress.update(stop - part.first)
+
+
+def _further_outputs(
+    options: argparse.Namespace, sources: Sequence[Source], results: Results
+) -> list[str]:
+    """Write what was asked for beside the evaluation; return a line about each."""
+    lines = []
+    if options.export_worst is not None:
+        count, target = options.export_worst
+        names = export_worst_frames(sources, options.out, count, target)
+        lines.append(f'the {len(names)} worst frames: {target}')
+    if options.video is not None:
+        write_video(options.out, options.video, results.frames)
+        lines.append(f'video: {options.video}')
+    return lines
 
 
 def _check_options(options: argparse.Namespace) -> None:
     check_replaceable(options.out)
-    for path in (options.bag, options.predictions):
+    bags = bags_of(options.bag)
+    for path in (*bags, *prediction_bags(bags, options.predictions)):
         if path is not None and _is_within(path, options.out):
             raise HierSegError(
                 f'{path}: lies within {options.out}, which would be replaced; choose another --out'
             )
     if not 0.0 <= options.alpha <= 1.0:
         raise HierSegError(f'--alpha: {options.alpha} is outside 0-1; choose a value between')
+    if options.video is not None:
+        require_video_support('--video')
+        if options.pictures != 'all':
+            raise HierSegError('--video: is made of the overlays; leave --pictures out')
+    if options.export_worst is not None:
+        check_replaceable(options.export_worst[1])
+    if options.jobs < 1:
+        raise HierSegError(f'--jobs: {options.jobs} is no number of processes; give 1 or more')
+    if options.jobs > 1 and options.dask is not None:
+        raise HierSegError('--dask: the cluster has its own number of processes; leave --jobs out')
 
 
-def _open_predictions(
-    options: argparse.Namespace, namespace: str, recorded: ImageBag | None
-) -> tuple[SegmenterPredictions | RecordedPredictions, str]:
-    """Return the predictions, and where they come from as the report says it."""
-    model = options.model or DEFAULT_MODEL
-    if recorded is None:
-        from hier_seg_ros.segmenter import Segmenter  # a recording is evaluated without torch
-
-        decision_options = DecisionOptions(
-            void_decisions=options.void_decisions, min_confidence=options.min_confidence
-        )
-        segmenter = Segmenter.load(
-            find_model(model), options.device, decision_options, **engine_arguments(options)
-        )
-        origin = f'model {segmenter.name} on {segmenter.device}'
-        return SegmenterPredictions(segmenter, options.alpha), origin
-    hierarchy = recorded_hierarchy(recorded, namespace) or Hierarchy.load(
-        find_model(model) / 'hierarchy.yaml'
-    )
-    origin = f'recorded from the node at {namespace} in {options.predictions.name}'
-    if options.model is not None:
-        origin = f'model {Path(options.model).name}, {origin}'
-    return RecordedPredictions(recorded, namespace, hierarchy, options.alpha), origin
+def _check_one_tree(sources: Sequence[Source]) -> None:
+    for source in sources[1:]:
+        if source.hierarchy != sources[0].hierarchy:
+            raise HierSegError(
+                f'{source.bag.path}: its predictions have another label tree than those for '
+                f'{sources[0].bag.path}; evaluate them one by one'
+            )
 
 
 def _is_within(path: Path, folder: Path) -> bool:
     return folder.resolve() in (path.resolve(), *path.resolve().parents)
 
 
-def _check_not_empty(summary: dict[str, Any], options: argparse.Namespace, reason: str) -> None:
+def _check_not_empty(
+    summary: dict[str, Any], options: argparse.Namespace, sources: Sequence[Source], reason: str
+) -> None:
     images, topic = summary['images'], summary['image_topic']
     if images['evaluated']:
         return
-    if images['without_prediction'] and options.predictions is not None:
+    for source in sources:
+        for damage in source.damages:
+            raise damage
+    if images['without_prediction'] and options.predictions:
         why = 'no stamp is the same; record it from this very bag'
         if reason:
             why = f'what it has cannot be used; the first: {reason}'
         raise HierSegError(
-            f'{options.predictions}: has no prediction for any of the '
-            f'{images["without_prediction"]} images of {topic} in {options.bag}: {why}'
+            f'{", ".join(map(str, options.predictions))}: has no prediction for any of the '
+            f'{images["without_prediction"]} images of {topic} in {summary["bag"]}: {why}'
         )
     raise HierSegError(
-        f'{options.bag}: none of the {images["in_bag"]} images of {topic} can be used; the first: '
-        f'{summary["rejected"][0]}'
+        f'{summary["bag"]}: none of the {images["in_bag"]} images of {topic} can be used; the '
+        f'first: {summary["rejected"][0]}'
     )
-
-
-def _summary_lines(summary: dict[str, Any], out: Path) -> list[str]:
-    """Return the result in a few lines for the terminal."""
-    images = summary['images']
-    lines = [f'{images["evaluated"]} of {images["in_bag"]} images evaluated']
-    if images['without_prediction']:
-        lines.append(f'{images["without_prediction"]} images have no prediction')
-    partial = {
-        output: count
-        for output, count in images['by_output'].items()
-        if count < images['evaluated']
-    }
-    if partial:
-        counts = ', '.join(f'{output} {count}' for output, count in partial.items())
-        lines.append(f'outputs that came for fewer images: {counts}')
-    rejected = summary['rejected']
-    if rejected:
-        lines.append(f'{len(rejected)} images rejected:')
-        lines += [f'  {reason}' for reason in rejected[:REJECTED_SHOWN]]
-        if len(rejected) > REJECTED_SHOWN:
-            lines.append('  … the others are in scores.json')
-    for output, scores in summary['scores'].items():
-        mean_accuracy, mean_iou = scores['mPA'], scores['mIoU']
-        lines.append(
-            f'{output}: mPA {_percent(mean_accuracy["paper"])}, mIoU {_percent(mean_iou["paper"])}'
-            f' (with void predictions as errors: mPA {_percent(mean_accuracy["cityscapes"])}, '
-            f'mIoU {_percent(mean_iou["cityscapes"])}), {len(scores["classes"])} classes'
-        )
-    if summary['signs']:
-        signs = summary['signs']
-        lines.append(
-            f'traffic signs: {signs["found"]} of {signs["signs"]} found, {signs["right_class"]} '
-            f'of the right class; {_percent(signs["far_share"])} of the predicted sign pixels are '
-            'far from any sign'
-        )
-    if summary['detections']:
-        objects = summary['detections']
-        lines.append(
-            f'signs as objects: mAP {_percent(objects["mAP"])}, {_percent(objects["mAP_50"])} at '
-            f'IoU 0.5; precision {_percent(objects["precision"])}, '
-            f'recall {_percent(objects["recall"])}'
-        )
-    lines.append(f'report: {out / "report.html"}')
-    return lines
-
-
-def _percent(value: float | None) -> str:
-    return '–' if value is None else f'{value:.1%}'

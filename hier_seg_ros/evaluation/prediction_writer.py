@@ -14,7 +14,16 @@ from hier_seg_ros.segmenter.outputs import evaluated_outputs
 
 
 class PredictionWriter:
-    """Writes the tree once, and the outputs for one image after the other."""
+    """Writes the tree once, and the outputs for one image after the other.
+
+    Attributes
+    ----------
+    has_tree
+        Whether the tree has been written.
+    tree_topic
+        The topic of the tree.
+
+    """
 
     def __init__(self, bag: BagWriter, namespace: str, hierarchy: Hierarchy) -> None:
         """Take a bag that is being written and the node's name, such as /segmenter."""
@@ -22,17 +31,18 @@ class PredictionWriter:
         self._namespace = namespace
         self._hierarchy = hierarchy
         self._outputs = evaluated_outputs(hierarchy)
-        self._has_tree = False
+        self.has_tree = False
+        self.tree_topic = f'{namespace}/hierarchy'
 
     def write(self, outputs: Outputs, stamp: int, frame_id: str) -> None:
         """Write the outputs for the image of a stamp in nanoseconds; the overlay as JPEG.
 
         Everything else is lossless; a raw overlay would be most of the bag.
         """
-        if not self._has_tree:
+        if not self.has_tree:
             tree = string_message(json.dumps(self._hierarchy.as_dict()))
-            self._bag.write(f'{self._namespace}/hierarchy', tree, stamp)
-            self._has_tree = True
+            self._bag.write(self.tree_topic, tree, stamp)
+            self.has_tree = True
         for name, pixels in outputs.items():
             output = self._outputs[name]
             if name == 'overlay':

@@ -8,7 +8,7 @@ Both give the outputs for an image as `recorded_outputs` describes them.
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from hier_seg_ros.bags.image_bag import ImageBag
 from hier_seg_ros.bags.storage.damage import DamagedBagError
 from hier_seg_ros.evaluation.recorded_outputs import Outputs, RecordedOutputs
-from hier_seg_ros.files.reading import parse_json
+from hier_seg_ros.files.reading import parse_json, read_yaml
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.segmenter.outputs import ImageOutput, evaluated_outputs, level_name
 from hier_seg_ros.segmenter.result import SegmentationResult
@@ -34,6 +34,18 @@ class SegmenterPredictions:
         self._segmenter = segmenter
         self._alpha = alpha
         self._outputs = evaluated_outputs(self.hierarchy)
+
+    def settings(self) -> dict[str, Any]:
+        """Return which model makes them and what runs it, as scores.json has it."""
+        engine = self._segmenter.engine
+        description = read_yaml(self._segmenter.model_folder / 'model.yaml')
+        return {
+            'model': self._segmenter.name,
+            'model_sha256': description['weights_sha256'],
+            'engine': engine.name,
+            'precision': engine.precision,
+            'device': str(self._segmenter.device),
+        }
 
     def at(self, rgb: NDArray[np.uint8], stamp: int, rejected: list[str]) -> Outputs | None:
         """Return the predictions for an image, H×W×3 uint8; none is ever rejected or missing."""
@@ -84,6 +96,10 @@ class RecordedPredictions:
                 f'{found}); name the namespace of the node with --namespace'
             )
         self._recorded = RecordedOutputs(bag, topics, self._outputs)
+
+    def settings(self) -> dict[str, Any]:
+        """Return the same as for a segmenter, of which a recording tells nothing."""
+        return dict.fromkeys(('model', 'model_sha256', 'engine', 'precision', 'device'))
 
     def at(self, rgb: NDArray[np.uint8], stamp: int, rejected: list[str]) -> Outputs | None:
         """Return what was recorded for an image; None if nothing was.

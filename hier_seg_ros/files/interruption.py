@@ -52,7 +52,8 @@ def run_command(command: str, load: Callable[[], tuple[Callable[[], int], str]])
     load
         Reads the command line, imports what takes seconds, and returns two things: a function that
         does all of the work and returns the exit code, and the end of the line for what there is
-        of the results after a signal. While it runs a signal ends the process at once. Within the
+        of the results after a signal, unless the KeyboardInterrupt that the function ends with says
+        it. While it runs a signal ends the process at once. Within the
         function that it returns, the signal is a KeyboardInterrupt, so that what is half written
         is removed as after any error. Only the main thread may call it.
 
@@ -88,7 +89,7 @@ def run_command(command: str, load: Callable[[], tuple[Callable[[], int], str]])
     except BaseException as error:
         # Where a library was interrupted while it was imported, it may say so in its own way.
         if received:
-            print(f'{command}: stopped before the end; {kept}', file=sys.stderr)
+            print(f'{command}: stopped before the end; {_said(error) or kept}', file=sys.stderr)
             return 128 + received[0]
         if not isinstance(error, HierSegError):
             raise
@@ -99,6 +100,11 @@ def run_command(command: str, load: Callable[[], tuple[Callable[[], int], str]])
         if not received:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def _said(error: BaseException) -> str:
+    """Return what a KeyboardInterrupt that was raised in place of the signal's own says."""
+    return str(error) if isinstance(error, KeyboardInterrupt) else ''
 
 
 def _handlers() -> dict[signal.Signals, Any]:

@@ -197,6 +197,27 @@ def check_compressed_image(message: CompressedMessage) -> None:
         )
 
 
+def not_one_image(format_name: str, codec: str, why: str) -> InvalidFrameError:
+    """Return the error of a message that holds a piece of a video stream and no image.
+
+    Parameters
+    ----------
+    format_name
+        The message's format.
+    codec
+        Its codec, as `video_codec` names it.
+    why
+        What the line says after "is <codec> video".
+
+    """
+    return InvalidFrameError(
+        'compressed',
+        f'the compressed image ({format_name!r}) is {codec} video {why}: decode the stream, for '
+        f'example with isaac_ros_h264_decoder or ffmpeg, and take the images; evaluate_bag and '
+        f'replay_bag --decompress decode a recorded one where PyAV is (pip install av)',
+    )
+
+
 def rgb_from_compressed_image(message: CompressedMessage) -> NDArray[np.uint8]:
     """Decode a JPEG, PNG or TIFF message to H x W x 3 uint8 in the order red, green, blue.
 
@@ -218,12 +239,8 @@ def rgb_from_compressed_image(message: CompressedMessage) -> NDArray[np.uint8]:
     except HierSegError as error:
         codec = video_codec(message.format, data)
         if codec is not None:
-            raise InvalidFrameError(
-                'compressed',
-                f'the compressed image ({message.format!r}) is {codec} video, of which no message '
-                f'by itself is an image: decode the stream, for example with '
-                f'isaac_ros_h264_decoder or ffmpeg, and take the images',
-            ) from error
+            why = 'of which no message by itself is an image'
+            raise not_one_image(message.format, codec, why) from error
         raise InvalidFrameError('compressed', str(error)) from error
     if pixels.ndim == 3:
         return pixels

@@ -42,3 +42,45 @@ def video_codec(format_name: str, data: bytes) -> str | None:
         if data.startswith(start) and len(data) > len(start):
             return 'H.265' if data[len(start)] in H265_UNITS else 'H.264'
     return None
+
+
+# What no video begins with: JPEG, PNG and TIFF, whatever a message's format says.
+_IMAGE_STARTS = (b'\xff\xd8', b'\x89PNG', b'II*\0', b'MM\0*')
+# Types of units that a decoder can begin with. H.264 (ITU-T H.264, table 7-1): the slice of a key
+# frame, and the sequence parameters that encoders send before one. H.265: the same.
+_H264_KEYS = {5, 7}
+_H265_KEYS = {*range(16, 22), 33}
+_LONGEST_HEAD = 2**16  # bytes of a packet in which its first units are looked for
+
+
+def stream_codec(format_name: str, data: bytes) -> str | None:
+    """Return the codec of a message of a video stream; None where it may be an image by itself.
+
+    The parameters are those of `video_codec`.
+    """
+    return None if data.startswith(_IMAGE_STARTS) else video_codec(format_name, data)
+
+
+def is_key_frame(codec: str, data: bytes) -> bool:
+    """Return whether a decoder can begin with a packet.
+
+    Parameters
+    ----------
+    codec
+        As `video_codec` names it. Of other codecs than H.264 and H.265 the decoder itself knows, so
+        that any packet will do.
+    data
+        The packet.
+
+    """
+    if codec not in ('H.264', 'H.265'):
+        return True
+    position = data.find(START_CODES[0], 0, _LONGEST_HEAD)
+    while 0 <= position < len(data) - 3:
+        first = data[position + 3]
+        if codec == 'H.264' and first & 31 in _H264_KEYS:
+            return True
+        if codec == 'H.265' and first >> 1 & 63 in _H265_KEYS:
+            return True
+        position = data.find(START_CODES[0], position + 3, _LONGEST_HEAD)
+    return False

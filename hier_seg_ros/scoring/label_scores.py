@@ -43,24 +43,65 @@ def confusion_matrix(truth: LabelImage, prediction: LabelImage) -> NDArray[np.in
         The shapes differ.
 
     """
+    return pair_runs(truth, prediction).matrix()
+
+
+@dataclass(frozen=True)
+class PairRuns:
+    """The pairs of ground truth and prediction in an image, as runs of equal ones.
+
+    Labels are areas, so that runs take a tenth of the time that pixels would.
+
+    Attributes
+    ----------
+    pairs
+        ``256 × truth + prediction`` of each run, (R,) uint16, row by row.
+    lengths
+        How many pixels each has, (R,).
+
+    """
+
+    pairs: NDArray[np.uint16]
+    lengths: NDArray[np.int64]
+
+    def matrix(self) -> NDArray[np.int64]:
+        """Return the confusion matrix, (256, 256)."""
+        # Sums of whole numbers are exact as fractions, too, up to 2**53.
+        counts = np.bincount(self.pairs, weights=self.lengths, minlength=256 * 256)
+        return counts.astype(np.int64).reshape(256, 256)
+
+    def looked_up(self, table: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return what a table by pair, (65536,), says of each pixel: (H × W,), row by row."""
+        return np.repeat(table.take(self.pairs), self.lengths)
+
+
+def pair_runs(truth: LabelImage, prediction: LabelImage) -> PairRuns:
+    """Return the pairs of two label images; a ValueError says that their shapes differ."""
     if truth.shape != prediction.shape:
         raise ValueError(f'truth is {truth.shape}, prediction {prediction.shape}')
-    pairs = truth.astype(np.int64).ravel() * 256 + prediction.ravel()
-    return np.bincount(pairs, minlength=256 * 256).reshape(256, 256)
+    pairs = ((truth.astype(np.uint16) << 8) | prediction).ravel().astype(np.uint16, copy=False)
+    starts = np.flatnonzero(pairs[1:] != pairs[:-1]) + 1
+    starts = np.concatenate([[0], starts]) if pairs.size else starts
+    return PairRuns(pairs[starts], np.diff(starts, append=pairs.size))
+
+
+def label_counts(labels: LabelImage) -> NDArray[np.int64]:
+    """Return how often each value occurs in a label image, (256,)."""
+    return pair_runs(labels, labels).matrix().diagonal().copy()
 
 
 @dataclass(frozen=True)
 class ClassScores:
     """Scores of the classes that occur in the ground truth.
 
-    The means are NaN if there is no class.
+    The means and the pixel accuracy are NaN if there is no class.
 
     Attributes
     ----------
     classes
         Their ids, (C,).
-    pixels
-        How many pixels of each were scored, (C,).
+    pixels, right
+        How many pixels of each were scored, and how many of them were right, (C,).
     accuracy, iou
         Pixel accuracy and intersection over union of each, (C,), in 0-1.
 
@@ -68,8 +109,16 @@ class ClassScores:
 
     classes: NDArray[np.int64]
     pixels: NDArray[np.int64]
+    right: NDArray[np.int64]
     accuracy: NDArray[np.float64]
     iou: NDArray[np.float64]
+
+    @property
+    def pixel_accuracy(self) -> float:
+        """Share of all scored pixels that are right (PA), 0-1."""
+        if not self.classes.size:
+            return float('nan')
+        return int(self.right.sum()) / max(int(self.pixels.sum()), 1)
 
     @property
     def mean_accuracy(self) -> float:
@@ -115,6 +164,7 @@ def class_scores(
     return ClassScores(
         classes=classes,
         pixels=rows[classes],
+        right=right[classes],
         # Without a pixel that counts there is none that is right either: 0 / 1.
         accuracy=right[classes] / np.maximum(rows[classes], 1),
         iou=right[classes] / np.maximum(union[classes], 1),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hier_seg_ros.evaluation.sign_list import list_areas, list_results
+from hier_seg_ros.evaluation.scores.sign_list import list_areas, list_results
 from hier_seg_ros.hierarchy import UNLABELLED
 from hier_seg_ros.scoring.sign_areas import true_signs
 from hier_seg_ros.scoring.sign_scores import check_signs

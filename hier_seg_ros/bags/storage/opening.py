@@ -84,6 +84,14 @@ def storage_files(
     return _compared(path, named, present, damage, warnings), counts
 
 
+def holds_recording(folder: Path) -> bool:
+    """Return whether a folder is itself a recording: it has a description or a storage file."""
+    try:
+        return (folder / METADATA).exists() or any(map(_is_storage, folder.iterdir()))
+    except OSError as error:
+        raise _unreadable(folder, error) from error
+
+
 def _metadata(path: Path) -> tuple[list[str], Counter[str]]:
     """Return the names of the storage files and the messages by topic."""
     information = read_yaml(path, factor=METADATA_FACTOR)

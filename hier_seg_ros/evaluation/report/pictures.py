@@ -1,26 +1,28 @@
 # Copyright 2026 The hier_seg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The small pictures of the report: scaled down, with the signs marked, and cut out of an image."""
+"""The small pictures of a page, as data URIs: scaled down, signs marked or cut out."""
 
 from __future__ import annotations
 
+import base64
+import io
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from hier_seg_ros.hierarchy import UNLABELLED
 from hier_seg_ros.signs.sign_areas import Box
 
 PICTURE_WIDTH = 640  # of the small pictures on the page, in pixels
-SIGN_EDGE = 112  # of the cut-outs of signs, in pixels
+SIGN_EDGE = 80  # of the cut-outs of signs, in pixels
+JPEG_QUALITY = 80
 # By the names that Pillow 9.0 has, too, Ubuntu 22.04's; its types do not tell of them.
 NEAREST: int = Image.NEAREST  # type: ignore[attr-defined]
 BICUBIC: int = Image.BICUBIC  # type: ignore[attr-defined]
 LANCZOS: int = Image.LANCZOS  # type: ignore[attr-defined]
-NO_DITHER: Any = Image.NONE  # type: ignore[attr-defined]
 VERDICT_COLORS = {
     'right': '#1f9d55',
     'wrong': '#e08a00',
@@ -30,20 +32,25 @@ VERDICT_COLORS = {
 }
 
 
-def write_picture(path: Path, image: NDArray[np.uint8], *, smooth: bool) -> None:
-    """Write `image`, H×W×3 uint8, scaled down to the page's width.
+def photograph_uri(rgb: NDArray[np.uint8]) -> str:
+    """Return an image, H×W×3 uint8, as a JPEG of the page's width."""
+    return _jpeg_uri(_scaled(Image.fromarray(np.ascontiguousarray(rgb)), LANCZOS))
 
-    `smooth` is for photographs, as JPEG; label colours must not be mixed and are written as PNG.
+
+def labels_uri(labels: NDArray[np.uint8], colors: NDArray[np.uint8]) -> str:
+    """Return label values as an indexed PNG of the page's width; what is unlabelled is transparent.
+
+    Parameters
+    ----------
+    labels
+        H×W uint8.
+    colors
+        RGB by value, (256, 3) uint8.
+
     """
-    picture = Image.fromarray(np.ascontiguousarray(image))
-    if picture.width > PICTURE_WIDTH:
-        height = max(1, round(picture.height * PICTURE_WIDTH / picture.width))
-        resampling = LANCZOS if smooth else NEAREST
-        picture = picture.resize((PICTURE_WIDTH, height), resampling)
-    if smooth:
-        picture.save(path, 'JPEG', quality=85)
-    else:
-        picture.quantize(256, dither=NO_DITHER).save(path, 'PNG')
+    picture = _scaled(Image.fromarray(np.ascontiguousarray(labels)), NEAREST)
+    picture.putpalette(colors.tobytes())  # from now on its mode is P
+    return _data_uri(picture, 'png', transparency=UNLABELLED)
 
 
 def mark_boxes(rgb: NDArray[np.uint8], boxes: Sequence[tuple[Box, str]]) -> NDArray[np.uint8]:
@@ -58,8 +65,8 @@ def mark_boxes(rgb: NDArray[np.uint8], boxes: Sequence[tuple[Box, str]]) -> NDAr
     return np.asarray(picture)
 
 
-def write_cutout(path: Path, rgb: NDArray[np.uint8], box: Box) -> None:
-    """Write the part of `rgb`, H×W×3 uint8, around `box` as a small square JPEG."""
+def cutout_uri(rgb: NDArray[np.uint8], box: Box) -> str:
+    """Return the part of `rgb`, H×W×3 uint8, around `box` as a small square JPEG."""
     left, top, right, bottom = box
     half = max(right - left, bottom - top, 16) * 0.75
     center_x, center_y = (left + right) / 2, (top + bottom) / 2
@@ -71,4 +78,21 @@ def write_cutout(path: Path, rgb: NDArray[np.uint8], box: Box) -> None:
         round(center_y + half),
     )
     cutout = Image.fromarray(np.ascontiguousarray(rgb)).crop(square)
-    cutout.resize((SIGN_EDGE, SIGN_EDGE), BICUBIC).save(path, 'JPEG', quality=85)
+    return _jpeg_uri(cutout.resize((SIGN_EDGE, SIGN_EDGE), BICUBIC))
+
+
+def _scaled(picture: Image.Image, resampling: int) -> Image.Image:
+    if picture.width <= PICTURE_WIDTH:
+        return picture
+    height = max(1, round(picture.height * PICTURE_WIDTH / picture.width))
+    return picture.resize((PICTURE_WIDTH, height), resampling)
+
+
+def _jpeg_uri(picture: Image.Image) -> str:
+    return _data_uri(picture, 'jpeg', quality=JPEG_QUALITY)
+
+
+def _data_uri(picture: Image.Image, kind: str, **options: Any) -> str:
+    file = io.BytesIO()
+    picture.save(file, kind, **options)
+    return f'data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode("ascii")}'

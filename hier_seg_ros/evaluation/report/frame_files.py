@@ -1,0 +1,174 @@
+# Copyright 2026 The hier_seg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The files that an evaluation leaves for each frame, and what the report shows of it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from hier_seg_ros.evaluation.recorded_outputs import Outputs
+from hier_seg_ros.evaluation.report.frame_pictures import (
+    FramePictures,
+    PictureSelection,
+    SignCard,
+    badness_rank,
+)
+from hier_seg_ros.evaluation.report.pictures import (
+    cutout_uri,
+    labels_uri,
+    mark_boxes,
+    photograph_uri,
+)
+from hier_seg_ros.evaluation.report.titles import title
+from hier_seg_ros.evaluation.scores.sign_list import CsvRow, SignLine, csv_row
+from hier_seg_ros.hierarchy import Hierarchy
+from hier_seg_ros.images.image_files import write_png
+from hier_seg_ros.segmenter.outputs import ImageOutput, evaluated_outputs, label_values, level_name
+
+SIGNS_ON_PAGE = 12  # cut-outs for one frame; all signs are in signs.csv
+
+
+class FrameFiles:
+    """Writes the pictures and labels of one frame after the other.
+
+    Attributes
+    ----------
+    count
+        How many frames were written.
+    pictures
+        The frames that the report shows.
+    sign_rows
+        The rows of signs.csv, as `csv_row` returns them.
+
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        hierarchy: Hierarchy,
+        named: Collection[str] = (),
+        *,
+        with_pictures: bool = True,
+    ) -> None:
+        """Take the folder that the files go to, and the names of frames that the report shows.
+
+        Without pictures, the report's own ones are all that is made.
+        """
+        self._with_pictures = with_pictures
+        self.count = 0
+        self.pictures = PictureSelection(named)
+        self.sign_rows: list[CsvRow] = []
+        self._folder = folder
+        self._outputs = evaluated_outputs(hierarchy)
+        levels = [level_name(level) for level in range(1, hierarchy.depth + 1)]
+        self._on_page = (*levels, 'traffic_signs', 'categories')
+        self._values = label_values(hierarchy)
+
+    def write(
+        self,
+        name: str,
+        stamp: int,
+        rgb: NDArray[np.uint8],
+        outputs: Outputs,
+        truth: Outputs,
+        signs: Sequence[SignLine],
+        record: Mapping[str, Any],
+    ) -> None:
+        """Write the files of one frame, and keep its pictures if the report may show them.
+
+        Parameters
+        ----------
+        name
+            What they are called, without their suffix.
+        stamp
+            The frame's, in nanoseconds.
+        rgb
+            The image, H×W×3 uint8.
+        outputs
+            What was predicted for it.
+        truth
+            Its ground truth, by the names of the outputs and in their values; may be empty.
+        signs
+            Its signs, as they are listed.
+        record
+            Its line of frames.jsonl.
+
+        """
+        files = self._write_files(name, rgb, outputs) if self._with_pictures else {}
+        names = self._values['traffic_signs'].texts
+        self.sign_rows += [csv_row(name, stamp, line, names) for line in signs]
+        rank = badness_rank(record)
+
+        def pictures() -> FramePictures:
+            return FramePictures(
+                index=index,
+                name=name,
+                stamp=stamp,
+                seconds=record['seconds'],
+                rank=rank,
+                photograph=photograph_uri(mark_boxes(rgb, [(s.box, s.verdict) for s in signs])),
+                labels=self._label_pictures(outputs, truth),
+                files=files,
+                signs=[self._sign_card(rgb, line) for line in signs[:SIGNS_ON_PAGE]],
+                more_signs=max(0, len(signs) - SIGNS_ON_PAGE),
+            )
+
+        index = self.count
+        self.pictures.offer(index, name, rank, pictures)
+        self.count += 1
+
+    def _write_files(self, name: str, rgb: NDArray[np.uint8], outputs: Outputs) -> dict[str, str]:
+        """Write the full pictures; return the links to those that the report leads to."""
+        photograph = self._path('photographs', f'{name}.jpg')
+        Image.fromarray(np.ascontiguousarray(rgb)).save(photograph, 'JPEG', quality=90)
+        links = {'Photograph': self._link(photograph)}
+        for output_name, output in self._outputs.items():
+            if output_name in outputs:
+                path = self._write_output(name, output, outputs[output_name])
+                if output_name in ('overlay', *self._on_page):
+                    links[title(output_name)] = self._link(path)
+        return links
+
+    def _write_output(self, name: str, output: ImageOutput, pixels: NDArray[np.uint8]) -> Path:
+        """Write an output as it is and, if it is a label image, in colours: the path of these."""
+        folder = 'overlays' if output.name == 'overlay' else output.name
+        path = self._path(folder, f'{name}.png')
+        write_png(path, pixels)
+        if output.values is not None:
+            path = self._path(f'{output.name}_color', f'{name}.png')
+            write_png(path, output.values.colors.take(pixels, axis=0))
+        return path
+
+    def _label_pictures(self, outputs: Outputs, truth: Outputs) -> dict[str, dict[str, str]]:
+        pictures: dict[str, dict[str, str]] = {}
+        for name in self._on_page:
+            for kind, labels in (('truth', truth), ('prediction', outputs)):
+                if name in labels:
+                    uri = labels_uri(labels[name], self._values[name].colors)
+                    pictures.setdefault(name, {})[kind] = uri
+        return pictures
+
+    def _sign_card(self, rgb: NDArray[np.uint8], line: SignLine) -> SignCard:
+        names = self._values['traffic_signs'].texts
+        return SignCard(
+            verdict=line.verdict,
+            predicted=line.predicted_text(names),
+            truth=line.true_text(names),
+            pixels=line.pixels,
+            confidence=line.confidence,
+            cutout=cutout_uri(rgb, line.box),
+        )
+
+    def _path(self, folder: str, name: str) -> Path:
+        path = self._folder / folder / name
+        path.parent.mkdir(exist_ok=True)
+        return path
+
+    def _link(self, path: Path) -> str:
+        return path.relative_to(self._folder).as_posix()
