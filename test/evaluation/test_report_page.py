@@ -258,6 +258,7 @@ def test_printed_page_has_everything_on_white(browser: Any, page_file: Path) -> 
                 window.atPrint = {
                     closed: document.querySelectorAll('details:not([open])').length,
                     plots: document.querySelectorAll('.plot .main-svg').length,
+                    tick: getComputedStyle(document.querySelector('#curves .xtick text')).fill,
                 };
             })"""
         )
@@ -267,6 +268,8 @@ def test_printed_page_has_everything_on_white(browser: Any, page_file: Path) -> 
         assert pdf.startswith(b'%PDF') and pdf.count(b'/Type /Page\n') + pdf.count(b'/Page ') > 1
         state = page.evaluate('window.atPrint')
         assert state['closed'] == 0 and state['plots'] >= 4
+        assert state['tick'] == 'rgb(28, 37, 48)'  # of the light page
+        assert pdf.count(b'/DCTDecode') >= page.locator('.frame').count()
         page.wait_for_function(
             f"document.querySelectorAll('details:not([open])').length === {closed}"
         )
