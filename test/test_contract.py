@@ -40,7 +40,7 @@ ROOMS = {
         (ROS - {'cv_bridge', 'sensor_msgs'}) | TORCH,
     ),
     'hier_seg_ros.bags': ({'errors', 'files', 'images'}, ROS | TORCH),
-    'hier_seg_ros.signs': ({'hierarchy'}, ROS | TORCH),
+    'hier_seg_ros.signs': ({'files', 'hierarchy'}, ROS | TORCH),
     'hier_seg_ros.scoring': ({'errors', 'hierarchy', 'signs'}, ROS | TORCH),
     'hier_seg_ros.segmenter': ({'errors', 'files', 'hierarchy', 'resources', 'signs'}, ROS),
     'hier_seg_ros.frames': ({'errors', 'images', 'segmenter', 'settings'}, ROS | TORCH),

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from hier_seg_ros.images.encodings import opencv_fault
+from hier_seg_ros.files.opencv import opencv_fault
 
 # JPEG_MAX_DIMENSION of libjpeg, in pixels.
 MAX_JPEG_SIZE = 65500

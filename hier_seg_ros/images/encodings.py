@@ -9,17 +9,16 @@ encodings are refused by name, and nothing else changes.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hier_seg_ros.errors import HierSegError
-from hier_seg_ros.files.numpy_faults import numpy_faults_named
+from hier_seg_ros.files.opencv import one_line, opencv_fault
 
 Bytes: TypeAlias = NDArray[np.uint8]
 
@@ -167,22 +166,3 @@ ENCODINGS = {
     'nv12': Encoding(1, partial(_yuv_420, 'COLOR_YUV2RGB_NV12'), paired=True, chroma_plane=True),
     'nv21': Encoding(1, partial(_yuv_420, 'COLOR_YUV2RGB_NV21'), paired=True, chroma_plane=True),
 }
-
-
-@cache
-def opencv_fault() -> str:
-    """Return why OpenCV cannot be imported, or nothing.
-
-    Python does not remember imports that fail, so that each frame would try again.
-    """
-    try:
-        with numpy_faults_named():
-            importlib.import_module('cv2')
-    except (ImportError, AttributeError, HierSegError, TypeError) as error:
-        return one_line(error)
-    return ''
-
-
-def one_line(error: Exception) -> str:
-    """Return what an error of a library says, as one line."""
-    return ' '.join(str(error).split()) or type(error).__name__

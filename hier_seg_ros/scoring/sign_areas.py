@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
 from hier_seg_ros.scoring.label_scores import LabelImage
 from hier_seg_ros.signs.finding import sign_node_ids
+from hier_seg_ros.signs.parts import connected_parts
 from hier_seg_ros.signs.sign_areas import SignArea
-from hier_seg_ros.signs.splitting import EIGHT_NEIGHBOURS
 
 
 def true_signs(truth: LabelImage) -> list[SignArea]:
@@ -31,10 +30,10 @@ def true_signs(truth: LabelImage) -> list[SignArea]:
 
 
 def _areas(mask: NDArray[np.bool_], labels: LabelImage) -> list[SignArea]:
-    numbered, count = ndimage.label(mask, structure=EIGHT_NEIGHBOURS)
+    parts = connected_parts(mask)
     areas = []
-    for number, (rows, columns) in enumerate(ndimage.find_objects(numbered, count), start=1):
-        inside = numbered[rows, columns] == number
+    for place, (rows, columns) in enumerate(parts.windows):
+        inside = parts.mask(place)
         values = labels[rows, columns][inside]
         areas.append(
             SignArea(

@@ -13,14 +13,13 @@ from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
+from hier_seg_ros.signs.parts import Mask, connected_parts
 from hier_seg_ros.signs.sign_areas import SignArea
-from hier_seg_ros.signs.splitting import EIGHT_NEIGHBOURS, split_signs
+from hier_seg_ros.signs.splitting import split_signs
 
 LabelImage = NDArray[np.uint8]
-Mask = NDArray[np.bool_]
 
 # The values of a traffic-sign image that are signs, for `find_signs`.
 TRAFFIC_SIGN_IDS = np.arange(256) != UNLABELLED
@@ -98,22 +97,20 @@ def _regions(labels: LabelImage, is_sign: Mask, min_pixels: int) -> Iterator[tup
         return
     tiles = _occupied_tiles(labels, is_sign)
     # Pixels that touch lie in the same tile, or in two that touch.
-    groups, _ = ndimage.label(tiles, EIGHT_NEIGHBOURS)
-    for group, (tile_rows, tile_columns) in enumerate(ndimage.find_objects(groups), start=1):
+    groups = connected_parts(tiles)
+    for group, (tile_rows, tile_columns) in enumerate(groups.windows):
         top, left = tile_rows.start * _TILE, tile_columns.start * _TILE
         window = labels[top : tile_rows.stop * _TILE, left : tile_columns.stop * _TILE]
         inside = is_sign.take(window)
-        own_tiles = groups[tile_rows, tile_columns] == group
+        own_tiles = groups.mask(group)
         if not own_tiles.all():
             own = own_tiles.repeat(_TILE, axis=0).repeat(_TILE, axis=1)
             inside &= own[: inside.shape[0], : inside.shape[1]]
-        numbered, _ = ndimage.label(inside, EIGHT_NEIGHBOURS)
-        windows = ndimage.find_objects(numbered)
-        # An image of noise has thousands of them.
-        large = np.bincount(numbered.ravel())[1:] >= min_pixels
-        for number in np.flatnonzero(large):
-            rows, columns = windows[number]
-            yield top + rows.start, left + columns.start, numbered[rows, columns] == number + 1
+        parts = connected_parts(inside)
+        for place, (rows, columns) in enumerate(parts.windows):
+            # An image of noise has thousands of them.
+            if parts.pixels[place] >= min_pixels:
+                yield top + rows.start, left + columns.start, parts.mask(place)
 
 
 def _sign_area(

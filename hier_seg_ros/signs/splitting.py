@@ -14,11 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-# Pixels that touch at a corner belong together: a thin shape drawn in pixels is not torn apart.
-EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
-_FOUR_NEIGHBOURS = ndimage.generate_binary_structure(2, 1)
-_WITHIN_IMAGES = np.zeros((3, 3, 3), bool)
-_WITHIN_IMAGES[1] = EIGHT_NEIGHBOURS
+from hier_seg_ros.signs.parts import (
+    Mask,
+    Window,
+    connected_parts,
+    distance_to_edge,
+    numbered_parts,
+    without_holes,
+)
 
 # A place is narrow if it is at most so wide as this share of the narrower of the shapes it joins.
 NARROW_SHARE = 0.7
@@ -37,8 +40,6 @@ _NARROWINGS = np.linspace(0.0, 1.0, 8)
 _SIDE = 40  # pixels; of a region twice as large only every other pixel is looked at, and so on
 
 Labels = NDArray[np.uint8]
-Mask = NDArray[np.bool_]
-Window = tuple[slice, slice]  # rows and columns
 
 
 def split_signs(region: Mask, labels: Labels) -> list[Mask]:
@@ -70,32 +71,34 @@ def split_signs(region: Mask, labels: Labels) -> list[Mask]:
 
 def _cores(region: Mask) -> list[Mask]:
     """Return what is left of each shape of a region once its narrow places are worn away."""
-    filled = _without_holes(region)
-    distance = _distance_to_edge(filled)
+    filled = without_holes(region)
+    distance = distance_to_edge(filled)
     radius = float(distance.max())
     least = max(MIN_RADIUS, NECK_WIDTH_SHARE * radius)
     if np.count_nonzero(filled) < ROUND_SHARE * np.pi * (radius - 0.5) ** 2:
         return [filled]
-    narrowings = max(1.0, NARROW_SHARE * radius) ** _NARROWINGS
-    # One image above the other, in which pixels of different images do not touch.
-    numbered, count = ndimage.label(distance > narrowings[:, None, None], _WITHIN_IMAGES)
-    highest = np.maximum.accumulate(numbered.max(axis=(1, 2)))
-    apart = np.flatnonzero(np.diff(highest, prepend=0) > 1)
+    # What is left by each narrowing that takes the region apart.
+    remains = []
+    for narrowing in max(1.0, NARROW_SHARE * radius) ** _NARROWINGS:
+        numbered, count = numbered_parts(distance > narrowing)
+        if count > 1:
+            remains.append((narrowing, numbered, count))
     cores = []
 
-    def split(shape: Mask, levels: NDArray[np.intp]) -> None:
-        for place, level in enumerate(levels):
+    def split(shape: Mask, first: int) -> None:
+        for place in range(first, len(remains)):
+            narrowing, numbered, count = remains[place]
             radii = np.zeros(count + 1)
-            np.maximum.at(radii, numbered[level][shape], distance[shape])
+            np.maximum.at(radii, numbered[shape], distance[shape])
             radii[0] = 0.0
-            wide = np.flatnonzero((radii >= least) & (narrowings[level] <= NARROW_SHARE * radii))
+            wide = np.flatnonzero((radii >= least) & (narrowing <= NARROW_SHARE * radii))
             if wide.size > 1:
                 for number in wide:
-                    split(numbered[level] == number, levels[place + 1 :])
+                    split(numbered == number, place + 1)
                 return
         cores.append(shape)
 
-    split(filled, apart)
+    split(filled, 0)
     return cores
 
 
@@ -113,15 +116,13 @@ def _class_parts(piece: Mask, labels: Labels) -> list[Mask]:
         if counts[value] < _circle_pixels(least):
             break
         own = piece & (labels == value)
-        filled = _without_holes(own)
-        numbered, count = ndimage.label(filled, EIGHT_NEIGHBOURS)
-        radii = np.zeros(count + 1)
-        np.maximum.at(radii, numbered.ravel(), _distance_to_edge(filled).ravel())
-        parts += [
-            (radii[number], window, own & (numbered == number))
-            for number, window in enumerate(ndimage.find_objects(numbered), start=1)
-        ]
-        least = max(least, CLASS_WIDTH_SHARE * float(radii.max()))
+        filled = without_holes(own)
+        distance, blobs = distance_to_edge(filled), connected_parts(filled)
+        for place, window in enumerate(blobs.windows):
+            if blobs.pixels[place] >= _circle_pixels(MIN_RADIUS):
+                radius = float(distance[window][blobs.mask(place)].max())
+                parts.append((radius, window, own & (blobs.numbered == place + 1)))
+        least = max([least, *(CLASS_WIDTH_SHARE * radius for radius, _, _ in parts)])
     wide = sorted((one for one in parts if one[0] >= least), key=lambda one: -one[0])
     apart = [
         part
@@ -164,23 +165,3 @@ def _shares(region: Mask, numbered: NDArray[np.int32]) -> list[Mask]:
     """Return the pixels of a region by their numbers, one mask for each that occurs."""
     present = np.flatnonzero(np.bincount(numbered[region]))
     return [region] if present.size == 1 else [region & (numbered == number) for number in present]
-
-
-def _distance_to_edge(shape: Mask) -> NDArray[np.float64]:
-    """Return each pixel's distance to the nearest one outside, 0 outside; the image has an edge."""
-    return ndimage.distance_transform_edt(_with_edge(shape))[1:-1, 1:-1]
-
-
-def _without_holes(shape: Mask) -> Mask:
-    """Return a shape with the holes filled that it encloses."""
-    numbered, count = ndimage.label(~_with_edge(shape), _FOUR_NEIGHBOURS)
-    if count == 1:
-        return shape
-    return (numbered != numbered[0, 0])[1:-1, 1:-1]
-
-
-def _with_edge(shape: Mask) -> Mask:
-    """Return a shape with one pixel more on each side, as np.pad does in more time."""
-    image = np.zeros((shape.shape[0] + 2, shape.shape[1] + 2), bool)
-    image[1:-1, 1:-1] = shape
-    return image

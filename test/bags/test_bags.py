@@ -29,7 +29,8 @@ from hier_seg_ros.bags.messages import (
 )
 from hier_seg_ros.bags.writer import BagWriter
 from hier_seg_ros.errors import HierSegError
-from hier_seg_ros.images.encodings import ENCODINGS, InvalidFrameError, opencv_fault
+from hier_seg_ros.files.opencv import opencv_fault
+from hier_seg_ros.images.encodings import ENCODINGS, InvalidFrameError
 
 RGB = np.arange(4 * 5 * 3, dtype=np.uint8).reshape(4, 5, 3)
 MONO = np.arange(4 * 5, dtype=np.uint8).reshape(4, 5)

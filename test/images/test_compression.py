@@ -7,9 +7,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from hier_seg_ros.files.opencv import opencv_fault
 from hier_seg_ros.images import compression
 from hier_seg_ros.images.compression import encode_jpeg, encode_png
-from hier_seg_ros.images.encodings import opencv_fault
 from hier_seg_ros.images.image_files import decode_pixels
 
 
