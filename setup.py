@@ -76,6 +76,10 @@ setup(
         ],
         # An extra, because pip would put it over another build of cv2, whose windows then fail.
         'opencv': ['opencv-python-headless>=4.6'],
+        # Videos: recorded streams that evaluate_bag decodes, and the video that it writes.
+        'video': ['av>=12'],
+        # A cluster that evaluate_bag spreads its bags over.
+        'dask': ['dask[distributed]>=2023.5'],
         # Engines. onnx is what PyTorch writes the network with. On a GPU, ONNX Runtime's package is
         # onnxruntime-gpu, which pip cannot choose by itself.
         'openvino': ['onnx>=1.16', 'openvino>=2024.4'],

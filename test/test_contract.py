@@ -33,6 +33,10 @@ ROOMS = {
     'hier_seg_ros.files': ({'errors'}, ROS | TORCH),
     'hier_seg_ros.resources': ({'errors', 'files'}, (ROS - {'ament_index_python'}) | TORCH),
     'hier_seg_ros.hierarchy': ({'errors', 'files'}, ROS | TORCH),
+    'hier_seg_ros.label_spaces': (
+        {'errors', 'files', 'hierarchy', 'resources'},
+        ROS | TORCH,
+    ),
     'hier_seg_ros.settings': ({'errors', 'files'}, ROS | TORCH),
     'hier_seg_ros.images': (
         {'errors', 'files'},
@@ -50,8 +54,8 @@ ROOMS = {
     ),
     'hier_seg_ros.evaluation': (
         {
-            'bags', 'errors', 'files', 'hierarchy', 'images', 'resources', 'scoring', 'segmenter',
-            'signs',
+            'bags', 'errors', 'files', 'hierarchy', 'images', 'label_spaces', 'resources',
+            'scoring', 'segmenter', 'signs',
         },
         ROS,
     ),
@@ -173,6 +177,12 @@ FORBIDDEN['hier_seg_ros.evaluation.comparison'] = {
         'afterwards', 'bag_evaluation', 'evaluate_bag', 'result_files', 'running', 'scores', 'truth'
     )
 }  # fmt: skip
+# What is counted does not depend on where the images come from, and neither does the truth.
+for room in ('scores', 'truth'):
+    FORBIDDEN[f'hier_seg_ros.evaluation.{room}'] = FORBIDDEN['hier_seg_ros.evaluation'] | {
+        f'hier_seg_ros.evaluation.{other}'
+        for other in ('bag_evaluation', 'evaluate_bag', 'frame_files', 'predictions', 'report')
+    }
 FORBIDDEN |= {
     f'{package}.{room}': {f'{package}.{other}' for other in rooms if other not in {room, *allowed}}
     for package, rooms in ROOMS_WITHIN.items()

@@ -50,7 +50,8 @@ class ImageBag(Bag):
         Parameters
         ----------
         leave_out
-            Beginnings of topics that do not count; those below ``/ground_truth/`` never do.
+            Topics that do not count, and beginnings of such, which end with a slash; those below
+            ``/ground_truth/`` never do.
 
         Raises
         ------
@@ -58,8 +59,12 @@ class ImageBag(Bag):
             There is none, or there are several.
 
         """
-        prefixes = (GROUND_TRUTH, *leave_out)
-        candidates = [topic for topic in self.image_topics if not topic.startswith(prefixes)]
+        prefixes = (GROUND_TRUTH, *(name for name in leave_out if name.endswith('/')))
+        candidates = [
+            topic
+            for topic in self.image_topics
+            if topic not in leave_out and not topic.startswith(prefixes)
+        ]
         colored = [topic for topic in candidates if self._is_color(topic)]
         if len(colored) == 1:
             return colored[0]
@@ -220,13 +225,14 @@ class ImageBag(Bag):
     def _senseless_image(self, topic: str, stamp: int, error: InvalidFrameError) -> HierSegError:
         return HierSegError(f'{self.path}: {topic}: image with stamp {stamp}: {error}')
 
-    def image_times(self, topic: str) -> Iterator[tuple[int, bool]]:
+    def image_times(self, topic: str) -> Iterator[tuple[int, int | None, bool]]:
         """Yield for each message what `each_image` goes by, decoding nothing.
 
         Yields
         ------
-        tuple[int, bool]
-            The time of its recording in nanoseconds, and whether its stamp is new.
+        tuple[int, int | None, bool]
+            The time of its recording and its stamp, in nanoseconds, and whether the stamp is new;
+            None for a message that is damaged.
 
         Raises
         ------
@@ -239,7 +245,7 @@ class ImageBag(Bag):
         seen = StampSet()
         for message in self._image_messages([topic]):
             stamp = None if self._content(message) is None else self._stamp(message)
-            yield message.time, stamp is None or seen.add(stamp)
+            yield message.time, stamp, stamp is None or seen.add(stamp)
 
     def is_stream(self, topic: str) -> bool:
         """Return whether the images of a topic are packets of a video that is decoded here."""
@@ -248,11 +254,20 @@ class ImageBag(Bag):
                 return self._stream_codec(topic, content) is not None
         return False
 
-    def stamps(self, topics: Collection[str]) -> dict[str, StampIndex]:
+    def stamps(
+        self, topics: Collection[str], repeated: list[int] | None = None
+    ) -> dict[str, StampIndex]:
         """Return by topic the time of recording by stamp, both in nanoseconds, for `image_at`.
 
         If a stamp occurs twice, the later recording counts. What cannot be read is left out, and
         is in `damage`.
+
+        Parameters
+        ----------
+        topics
+            Their names.
+        repeated
+            Takes each stamp of a topic that has been there before.
 
         Raises
         ------
@@ -261,9 +276,12 @@ class ImageBag(Bag):
 
         """
         pairs = {topic: array('q') for topic in topics}
+        seen = {topic: StampSet() for topic in topics}
         with suppress(DamagedBagError):
             for message in self._image_messages(topics):
                 if (stamp := self._stamp(message)) is not None:
+                    if repeated is not None and not seen[message.topic].add(stamp):
+                        repeated.append(stamp)
                     pairs[message.topic].extend((stamp, message.time))
         return {topic: StampIndex(values) for topic, values in pairs.items()}
 
@@ -276,9 +294,16 @@ class ImageBag(Bag):
             It makes no sense.
 
         """
+        return self._image(*self._found_at(topic, stamp, recorded))
+
+    def message_at(self, topic: str, stamp: int, recorded: int) -> Any:
+        """Return the message of an image, not decoded; parameters and errors as for `image_at`."""
+        return self._found_at(topic, stamp, recorded)[1]
+
+    def _found_at(self, topic: str, stamp: int, recorded: int) -> tuple[BagMessage, Any]:
         for message in self.messages([topic], recorded, recorded + 1):
             if self._stamp(message) == stamp and (content := self._content(message)) is not None:
-                return self._image(message, content)
+                return message, content
         raise HierSegError(f'{self.path}: {topic}: has no image with stamp {stamp}')
 
     def _image_messages(

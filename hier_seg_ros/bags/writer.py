@@ -27,6 +27,7 @@ from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.files.writing import WrittenFolder, not_written
 
 ADVICE = 'make room there or choose another folder'
+CHUNK_BYTES = 2**16
 FOREVER = QosTime(9223372036, 854775807)
 
 
@@ -198,8 +199,9 @@ class _McapStorage:
     def __init__(self, folder: Path, compression: CompressionMode) -> None:
         self.path = folder / f'{folder.name}.mcap'
         self._file = self.path.open('xb')
-        # Chunks are compressed with zstd.
-        self._writer = McapWriter(self._file, enable_data_crcs=True)
+        # Chunks are compressed with zstd. Small ones, so that little is lost with a process that is
+        # killed; a label image of a usual camera is one by itself.
+        self._writer = McapWriter(self._file, chunk_size=CHUNK_BYTES, enable_data_crcs=True)
         self._writer.start('ros2')
         self._schemas: dict[str, int] = {}
         self._channels: dict[int, int] = {}

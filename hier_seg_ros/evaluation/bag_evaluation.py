@@ -27,7 +27,7 @@ from hier_seg_ros.evaluation.running.options import (
     decisive_options,
     prediction_bags,
 )
-from hier_seg_ros.evaluation.running.parts import is_done, plan_parts
+from hier_seg_ros.evaluation.running.parts import is_done, plan_parts, see_images_before
 from hier_seg_ros.evaluation.running.processes import done_by_processes
 from hier_seg_ros.evaluation.running.results import Results
 from hier_seg_ros.evaluation.running.run_folder import PARTS, STATE, RunFolder, run_folder
@@ -73,6 +73,8 @@ def run(options: argparse.Namespace, command: str) -> tuple[list[str], list[str]
             raise KeyboardInterrupt
         summary = summary_of(options, command, sources, results, interrupted=interrupted)
         _check_not_empty(summary, options, sources, results.reason)
+        if not interrupted:
+            summary['truth_faults'] = [line for source in sources for line in source.truth.faults()]
         results.finish()
         folder.evaluated = not interrupted
         topics = [topic for source in sources for topic in source.truth.topics.values()]
@@ -87,6 +89,7 @@ def run(options: argparse.Namespace, command: str) -> tuple[list[str], list[str]
         lines = [*summary_lines(summary, options.out), *_further_outputs(options, sources, results)]
         bags = {id(bag): bag for source in sources for bag in source.opened}.values()
         warnings = [warning for bag in bags for warning in bag.warnings]
+        warnings += summary['truth_faults']
         warnings += results.names_not_shown()
         return lines, warnings, summary.get('partial', [])
 
@@ -135,6 +138,7 @@ def _evaluate_here(
         for source in sources:
             results.begin_bag(source)
             part = Part(source.index, results.of_bag(source.index).next)
+            see_images_before(source, part.first)
             with closing(evaluated_frames(source, part, options.min_sign_pixels)) as frames:
                 for frame in frames:
                     results.add(source, frame)
@@ -159,6 +163,8 @@ def _evaluate_elsewhere(
             for source in sources
             for part in plan_parts(source, results.of_bag(source.index).next, workers)
         ]
+        for source in sources:
+            results.begin_bag(source)
         folders = {part: results.folder.resolve() / PARTS / part.name for part in parts}
         tasks = [(part, folders[part]) for part in parts if not is_done(folders[part])]
         if not tasks:
@@ -175,7 +181,6 @@ def _evaluate_elsewhere(
                 next(done)
             source = sources[part.bag]
             stop = source.total if part.stop is None else part.stop
-            joining.submit(results.begin_bag, source).result()
             joining.submit(results.join, source, folders[part], stop).result()
             progress.update(stop - part.first)
 

@@ -117,6 +117,26 @@ def _parser() -> argparse.ArgumentParser:
         help="the node's name, or that of one camera below it (%(default)s)",
     )
     parser.add_argument(
+        '--truth',
+        metavar='TOPIC|FOLDER',
+        help='label images to compare with: a topic of the bag, or a folder of PNGs that are named '
+        'by the stamp or the number of their image (the topics /ground_truth/<output>/labels)',
+    )
+    parser.add_argument(
+        '--truth-space',
+        default='tree',
+        metavar='NAME|FILE',
+        help="whose ids or colours the truth has: tree (the model's), cityscapes, "
+        'cityscapes_train_ids, minicity, camvid, gtsdb, vistas, a mapping file, or the '
+        'config_v2.0.json of Vistas (%(default)s)',
+    )
+    parser.add_argument(
+        '--truth-output',
+        metavar='OUTPUT',
+        help="whose ids the truth has among the tree's: level_1, traffic_signs, categories, … "
+        "(what the topic's name says, else node ids of any level)",
+    )
+    parser.add_argument(
         '--out',
         type=Path,
         default=Path('out/evaluation'),

@@ -58,14 +58,14 @@ def summary_of(
         }
         for source in sources
     ]
-    topics = [topic for source in sources for topic in source.truth.topics.values()]
+    where = [topic for source in sources for topic in source.truth.topics.values()]
     settings = {
         **sources[0].predictions.settings(),
         'void_decisions': options.void_decisions,
         'min_confidence': options.min_confidence,
         'min_sign_pixels': options.min_sign_pixels,
-        'truth': ', '.join(dict.fromkeys(topics)) or None,
-        'truth_space': None,
+        'truth': _joined(where) or None,
+        'truth_space': sources[0].truth.space,
     }
     origin = _joined(source.origin for source in sources)
     damages = [str(damage) for source in sources for damage in source.damages]
@@ -78,6 +78,7 @@ def summary_of(
         results.timings,
         rejected=results.rejected,
         partial=list(dict.fromkeys(damages)),
+        truth_faults=[],
         interrupted=interrupted,
     )
 
@@ -92,6 +93,7 @@ def joined_summary(
     *,
     rejected: Sequence[str],
     partial: Sequence[str],
+    truth_faults: Sequence[str],
     interrupted: bool,
 ) -> dict[str, Any]:
     """Return the content of scores.json, all of whose numbers follow from the arguments.
@@ -110,6 +112,8 @@ def joined_summary(
         Why images cannot be used.
     partial
         What is lost of bags that are damaged.
+    truth_faults
+        What of the ground truth does not fit.
     interrupted
         Whether images are left that nobody has looked at.
 
@@ -137,6 +141,7 @@ def joined_summary(
         'timing': timings.summary(),
         'timing_state': timings.state(),
         'interrupted': interrupted,
+        'truth_faults': truth_faults,
         'rejected': rejected,
     }
     if partial:

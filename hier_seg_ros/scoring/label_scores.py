@@ -43,17 +43,51 @@ def confusion_matrix(truth: LabelImage, prediction: LabelImage) -> NDArray[np.in
         The shapes differ.
 
     """
+    return pair_runs(truth, prediction).matrix()
+
+
+@dataclass(frozen=True)
+class PairRuns:
+    """The pairs of ground truth and prediction in an image, as runs of equal ones.
+
+    Labels are areas, so that runs take a tenth of the time that pixels would.
+
+    Attributes
+    ----------
+    pairs
+        ``256 × truth + prediction`` of each run, (R,) uint16, row by row.
+    lengths
+        How many pixels each has, (R,).
+
+    """
+
+    pairs: NDArray[np.uint16]
+    lengths: NDArray[np.int64]
+
+    def matrix(self) -> NDArray[np.int64]:
+        """Return the confusion matrix, (256, 256)."""
+        # Sums of whole numbers are exact as fractions, too, up to 2**53.
+        counts = np.bincount(self.pairs, weights=self.lengths, minlength=256 * 256)
+        return counts.astype(np.int64).reshape(256, 256)
+
+    def looked_up(self, table: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return what a table by pair, (65536,), says of each pixel: (H × W,), row by row."""
+        return np.repeat(table.take(self.pairs), self.lengths)
+
+
+def pair_runs(truth: LabelImage, prediction: LabelImage) -> PairRuns:
+    """Return the pairs of two label images; a ValueError says that their shapes differ."""
     if truth.shape != prediction.shape:
         raise ValueError(f'truth is {truth.shape}, prediction {prediction.shape}')
-    pairs = ((truth.astype(np.uint16) << 8) | prediction).ravel()
-    if not pairs.size:
-        return np.zeros((256, 256), np.int64)
-    # Labels are areas: counting runs of the same pair takes a tenth of the time that pixels do.
-    starts = np.append(0, np.flatnonzero(pairs[1:] != pairs[:-1]) + 1)
-    lengths = np.diff(starts, append=pairs.size)
-    counts = np.bincount(pairs[starts], weights=lengths, minlength=256 * 256)
-    # Sums of whole numbers are exact as fractions, too, up to 2**53.
-    return counts.astype(np.int64).reshape(256, 256)
+    pairs = ((truth.astype(np.uint16) << 8) | prediction).ravel().astype(np.uint16, copy=False)
+    starts = np.flatnonzero(pairs[1:] != pairs[:-1]) + 1
+    starts = np.concatenate([[0], starts]) if pairs.size else starts
+    return PairRuns(pairs[starts], np.diff(starts, append=pairs.size))
+
+
+def label_counts(labels: LabelImage) -> NDArray[np.int64]:
+    """Return how often each value occurs in a label image, (256,)."""
+    return pair_runs(labels, labels).matrix().diagonal().copy()
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
-from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
+from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.scoring.label_scores import LabelImage
 from hier_seg_ros.signs.finding import sign_node_ids
 from hier_seg_ros.signs.parts import connected_parts
@@ -23,23 +24,29 @@ def true_signs(truth: LabelImage) -> list[SignArea]:
     Signs of different classes may touch, as they do on one pole.
     """
     signs = []
-    for sign in np.unique(truth):
-        if sign != UNLABELLED:
-            signs += _areas(truth == sign, truth)
+    # Counted from 1 on, unlabelled becomes 0, which is no object.
+    for sign, place in enumerate(ndimage.find_objects(truth + np.uint8(1))):
+        if place is not None:
+            signs += _areas(truth[place] == sign, sign, place[1].start, place[0].start)
     return signs
 
 
-def _areas(mask: NDArray[np.bool_], labels: LabelImage) -> list[SignArea]:
+def _areas(mask: NDArray[np.bool_], sign: int, left: int, top: int) -> list[SignArea]:
+    """Return the connected areas of a mask whose first pixel lies at `left` and `top`."""
     parts = connected_parts(mask)
     areas = []
     for place, (rows, columns) in enumerate(parts.windows):
         inside = parts.mask(place)
-        values = labels[rows, columns][inside]
         areas.append(
             SignArea(
-                sign=int(np.bincount(values).argmax()),
-                pixels=int(values.size),
-                box=(columns.start, rows.start, columns.stop, rows.stop),
+                sign=sign,
+                pixels=int(np.count_nonzero(inside)),
+                box=(
+                    left + columns.start,
+                    top + rows.start,
+                    left + columns.stop,
+                    top + rows.stop,
+                ),
                 mask=inside,
             )
         )

@@ -12,7 +12,8 @@ import numpy as np
 from PIL import Image
 
 from hier_seg_ros.hierarchy import Hierarchy
-from hier_seg_trainer.datasets.mapping import LabelMapping, bundled_mapping
+from hier_seg_ros.label_spaces.bundled import bundled_mapping
+from hier_seg_ros.label_spaces.mapping import LabelMapping
 
 SIZE = (96, 64)  # width, height
 IMAGES = 3

@@ -80,6 +80,7 @@ def merge_runs(runs: Sequence[Path], out: Path, command: str) -> tuple[list[str]
         timings,
         rejected=[line for summary in summaries for line in summary['rejected']][:REJECTED_KEPT],
         partial=[line for summary in summaries for line in summary.get('partial', [])],
+        truth_faults=[line for summary in summaries for line in summary.get('truth_faults', [])],
         interrupted=any(summary['interrupted'] for summary in summaries),
     )
     with output_folder(out) as folder:

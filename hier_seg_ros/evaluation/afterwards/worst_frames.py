@@ -105,10 +105,13 @@ def _images(source: Source, stamps: Mapping[int, str]) -> Iterator[StampedImage]
 
 def _write(folder: Path, name: str, image: StampedImage, source: Source) -> None:
     rgb = as_rgb(image.pixels)
+    outputs = source.predictions.at(rgb, image.stamp, []) or {}
+    number = int(name.removeprefix(source.prefix))
+    truth = source.truth.at(outputs, image.stamp, number, []) if outputs else {}
     found: dict[str, NDArray[np.uint8] | None] = {
         'images': rgb,
-        'labels': _node_ids(source.predictions.at(rgb, image.stamp, []) or {}, source.hierarchy),
-        'truth': _node_ids(source.truth.at(rgb, image.stamp, []), source.hierarchy),
+        'labels': _node_ids(outputs, source.hierarchy),
+        'truth': _node_ids(truth, source.hierarchy),
     }
     for kind, pixels in found.items():
         if pixels is not None:

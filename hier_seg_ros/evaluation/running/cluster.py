@@ -80,7 +80,7 @@ def done_by_cluster(
         A part cannot be evaluated, or its results do not arrive here.
 
     """
-    from distributed import FutureCancelledError, KilledWorker
+    from distributed import CancelledError, KilledWorker
 
     futures = [
         client.submit(evaluate_part, _absolute(options), part, folder, pure=False)
@@ -90,7 +90,7 @@ def done_by_cluster(
         for future, (part, folder) in zip(futures, tasks, strict=True):
             try:
                 future.result()
-            except (FutureCancelledError, KilledWorker) as error:
+            except (CancelledError, KilledWorker) as error:
                 raise HierSegError(
                     f'--dask: the workers that had part {part.name} died, each time anew; look at '
                     f'their logs'

@@ -51,9 +51,11 @@ def plan_parts(source: Source, first: int, workers: int) -> list[Part]:
     times, distinct = array('q'), True
     # It is in the bag's `damage`.
     with suppress(DamagedBagError):
-        for time, is_new in source.bag.image_times(source.topic):
+        for number, (time, stamp, is_new) in enumerate(source.bag.image_times(source.topic)):
             times.append(time)
             distinct &= is_new
+            if stamp is not None:
+                source.truth.saw(stamp, number)
     count = len(times)
     if first >= count:
         return []
@@ -70,6 +72,17 @@ def plan_parts(source: Source, first: int, workers: int) -> list[Part]:
         place = int(np.searchsorted(recorded, time))
         parts.append(Part(source.index, begin, end, place, time if place else None))
     return parts
+
+
+def see_images_before(source: Source, first: int) -> None:
+    """Let the truth know of the images before one, which are not looked at again."""
+    if first and source.truth.where:
+        with suppress(DamagedBagError):
+            for number, (_, stamp, _) in enumerate(source.bag.image_times(source.topic)):
+                if number >= first:
+                    return
+                if stamp is not None:
+                    source.truth.saw(stamp, number)
 
 
 def evaluate_part(
@@ -101,6 +114,7 @@ def evaluate_part(
     """
     with ExitStack() as stack:
         source = kept_source(options, part.bag)
+        source.truth.forget()
         partial = stack.enter_context(
             written_folder(folder, 'give --out and the bags in a place that all machines share')
         )
@@ -113,12 +127,11 @@ def evaluate_part(
             with_pictures=options.pictures == 'all',
         )
         stack.callback(results.discard)
+        results.begin_bag(source)
         for frame in evaluated_frames(source, part, options.min_sign_pixels):
             results.add(source, frame)
             if stopped():
                 raise PartStoppedError
-        # Also a part without any frame has counts.
-        results.of_bag(part.bag)
         results.finish()
 
 

@@ -38,6 +38,7 @@ from hier_seg_ros.evaluation.scores.flicker import motion_is_removed
 from hier_seg_ros.evaluation.scores.frame_record import frame_record
 from hier_seg_ros.evaluation.scores.sign_list import COLUMNS
 from hier_seg_ros.evaluation.scores.timings import Timings
+from hier_seg_ros.evaluation.truth.true_labels import Truth
 from hier_seg_ros.files.reading import read_json
 from hier_seg_ros.files.writing import write_text
 from hier_seg_ros.hierarchy import Hierarchy
@@ -131,6 +132,8 @@ class Results:
         self._writing: tuple[int, BagWriter, PredictionWriter] | None = None
         self._waiting: tuple[str, int] | None = None
         self._due = monotonic() + STATE_SECONDS
+        self._truths: dict[int, Truth] = {}
+        self._truth_states: dict[str, Any] = {}
         self._extra: Callable[[], Mapping[str, Any]] = dict
         with ExitStack() as stack:
             state = self._restored()
@@ -163,7 +166,12 @@ class Results:
         return self.bags.setdefault(index, BagCounts())
 
     def begin_bag(self, source: Source) -> None:
-        """Take up the recording of a bag's predictions where another run was killed in it."""
+        """Take up what another run has left of a bag: of its truth, and of a recording."""
+        self.of_bag(source.index)
+        if source.index not in self._truths:
+            self._truths[source.index] = source.truth
+            if str(source.index) in self._truth_states:
+                source.truth.merge(self._truth_states[str(source.index)])
         if source.recorded is None and any(self.folder.rglob(f'{_HIDDEN}/*/*.mcap')):
             self._writer(source)
 
@@ -251,6 +259,7 @@ class Results:
         self._files.count += theirs.evaluated
         self.scores.merge(BagScores.from_state(state['scores'], str(part)))
         self._merge_timings(Timings.from_state(state['timings']))
+        source.truth.merge(state['truths'][str(source.index)])
         self.rejected = (self.rejected + state['rejected'])[:REJECTED_KEPT]
         self.reason = self.reason or state['reason']
         counts.next = stop
@@ -324,6 +333,10 @@ class Results:
                 'bags': {str(index): asdict(counts) for index, counts in self.bags.items()},
                 'scores': self.scores.state(),
                 'timings': self.timings.state(),
+                'truths': {
+                    **self._truth_states,
+                    **{str(index): truth.state() for index, truth in self._truths.items()},
+                },
                 'rejected': self.rejected,
                 'reason': self.reason,
                 'frames_written': self._files.count,
@@ -359,6 +372,7 @@ class Results:
         self.scores = BagScores.from_state(state['scores'], str(path))
         self.timings = Timings.from_state(state['timings'])
         self.rejected, self.reason = state['rejected'], state['reason']
+        self._truth_states = state['truths']
         self._files.count = state['frames_written']
         # Pictures may have been saved after the state; their frames will come again.
         saved = [one for one in _saved_pictures(self.folder) if one.index < self._files.count]

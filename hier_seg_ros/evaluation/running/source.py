@@ -7,7 +7,7 @@ from __future__ import annotations
 import argparse
 import threading
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +18,9 @@ from hier_seg_ros.evaluation.predictions import (
     SegmenterPredictions,
     recorded_hierarchy,
 )
-from hier_seg_ros.evaluation.recorded_outputs import RecordedOutputs
 from hier_seg_ros.evaluation.running.options import bags_of, prediction_bags
-from hier_seg_ros.evaluation.truth.ground_truth import ground_truth
+from hier_seg_ros.evaluation.truth.opening import open_truth
+from hier_seg_ros.evaluation.truth.true_labels import Truth
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.resources import DEFAULT_MODEL, find_model
 from hier_seg_ros.segmenter.decision_options import DecisionOptions
@@ -55,6 +55,8 @@ class Source:
         The open recording of the predictions; None where a segmenter runs.
     truth
         The ground truth.
+    reading
+        Held while the bag is read: its images and its truth are by different threads.
 
     """
 
@@ -66,7 +68,8 @@ class Source:
     predictions: SegmenterPredictions | RecordedPredictions
     origin: str
     recorded: ImageBag | None
-    truth: RecordedOutputs
+    truth: Truth
+    reading: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def hierarchy(self) -> Hierarchy:
@@ -116,7 +119,8 @@ def open_source(options: argparse.Namespace, index: int, stack: ExitStack) -> So
     bags = bags_of(options.bag)
     path = prediction_bags(bags, options.predictions)[index]
     bag = stack.enter_context(ImageBag(bags[index]))
-    topic = options.image_topic or bag.choose_image_topic(leave_out=[f'{namespace}/'])
+    others = [f'{namespace}/', *filter(None, [options.truth])]
+    topic = options.image_topic or bag.choose_image_topic(leave_out=others)
     recorded = None if path is None else stack.enter_context(ImageBag(path))
     predictions, origin = _open_predictions(options, namespace, recorded)
     return Source(
@@ -128,7 +132,14 @@ def open_source(options: argparse.Namespace, index: int, stack: ExitStack) -> So
         predictions=predictions,
         origin=origin,
         recorded=recorded,
-        truth=ground_truth(bag, predictions.hierarchy),
+        truth=open_truth(
+            bag,
+            topic,
+            predictions.hierarchy,
+            options.truth,
+            options.truth_space,
+            options.truth_output,
+        ),
     )
 
 

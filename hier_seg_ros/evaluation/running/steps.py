@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import count
 from time import perf_counter
 
 import numpy as np
@@ -24,6 +25,7 @@ from hier_seg_ros.images.image_files import as_rgb
 
 # In which the frame before a part is looked for, before all of them are.
 NEAR = 8
+END = object()  # of the images
 
 
 @dataclass(frozen=True)
@@ -89,22 +91,21 @@ class Frame:
 
     @property
     def rejected(self) -> list[str]:
-        """Why this and that cannot be used; truth matters only where there is a prediction."""
-        truth = self.truth_rejected if self.outputs is not None else []
-        return [*self.image_rejected, *self.outputs_rejected, *truth]
+        """Why this and that cannot be used."""
+        return [*self.image_rejected, *self.outputs_rejected, *self.truth_rejected]
 
 
 def evaluated_frames(source: Source, part: Part, min_sign_pixels: int) -> Iterator[Frame]:
     """Yield each frame of a part, counted; the steps work at the same time."""
-    counter = FrameCounter(source.hierarchy, min_sign_pixels)
+    counter = FrameCounter(source.hierarchy, min_sign_pixels, source.truth.counts_as)
     if part.first:
         _begin_after_frame_before(source, part, counter)
-    read = ahead(_read(source, part))
-    return ahead(_counted(ahead(_predicted(read, source)), counter))
+    read = ahead(_seen(_read(source, part), source))
+    return ahead(_counted(ahead(_predicted(read, source)), source, counter))
 
 
 def _read(source: Source, part: Part) -> Iterator[Frame]:
-    """Yield the images with their truth; what is damaged is noted in the bag."""
+    """Yield the images; what is damaged is noted in the bag."""
     with suppress(DamagedBagError):
         images = source.bag.each_image(
             source.topic,
@@ -113,18 +114,27 @@ def _read(source: Source, part: Part) -> Iterator[Frame]:
             skip=part.first - part.begin,
             start=part.begin_time,
         )
-        for number, image in enumerate(images, part.first):
-            if part.stop is not None and number >= part.stop:
-                break
+        for number in count(part.first):
             begun = perf_counter()
+            with source.reading:
+                image = next(images, END)
+            if image is END or (part.stop is not None and number >= part.stop):
+                break
             frame = Frame(number)
             if isinstance(image, HierSegError):
                 frame.image_rejected.append(str(image))
             elif image is not None:
                 frame.image, frame.rgb = image, as_rgb(image.pixels)
-                frame.truth = source.truth.at(frame.rgb, image.stamp, frame.truth_rejected)
-                frame.milliseconds['truth'] = _since(begun)
+                frame.milliseconds['read'] = _since(begun)
             yield frame
+
+
+def _seen(frames: Iterator[Frame], source: Source) -> Iterator[Frame]:
+    """Let the truth know of each image."""
+    for frame in frames:
+        if frame.image is not None:
+            source.truth.saw(frame.image.stamp, frame.number)
+        yield frame
 
 
 def _predicted(frames: Iterator[Frame], source: Source) -> Iterator[Frame]:
@@ -138,9 +148,15 @@ def _predicted(frames: Iterator[Frame], source: Source) -> Iterator[Frame]:
         yield frame
 
 
-def _counted(frames: Iterator[Frame], counter: FrameCounter) -> Iterator[Frame]:
+def _counted(frames: Iterator[Frame], source: Source, counter: FrameCounter) -> Iterator[Frame]:
     for frame in frames:
         if frame.image is not None and frame.rgb is not None and frame.outputs is not None:
+            begun = perf_counter()
+            with source.reading:
+                frame.truth = source.truth.at(
+                    frame.outputs, frame.image.stamp, frame.number, frame.truth_rejected
+                )
+            frame.milliseconds['truth'] = _since(begun)
             begun = perf_counter()
             frame.counts = counter.count(frame.rgb, frame.image.stamp, frame.outputs, frame.truth)
             frame.milliseconds['score'] = _since(begun)

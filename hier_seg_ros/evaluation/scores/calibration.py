@@ -9,6 +9,7 @@ decisions, both taken over the bin of a pixel's confidence.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -17,33 +18,65 @@ from numpy.typing import NDArray
 from hier_seg_ros.hierarchy import UNLABELLED
 
 BINS = 20  # of equal width over 0-1
+WRONG, RIGHT, NEITHER = range(3)
 
 Counts = NDArray[np.int64]
 
 
+def right_table(counts_as: NDArray[np.uint8] | None) -> NDArray[np.uint8]:
+    """Return whether a pair of ground truth and prediction is right, (65536,) uint8.
+
+    Parameters
+    ----------
+    counts_as
+        What a predicted value (column) counts as beside a true one (row), (256, 256); None for
+        itself.
+
+    Returns
+    -------
+    NDArray[np.uint8]
+        By ``256 × truth + prediction``: `WRONG`, `RIGHT` or `NEITHER`, where one of them is 255.
+
+    """
+    values = np.arange(256, dtype=np.uint8)
+    table = np.where((values if counts_as is None else counts_as) == values[:, None], RIGHT, WRONG)
+    table[UNLABELLED, :] = table[:, UNLABELLED] = NEITHER
+    return table.astype(np.uint8).ravel()
+
+
 def confidence_counts(
-    truth: NDArray[np.uint8], prediction: NDArray[np.uint8], confidence: NDArray[np.uint8]
-) -> Counts:
+    verdicts: Mapping[str, NDArray[np.uint8]], confidence: NDArray[np.uint8]
+) -> dict[str, Counts]:
     """Count pixels by their confidence.
 
     Parameters
     ----------
-    truth, prediction
-        Label images, H×W; pixels where either is 255 do not count.
+    verdicts
+        `WRONG`, `RIGHT` or `NEITHER` of each pixel, (H × W,), by the name of a level.
     confidence
         H×W uint8, 255 = certain.
 
     Returns
     -------
-    NDArray[np.int64]
-        (2, 256): those that are wrong and those that are right, by confidence.
+    dict[str, NDArray[np.int64]]
+        By the same names, (2, 256): the pixels that are wrong and those that are right, by
+        confidence.
 
     """
-    known = (truth != UNLABELLED) & (prediction != UNLABELLED)
-    # One table look-up for each pixel; what does not count goes to a third row.
-    row = np.where(known, truth == prediction, 2).astype(np.uint16)
-    values = (row << 8) | confidence
-    return np.bincount(values.ravel(), minlength=768)[:512].reshape(2, 256)
+    # All levels are counted at once: each verdict is a digit of one number.
+    number = np.zeros(confidence.size, np.uint16)
+    for verdict in verdicts.values():
+        number = number * np.uint16(3) + verdict
+    size = 3 ** len(verdicts)
+    combined = number.astype(np.uint32) << 8 if size > 256 else number << 8
+    counts = np.bincount(combined | confidence.ravel(), minlength=256 * size)
+    by_verdict = counts.reshape(*(3 for _ in verdicts), 256)
+    return {
+        name: by_verdict.sum(axis=tuple(other for other in range(len(verdicts)) if other != axis))[
+            [WRONG, RIGHT]
+        ]
+        for axis, name in enumerate(verdicts)
+    }
 
 
 def calibration_summary(counts: Counts) -> dict[str, Any]:

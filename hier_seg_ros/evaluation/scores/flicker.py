@@ -117,7 +117,7 @@ class FlickerMeter:
         """Return by how many columns and rows each pixel lay elsewhere before, (h, w, 2)."""
         if self._flow is None:
             cv2: Any = importlib.import_module('cv2')
-            self._flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+            self._flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
         return self._flow.calc(now, before, None)
 
 

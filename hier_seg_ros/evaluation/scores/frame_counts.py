@@ -11,17 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hier_seg_ros.evaluation.recorded_outputs import Outputs
-from hier_seg_ros.evaluation.scores.calibration import confidence_counts
+from hier_seg_ros.evaluation.scores.calibration import confidence_counts, right_table
 from hier_seg_ros.evaluation.scores.flicker import FlickerMeter
 from hier_seg_ros.evaluation.scores.sign_counts import SignCounts, count_signs
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
-from hier_seg_ros.scoring.label_scores import confusion_matrix
+from hier_seg_ros.scoring.label_scores import label_counts, pair_runs
 from hier_seg_ros.segmenter.outputs import level_name
 
 Counts = NDArray[np.int64]
 Table = NDArray[np.uint8]
-
-NOT_COMPARED = ('overlay', 'color', 'confidence')
 
 
 @dataclass(frozen=True)
@@ -83,17 +81,15 @@ class FrameCounter:
         min_sign_pixels
             Predicted signs below it are not listed or scored as objects.
         counts_as
-            What a predicted value counts as where the ground truth knows fewer classes than the
-            tree, (256,) uint8, by the name of the output.
+            What a predicted value counts as beside each true one, where these know other classes
+            than the tree: (256, 256) uint8, by the name of the output.
 
         """
         self._hierarchy = hierarchy
         self._min_sign_pixels = min_sign_pixels
         self._levels = [level_name(level) for level in range(1, hierarchy.depth + 1)]
         self._counts_as = dict(counts_as or {})
-        without_category = np.arange(256, dtype=np.uint8)
-        without_category[len(hierarchy.categories) - 1] = UNLABELLED
-        self._without_category = without_category
+        self._right = {name: right_table(self._counts_as.get(name)) for name in self._levels}
         self._flicker = FlickerMeter()
         self.motion_removed = self._flicker.motion_removed
 
@@ -122,23 +118,24 @@ class FrameCounter:
 
         """
         levels = self._level_outputs(outputs)
-        compared = {
-            name: self._comparable(name, truth[name], outputs[name])
-            for name in outputs
-            if name in truth and name not in NOT_COMPARED
-        }
+        runs = {name: pair_runs(*pair) for name, pair in self._compared(outputs, truth).items()}
+        matrices = {name: each.matrix() for name, each in runs.items()}
         confidence = outputs.get('confidence')
         calibration = {}
         if confidence is not None:
-            calibration = {
-                name: confidence_counts(*pair, confidence)
-                for name, pair in compared.items()
-                if name in levels
+            verdicts = {
+                name: each.looked_up(self._right[name])
+                for name, each in runs.items()
+                if name in self._right
             }
+            calibration = confidence_counts(verdicts, confidence)
         return FrameCounts(
             received=tuple(outputs),
-            pixels={name: _histogram(pixels) for name, pixels in levels.items()},
-            confusion={name: confusion_matrix(*pair) for name, pair in compared.items()},
+            pixels={
+                name: matrices[name].sum(axis=0) if name in matrices else label_counts(pixels)
+                for name, pixels in levels.items()
+            },
+            confusion={name: self._regrouped(name, each) for name, each in matrices.items()},
             calibration=calibration,
             confidence=None if confidence is None else _histogram(confidence),
             flicker=self._flicker.changes(rgb, stamp, levels),
@@ -148,14 +145,48 @@ class FrameCounter:
     def _level_outputs(self, outputs: Outputs) -> Outputs:
         return {name: outputs[name] for name in self._levels if name in outputs}
 
-    def _comparable(self, name: str, truth: Table, prediction: Table) -> tuple[Table, Table]:
-        """Return truth and prediction in the classes that both know."""
-        if name == 'categories':
-            truth, prediction = (self._without_category.take(one) for one in (truth, prediction))
+    def _compared(self, outputs: Outputs, truth: Outputs) -> dict[str, tuple[Table, Table]]:
+        """Return truth and prediction of each output that has both, or can be given both.
+
+        Where the deepest level of one side is not among the other's, it is compared at the other's
+        deepest.
+        """
+        truth, outputs = self._with_level_of(truth, outputs), self._with_level_of(outputs, truth)
+        finest = self._levels[-1]
+        if 'categories' in truth and 'categories' not in outputs and finest in outputs:
+            outputs['categories'] = self._hierarchy.category_of_id.take(outputs[finest])
+        return {name: (truth[name], outputs[name]) for name in truth if name in outputs}
+
+    def _with_level_of(self, one: Outputs, other: Outputs) -> Outputs:
+        """Return `one` and, made of its deeper levels, the deepest level of `other`."""
+        levels = [place for place, name in enumerate(self._levels) if name in one]
+        wanted = [place for place, name in enumerate(self._levels) if name in other]
+        if not levels or not wanted or not levels[-1] > wanted[-1]:
+            return dict(one)
+        name = self._levels[wanted[-1]]
+        made = self._hierarchy.level_of_id[wanted[-1]].take(one[self._levels[levels[-1]]])
+        return {name: made, **one}
+
+    def _regrouped(self, name: str, matrix: Counts) -> Counts:
+        """Return a confusion matrix with each prediction in the column that it counts as."""
+        rows, columns = (places.astype(np.int64) for places in np.nonzero(matrix))
+        counts = matrix[rows, columns]
         if name in self._counts_as:
-            prediction = self._counts_as[name].take(prediction)
-        return truth, prediction
+            columns = self._counts_as[name][rows, columns].astype(np.int64)
+        if name == 'categories':
+            void = len(self._hierarchy.categories) - 1
+            rows = np.where(rows == void, UNLABELLED, rows)
+            columns = np.where(columns == void, UNLABELLED, columns)
+        regrouped = np.zeros_like(matrix)
+        np.add.at(regrouped, (rows, columns), counts)
+        return regrouped
 
 
 def _histogram(pixels: NDArray[np.uint8]) -> Counts:
-    return np.bincount(pixels.ravel(), minlength=256)
+    """Return how often each value occurs in an image of any values, H×W: two pixels at a time."""
+    flat = np.ascontiguousarray(pixels).ravel()
+    pairs = np.bincount(flat[: flat.size // 2 * 2].view(np.uint16), minlength=256 * 256)
+    counts = pairs.reshape(256, 256).sum(axis=0) + pairs.reshape(256, 256).sum(axis=1)
+    if flat.size % 2:
+        counts[flat[-1]] += 1
+    return counts

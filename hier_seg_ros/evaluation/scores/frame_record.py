@@ -58,7 +58,7 @@ def frame_record(
         'scores': {output: _scores(matrix) for output, matrix in counts.confusion.items()},
         'shares': {output: shares(pixels) for output, pixels in counts.pixels.items()},
         'confusion': {
-            output: [[int(t), int(p), int(matrix[t, p])] for t, p in np.argwhere(matrix)]
+            output: np.column_stack([*np.nonzero(matrix), matrix[matrix != 0]]).tolist()
             for output, matrix in counts.confusion.items()
         },
         'flicker': _flicker(counts),

@@ -10,7 +10,8 @@ import pytest
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
-from hier_seg_trainer.datasets.mapping import FOLDER, LabelMapping, bundled_mapping
+from hier_seg_ros.label_spaces.bundled import bundled_mapping, mapping_folder
+from hier_seg_ros.label_spaces.mapping import LabelMapping
 
 CAMVID = {
     0: ('Sky', 'Sky'),
@@ -230,7 +231,7 @@ def test_streets_may_be_mirrored(tree: Hierarchy, name: str) -> None:
 
 
 def test_every_bundled_file_fits_the_default_tree(tree: Hierarchy) -> None:
-    files = sorted(FOLDER.glob('*.yaml'))
+    files = sorted(mapping_folder().glob('*.yaml'))
     assert len(files) == 7
     for path in files:
         assert LabelMapping.load(path, tree).path == path

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from hier_seg_ros.label_spaces import mapping
 from hier_seg_trainer import datasets
 
 FOLDER = Path(datasets.__file__).parent
@@ -51,7 +52,7 @@ def test_imports_point_down(files: list[Path], forbidden: tuple[str, ...]) -> No
 
 def test_mappings_can_be_read_without_the_trainer() -> None:
     """Evaluation on a robot will."""
-    names = imported(FOLDER / 'mapping.py')
+    names = imported(Path(mapping.__file__))
     others = {name for name in names if name.partition('.')[0] not in sys.stdlib_module_names}
     rooms = ('hier_seg_ros.errors', 'hier_seg_ros.files', 'hier_seg_ros.hierarchy', 'numpy')
     assert not [name for name in others if not name.startswith(rooms)]

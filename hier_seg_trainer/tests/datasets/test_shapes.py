@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hier_seg_trainer.datasets.mapping import SHAPES
+from hier_seg_ros.label_spaces.mapping import SHAPES
 from hier_seg_trainer.datasets.samples import Box
 from hier_seg_trainer.datasets.shapes import OUTLINES, draw_outline, outline_mask
 

@@ -14,13 +14,14 @@ from PIL import Image
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
+from hier_seg_ros.label_spaces.class_tables import class_table, level_classes
 from hier_seg_ros.segmenter.segmenter import SegmentationResult
 from hier_seg_trainer.datasets.formats.camvid import CamVid
 from hier_seg_trainer.datasets.formats.gtsdb import Gtsdb
 from hier_seg_trainer.datasets.samples import Box, StreetDataset, StreetSample
 from hier_seg_trainer.evaluation import EvaluationOptions, class_lines, evaluate_dataset, summary
 from hier_seg_trainer.evaluation.scores.box_labels import draw_signs
-from hier_seg_trainer.evaluation.scores.levels import class_table, level_classes, level_confusion
+from hier_seg_trainer.evaluation.scores.levels import level_confusion
 
 Labels = NDArray[np.uint8]
 

@@ -20,6 +20,8 @@ from PIL import Image
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
+from hier_seg_ros.label_spaces.bundled import bundled_mapping
+from hier_seg_ros.label_spaces.mapping import LabelMapping
 from hier_seg_ros.segmenter.model_folder import (
     InputOptions,
     ModelDescription,
@@ -30,7 +32,6 @@ from hier_seg_ros.segmenter.segmenter import SegmentationResult, Segmenter
 from hier_seg_trainer.commands import evaluate as command
 from hier_seg_trainer.datasets.formats.camvid import CamVid
 from hier_seg_trainer.datasets.formats.cityscapes import Cityscapes
-from hier_seg_trainer.datasets.mapping import LabelMapping, bundled_mapping
 from hier_seg_trainer.evaluation import EvaluationOptions, evaluate_dataset, summary
 from hier_seg_trainer.evaluation.benchmarks.cityscapes_benchmark import load_labels
 from hier_seg_trainer.evaluation.results.confusion_files import NamedConfusion

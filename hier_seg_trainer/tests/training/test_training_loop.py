@@ -19,10 +19,10 @@ from training_runs import CPU, Trainer, assert_same, logged_losses, read_log
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
+from hier_seg_ros.label_spaces.bundled import bundled_mapping
 from hier_seg_ros.resources import find_hierarchy
 from hier_seg_ros.segmenter.network import NetworkOptions
 from hier_seg_trainer.configuration import Experiment
-from hier_seg_trainer.datasets.mapping import FOLDER
 from hier_seg_trainer.evaluation import evaluate_dataset, summary
 from hier_seg_trainer.training import training_loop, training_setup, validation
 from hier_seg_trainer.training.runs.checkpoint import BEST, CHECKPOINT, read_checkpoint
@@ -356,7 +356,7 @@ def test_pasted_signs_teach_their_classes(
     root = tmp_path / 'data'
     make_camvid(root / 'camvid', {'train': 2, 'val': 1})
     make_gtsrb(root / 'gtsrb', {1: (220, 30, 30)})
-    mapping = (FOLDER / 'camvid.yaml').read_text(encoding='utf-8')
+    mapping = bundled_mapping('camvid').read_text(encoding='utf-8')
     if not signs_shown:
         mapping = mapping.replace("node: 'Traffic Sign (Front)'", 'node: Billboard')
     (root / 'camvid.yaml').write_text(mapping, encoding='utf-8')

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import Hierarchy
+from hier_seg_ros.label_spaces.bundled import bundled_mapping
+from hier_seg_ros.label_spaces.mapping import LabelMapping
 from hier_seg_trainer.datasets.faults import Fault, check_faults
 from hier_seg_trainer.datasets.formats.box_table import BoxTable
 from hier_seg_trainer.datasets.formats.camvid import CamVid
@@ -19,7 +21,6 @@ from hier_seg_trainer.datasets.formats.gtsrb import Gtsrb
 from hier_seg_trainer.datasets.formats.label_folder import LabelFolder
 from hier_seg_trainer.datasets.formats.polygons import PolygonFolder
 from hier_seg_trainer.datasets.formats.vistas import Vistas12, Vistas20
-from hier_seg_trainer.datasets.mapping import LabelMapping, bundled_mapping
 from hier_seg_trainer.datasets.readers.image_pairs import find_images, require_folders
 from hier_seg_trainer.datasets.samples import StreetDataset
 

@@ -23,19 +23,23 @@ from hier_seg_ros.images.image_files import (
     MOST_BYTES,
     MOST_PIXELS,
     SIDEWAYS,
-    UPRIGHT,
     check_pixels,
     check_regular_file,
     converted,
     orientation_of,
+)
+from hier_seg_ros.images.label_images import (
+    PNG_HEADER,
+    check_lossless,
+    check_not_turned,
+    label_values,
+    png_bits,
 )
 
 Result = TypeVar('Result')
 
 # Pillow's other decoders are seldom used, and some of them start programs.
 FORMATS = ('PNG', 'JPEG', 'PPM', 'BMP', 'TIFF', 'WEBP')
-# Their compression changes the values of pixels. (MPO is a JPEG with several pictures.)
-_LOSSY = ('JPEG', 'MPO', 'WEBP')
 
 
 def open_image(path: Path) -> Image.Image:
@@ -119,6 +123,17 @@ def open_labels(path: Path) -> NDArray[np.uint8]:
     return _decoded(path, path, lambda image: _label_values(image, path))
 
 
+def _label_values(image: Image.Image, path: Path) -> NDArray[np.uint8]:
+    with path.open('rb') as file:
+        values = label_values(image, str(path), png_bits(file.read(PNG_HEADER)))
+    if values.dtype == np.uint8:
+        return values
+    raise HierSegError(
+        f'{path}: is no label image (its mode is {image.mode}, and its values reach from '
+        f'{values.min()} to {values.max()}); it must have one 8-bit channel of label values'
+    )
+
+
 def open_colors(path: Path) -> NDArray[np.uint8]:
     """Return the colours of a label image whose classes are told by colour: (H, W, 3) uint8 RGB.
 
@@ -130,8 +145,8 @@ def open_colors(path: Path) -> NDArray[np.uint8]:
     """
 
     def colors(image: Image.Image) -> NDArray[np.uint8]:
-        _check_lossless(image, path)
-        _check_not_turned(image, path)
+        check_lossless(image, str(path))
+        check_not_turned(image, str(path))
         return np.array(converted(image, upright=False).convert('RGB'))
 
     return _decoded(path, path, colors)
@@ -148,7 +163,7 @@ def open_instances(path: Path) -> NDArray[np.int32]:
     """
 
     def instances(image: Image.Image) -> NDArray[np.int32]:
-        _check_not_turned(image, path)
+        check_not_turned(image, str(path))
         if image.mode not in ('I', 'I;16', 'I;16B', 'L'):
             raise HierSegError(
                 f'{path}: is no instance image (its mode is {image.mode}); it must have one '
@@ -214,86 +229,3 @@ def _decoded(
         elif isinstance(error, Image.DecompressionBombError):
             reason, advice = f'{reason}: the limit is {MOST_PIXELS}', 'scale it down'
         raise HierSegError(f'{name}: cannot be read as an image ({reason}); {advice}') from error
-
-
-def _label_values(image: Image.Image, path: Path) -> NDArray[np.uint8]:
-    _check_lossless(image, path)
-    _check_not_turned(image, path)
-    values, bits = np.array(image), _png_bits(path)
-    if image.mode == '1':
-        return values.astype(np.uint8)
-    if image.mode == 'P':
-        _check_palette(image, values, path)
-        return values
-    if image.mode == 'L':
-        # Programs that shrink PNG store few values in few bits, which Pillow stretches.
-        return values // (255 // (2**bits - 1))
-    if image.mode.startswith('I') and values.min() >= 0 and values.max() <= 255:
-        return values.astype(np.uint8)
-    # Of channels of 16 bits Pillow keeps the upper 8, which of small values are 0.
-    if image.mode in ('LA', 'RGB', 'RGBA') and bits == 8:
-        grey = values[..., : len(image.mode.removesuffix('A'))]
-        if (grey == grey[..., :1]).all():
-            return grey[..., 0]
-    reason, advice = f'its mode is {image.mode}', 'it must have one 8-bit channel of label values'
-    if image.mode.startswith('I'):
-        reason += f', and its values reach from {values.min()} to {values.max()}'
-    elif bits == 16:
-        reason += ', with 16 bits per channel'
-    else:
-        # OpenCV's imread applies a palette; written again, the file has colours for indices.
-        advice += ', so restore the original if a program has turned its palette into colours'
-    raise HierSegError(f'{path}: is no label image ({reason}); {advice}')
-
-
-def _check_lossless(image: Image.Image, path: Path) -> None:
-    if image.format in _LOSSY:
-        raise HierSegError(
-            f'{path}: is a {image.format}, whose compression changes label values, whatever its '
-            f'name; give the PNG from before'
-        )
-
-
-def _check_not_turned(image: Image.Image, path: Path) -> None:
-    """Raise HierSegError if viewers turn the labels: nobody knows whether those who drew them did.
-
-    The image must not be loaded yet: a TIFF image forgets it then.
-    """
-    orientation = orientation_of(image)
-    if orientation != UPRIGHT:
-        raise HierSegError(
-            f'{path}: has the EXIF orientation {orientation}, and labels are read as they are '
-            f'stored; write them without it, so that they lie on the upright photograph'
-        )
-
-
-def _check_palette(image: Image.Image, indices: NDArray[np.uint8], path: Path) -> None:
-    """Raise HierSegError if the palette's greys may as well be the labels as its indices.
-
-    Programs that reduce colours number those of an image from 0 on, and fill up the palette in
-    their own ways; or they take a palette that is the same for all images.
-    """
-    colors = np.array(image.getpalette('RGB') or []).reshape(-1, 3)
-    used = np.unique(indices[indices < len(colors)]).astype(np.int64)
-    for places in (np.arange(used.max(initial=-1) + 1), used if len(used) > 2 else used[:0]):
-        greys = colors[places, 0]
-        other = np.flatnonzero(greys != places)
-        if (
-            len(other)
-            and (colors[places] == greys[:, None]).all()
-            and len(np.unique(greys)) == len(greys)
-        ):
-            raise HierSegError(
-                f'{path}: its palette has the grey {greys[other[0]]} at index {places[other[0]]}, '
-                f'and either may be the label; write it as a grey PNG of the labels, without a '
-                f'palette'
-            )
-
-
-def _png_bits(path: Path) -> int:
-    """Return the bits of a channel of a PNG file; 8 for any other file."""
-    with path.open('rb') as file:
-        header = file.read(25)
-    # The header chunk, which comes first, holds the bit depth (W3C, "Portable Network Graphics",
-    # 11.2.1).
-    return header[24] if header[:8] == b'\x89PNG\r\n\x1a\n' else 8

@@ -18,9 +18,9 @@ from small_data_sets import MAPPING, OWN_FORMATS, SIZE, WRITERS
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import Hierarchy
+from hier_seg_ros.label_spaces.mapping import LabelMapping
 from hier_seg_trainer.datasets.formats import gtsdb
 from hier_seg_trainer.datasets.formats.gtsrb import Gtsrb
-from hier_seg_trainer.datasets.mapping import LabelMapping
 from hier_seg_trainer.datasets.opening import open_dataset
 
 # Deep enough for anything that goes down by itself, and not for the parser of JSON.

@@ -17,10 +17,11 @@ from PIL import Image
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
+from hier_seg_ros.label_spaces.bundled import bundled_mapping
+from hier_seg_ros.label_spaces.mapping import LabelMapping
 from hier_seg_trainer.datasets.formats import gtsdb
 from hier_seg_trainer.datasets.formats.gtsdb import SPLITS, GtsdbCoarse
 from hier_seg_trainer.datasets.formats.polygons import PolygonFolder, read_polygons
-from hier_seg_trainer.datasets.mapping import LabelMapping, bundled_mapping
 from hier_seg_trainer.datasets.readers.regions import Polygon
 
 WIDTH, HEIGHT = 24, 16

@@ -14,8 +14,9 @@ from PIL import Image
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
+from hier_seg_ros.label_spaces.bundled import bundled_mapping
+from hier_seg_ros.label_spaces.mapping import LabelMapping
 from hier_seg_trainer.datasets.formats.vistas import Vistas12, Vistas20
-from hier_seg_trainer.datasets.mapping import LabelMapping, bundled_mapping
 
 KEY = 'M2kh294N9c72sICO990Uew'
 COUNTED = {'object--vehicle--car', 'human--person', 'human--person--individual'}

@@ -28,8 +28,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.label_spaces.mapping import MappedClass
 from hier_seg_trainer.datasets.faults import EntryError, Fault, noted
-from hier_seg_trainer.datasets.mapping import MappedClass
 from hier_seg_trainer.datasets.readers.boxed_images import BoxedFile, BoxedImages
 from hier_seg_trainer.datasets.readers.image_pairs import (
     find_images,

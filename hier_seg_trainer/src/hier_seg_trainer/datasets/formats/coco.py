@@ -45,8 +45,8 @@ from numpy.typing import NDArray
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.files.reading import read_json
+from hier_seg_ros.label_spaces.mapping import LabelMapping
 from hier_seg_trainer.datasets.faults import EntryError, Fault, noted
-from hier_seg_trainer.datasets.mapping import LabelMapping
 from hier_seg_trainer.datasets.readers.annotations import corners, mappings, shown, whole_number
 from hier_seg_trainer.datasets.readers.boxed_images import BoxedFile, BoxedImages
 from hier_seg_trainer.datasets.readers.image_pairs import is_file

@@ -36,8 +36,8 @@ import numpy as np
 from PIL import Image
 
 from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.label_spaces.mapping import LabelMapping
 from hier_seg_trainer.datasets.faults import EntryError, Fault, noted
-from hier_seg_trainer.datasets.mapping import LabelMapping
 from hier_seg_trainer.datasets.readers.annotations import shown
 from hier_seg_trainer.datasets.readers.image_pairs import is_file
 from hier_seg_trainer.datasets.readers.reader import Reader

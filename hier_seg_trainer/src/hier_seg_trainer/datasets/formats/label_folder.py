@@ -28,8 +28,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.label_spaces.mapping import Color
 from hier_seg_trainer.datasets.faults import Fault
-from hier_seg_trainer.datasets.mapping import Color
 from hier_seg_trainer.datasets.readers.image_pairs import (
     find_images,
     folder_of_split,

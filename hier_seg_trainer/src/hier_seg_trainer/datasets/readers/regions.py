@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import UNLABELLED
-from hier_seg_trainer.datasets.mapping import LabelMapping
+from hier_seg_ros.label_spaces.mapping import LabelMapping
 
 # Cityscapes marks a region that covers several objects so: "cargroup" are cars.
 GROUP = 'group'

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import Hierarchy
+from hier_seg_ros.label_spaces.mapping import LabelMapping
 from hier_seg_ros.segmenter.segmenter import Segmenter
-from hier_seg_trainer.datasets.mapping import LabelMapping
 from hier_seg_trainer.datasets.samples import StreetDataset
 from hier_seg_trainer.evaluation.deciding.looks import averaged_logits, mirrored_order
 from hier_seg_trainer.evaluation.deciding.mirroring import mirror_table

@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
-from hier_seg_trainer.datasets.mapping import FOLDER, LabelMapping
+from hier_seg_ros.label_spaces.bundled import mapping_folder
+from hier_seg_ros.label_spaces.mapping import LabelMapping
 from hier_seg_trainer.datasets.samples import StreetDataset
 
 
 def mirror_table(tree: Hierarchy, dataset: StreetDataset | LabelMapping) -> NDArray[np.int16]:
     """Return the node id that a mirrored image shows in place of each node.
 
-    A model knows classes of several data sets, so this joins what the mapping files of the trainer
+    A model knows classes of several data sets, so this joins what the mapping files of the package
     and the evaluated data set (or its mapping) say.
 
     Parameters
@@ -37,7 +38,7 @@ def mirror_table(tree: Hierarchy, dataset: StreetDataset | LabelMapping) -> NDAr
 
     """
     known = [(dataset.node_names, dataset.mirror_of_id)]
-    for path in sorted(FOLDER.glob('*.yaml')):
+    for path in sorted(mapping_folder().glob('*.yaml')):
         # A mapping whose nodes this tree lacks says nothing about it.
         with suppress(HierSegError):
             mapping = LabelMapping.load(path, tree)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from hier_seg_ros.files.writing import written_file
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
-from hier_seg_trainer.evaluation.scores.levels import level_classes
+from hier_seg_ros.label_spaces.class_tables import level_classes
 
 OTHER, UNDECIDED, NO_TRUTH = 'other classes', 'undecided', 'no ground truth'
 

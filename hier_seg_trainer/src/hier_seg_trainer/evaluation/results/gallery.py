@@ -17,12 +17,12 @@ from tqdm import tqdm
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.files.writing import make_folder, write_text
 from hier_seg_ros.hierarchy import UNLABELLED, Node
+from hier_seg_ros.label_spaces.class_tables import class_table, deepest_level
 from hier_seg_ros.segmenter.pictures.drawing import color_image, overlay
 from hier_seg_trainer.datasets.samples import StreetDataset, StreetSample
 from hier_seg_trainer.evaluation.scores.box_labels import draw_boxes
 from hier_seg_trainer.evaluation.scores.dataset_scores import DatasetScores
 from hier_seg_trainer.evaluation.scores.frames import FrameScore, worst_frames
-from hier_seg_trainer.evaluation.scores.levels import class_table, deepest_level
 from hier_seg_trainer.pages.html_page import render_page
 from hier_seg_trainer.pages.page_pictures import close_up, data_uri, scaled_to_width
 

@@ -15,8 +15,8 @@ from PIL import Image
 
 from hier_seg_ros.files.writing import make_folder, written_file
 from hier_seg_ros.hierarchy import Hierarchy, Node
+from hier_seg_ros.label_spaces.mapping import LabelMapping
 from hier_seg_ros.scoring.label_scores import LabelImage
-from hier_seg_trainer.datasets.mapping import LabelMapping
 from hier_seg_trainer.evaluation.benchmarks.cityscapes_benchmark import CityscapesLabels
 
 _ADVICE = 'choose another place with --predictions'

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
+from hier_seg_ros.label_spaces.class_tables import class_table
 from hier_seg_ros.scoring.label_scores import LabelImage, confusion_matrix
 from hier_seg_ros.scoring.sign_areas import sign_mask, true_signs
 from hier_seg_ros.scoring.sign_scores import SignResult, check_signs, far_pixels, sign_scores
@@ -16,7 +17,6 @@ from hier_seg_trainer.evaluation.benchmarks.cityscapes_benchmark import Cityscap
 from hier_seg_trainer.evaluation.scores.box_labels import draw_boxes, draw_signs
 from hier_seg_trainer.evaluation.scores.dataset_scores import DatasetScores
 from hier_seg_trainer.evaluation.scores.frames import FrameScore, score_pixels, score_signs
-from hier_seg_trainer.evaluation.scores.levels import class_table
 
 
 class DatasetCounts:

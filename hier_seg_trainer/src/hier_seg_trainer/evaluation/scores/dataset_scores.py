@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hier_seg_ros.hierarchy import Hierarchy
+from hier_seg_ros.label_spaces.class_tables import deepest_level
 from hier_seg_ros.scoring.label_scores import ClassScores, Rule, class_scores
 from hier_seg_ros.scoring.sign_scores import SignResult, SignScores
 from hier_seg_trainer.evaluation.benchmarks.cityscapes_benchmark import CityscapesScores
 from hier_seg_trainer.evaluation.scores.frames import FrameScore
-from hier_seg_trainer.evaluation.scores.levels import deepest_level, level_confusion
+from hier_seg_trainer.evaluation.scores.levels import level_confusion
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
+from hier_seg_ros.label_spaces.class_tables import deepest_level
 from hier_seg_ros.scoring.label_scores import LabelImage, class_scores
 from hier_seg_ros.scoring.sign_areas import overlap
 from hier_seg_ros.scoring.sign_scores import SignResult
 from hier_seg_ros.signs.finding import TRAFFIC_SIGN_IDS, find_signs
 from hier_seg_ros.signs.sign_areas import SignArea
-from hier_seg_trainer.evaluation.scores.levels import deepest_level, level_confusion
+from hier_seg_trainer.evaluation.scores.levels import level_confusion
 
 LISTED_CONFUSIONS = 4  # of a frame, those with the most pixels
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hier_seg_ros.errors import HierSegError
-from hier_seg_trainer.datasets.mapping import LabelMapping
+from hier_seg_ros.label_spaces.mapping import LabelMapping
 from hier_seg_trainer.datasets.stored_pixels import open_labels
 from hier_seg_trainer.inspection.checks.problems import Problem
 

@@ -14,7 +14,8 @@ import numpy as np
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.files.reading import read_yaml
 from hier_seg_ros.hierarchy import Hierarchy, Node
-from hier_seg_trainer.datasets.mapping import LabelMapping, bundled_mapping
+from hier_seg_ros.label_spaces.bundled import bundled_mapping
+from hier_seg_ros.label_spaces.mapping import LabelMapping
 from hier_seg_trainer.synthesis.drawing.camera import Color
 from hier_seg_trainer.synthesis.scenes.scene import Scene
 

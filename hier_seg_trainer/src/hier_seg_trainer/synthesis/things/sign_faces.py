@@ -15,7 +15,8 @@ from PIL import Image, ImageDraw
 
 from hier_seg_ros.files.reading import read_yaml
 from hier_seg_ros.hierarchy import Hierarchy, Node
-from hier_seg_trainer.datasets.mapping import FOLDER, LabelMapping
+from hier_seg_ros.label_spaces.bundled import bundled_mapping
+from hier_seg_ros.label_spaces.mapping import LabelMapping
 from hier_seg_trainer.datasets.shapes import OUTLINES
 from hier_seg_trainer.synthesis.drawing.camera import Color
 from hier_seg_trainer.synthesis.drawing.outlines import Corner, disc, paired
@@ -71,7 +72,7 @@ def sign_content() -> dict[str, Any]:
 def load_signs(hierarchy: Hierarchy) -> tuple[dict[int, Sign], tuple[Sign, ...]]:
     """Return the signs of GTSDB by their class id there, and signs that are none of these."""
     content = sign_content()
-    mapping = LabelMapping.load(FOLDER / 'gtsdb.yaml', hierarchy)
+    mapping = LabelMapping.load(bundled_mapping('gtsdb'), hierarchy)
     classes = {}
     parents = set()
     for entry in mapping.classes:

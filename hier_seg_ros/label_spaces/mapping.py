@@ -39,9 +39,8 @@ from hier_seg_ros.files.reading import read_yaml
 from hier_seg_ros.files.suggestions import check_keys, did_you_mean
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy, Node
 
-FOLDER = Path(__file__).resolve().parent.parent / 'mappings'
 FORMAT = 1
-# The outlines that fill a box; how they are drawn stands in ``shapes``.
+# The outlines that fill a box; how they are drawn stands in the trainer's ``shapes``.
 SHAPES = ('rectangle', 'circle', 'triangle', 'inverted triangle', 'diamond', 'octagon')
 
 Color = tuple[int, int, int]
@@ -366,11 +365,6 @@ class LabelMapping:
                 f'{source}: holds the {what} {listed}, which {self.path.name} does not list; check '
                 f'that these are the right label files, or list the {what.split()[-1]} there'
             )
-
-
-def bundled_mapping(name: str) -> Path:
-    """Return the path of a mapping file that comes with the trainer."""
-    return FOLDER / f'{name}.yaml'
 
 
 def _node_id(entry: LabelClass) -> int:

@@ -1,0 +1,93 @@
+# Copyright 2026 The hier_seg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Which outputs a label image is truth for, and what they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hier_seg_ros.evaluation.recorded_outputs import Outputs
+from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
+from hier_seg_ros.label_spaces.agreement import agreement_table
+from hier_seg_ros.label_spaces.class_tables import deepest_level
+from hier_seg_ros.label_spaces.label_space import LabelSpace
+from hier_seg_ros.segmenter.outputs import level_name
+from hier_seg_ros.signs.finding import sign_node_ids
+
+Ids = NDArray[np.uint8]
+
+
+class TrueOutputs:
+    """Makes the true outputs of an image of ids.
+
+    Attributes
+    ----------
+    hierarchy
+        The tree.
+
+    """
+
+    def __init__(self, hierarchy: Hierarchy, output: str | None, space: LabelSpace) -> None:
+        """Take what the ids are.
+
+        Parameters
+        ----------
+        hierarchy
+            The tree.
+        output
+            The one output whose ids they are; None for node ids of any depth, which are truth for
+            all levels down to the deepest node that `space` knows, and for more (see `of`).
+        space
+            What gives the ids.
+
+        """
+        self.hierarchy = hierarchy
+        self._output = output
+        self._space = space
+        depth = hierarchy.depth
+        if output is None and space.nodes is not None:
+            depth = deepest_level(space.nodes, hierarchy)
+        self._levels = range(1, depth + 1)
+        self._category = _sure_categories(hierarchy)
+        signs = hierarchy.traffic_sign_of_id != UNLABELLED
+        self._undecided_sign = sign_node_ids(hierarchy) & ~signs
+
+    def of(self, ids: Ids) -> Outputs:
+        """Return the true outputs of an image of ids, H×W.
+
+        Of node ids they are the levels and the categories. The traffic signs are among them where
+        the label space lists every sign, or where the image has signs and each of them is
+        decided: nothing else tells whether signs are labelled at all.
+        """
+        if self._output is not None:
+            return {self._output: ids}
+        tree = self.hierarchy
+        outputs = {level_name(k): tree.level_of_id[k - 1].take(ids) for k in self._levels}
+        outputs['categories'] = self._category.take(ids)
+        signs = tree.traffic_sign_of_id.take(ids)
+        decided = (signs != UNLABELLED).any() and not self._undecided_sign.take(ids).any()
+        if self._space.every_sign or decided:
+            outputs['traffic_signs'] = signs
+        return outputs
+
+
+def agreement_tables(
+    hierarchy: Hierarchy, nodes: frozenset[str] | None = None
+) -> Mapping[str, Ids]:
+    """Return `agreement_table` for each level, by the name of its output."""
+    return {
+        level_name(level): agreement_table(nodes, hierarchy, level)
+        for level in range(1, hierarchy.depth + 1)
+    }
+
+
+def _sure_categories(hierarchy: Hierarchy) -> Ids:
+    """Return the category of each node, (256,); 255 where nodes below it have another one."""
+    table = np.full(256, UNLABELLED, np.uint8)
+    for node in hierarchy.nodes:
+        if {below.category for below in hierarchy.subtree(node)} == {node.category}:
+            table[node.id] = hierarchy.category_of_id[node.id]
+    return table

@@ -1,0 +1,44 @@
+# Copyright 2026 The hier_seg_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a prediction counts as, beside a truth that may know fewer classes or less deep ones."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hier_seg_ros.hierarchy import Hierarchy
+from hier_seg_ros.label_spaces.class_tables import class_table, level_classes
+
+
+def agreement_table(
+    nodes: frozenset[str] | None, hierarchy: Hierarchy, level: int
+) -> NDArray[np.uint8]:
+    """Return what a predicted node counts as beside each true one: the deepest that both know.
+
+    A prediction below the true node counts as that node. Beside it, a data set's predictions count
+    as its classes (see `class_table`).
+
+    Parameters
+    ----------
+    nodes
+        Names of the nodes that the truth knows; None for all of the tree.
+    hierarchy
+        The tree.
+    level
+        Of both label images.
+
+    Returns
+    -------
+    NDArray[np.uint8]
+        (256, 256) ids, by the true id (row) and the predicted one (column).
+
+    """
+    counts_as = np.arange(256, dtype=np.uint8)
+    if nodes is not None:
+        counts_as = class_table(level_classes(nodes, hierarchy, level), hierarchy)
+    table = np.tile(counts_as, (256, 1))
+    for node in hierarchy.nodes:
+        for above in hierarchy.path(node)[:-1]:
+            table[above.id, node.id] = above.id
+    return table
