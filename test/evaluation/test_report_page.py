@@ -271,7 +271,8 @@ def test_printed_page_has_everything_on_white(browser: Any, page_file: Path) -> 
         assert state['tick'] == 'rgb(28, 37, 48)'  # of the light page
         # Pictures that are the same are in the file once.
         photographs = page.evaluate(
-            "new Set([...document.querySelectorAll('[data-kind=photograph]')].map((one) => one.src)).size"
+            "new Set([...document.querySelectorAll('[data-kind=photograph]')]"
+            '.map((one) => one.src)).size'
         )
         assert pdf.count(b'/DCTDecode') >= photographs > 20
         page.wait_for_function(
@@ -288,10 +289,14 @@ def test_page_without_the_library_of_the_plots(
 ) -> None:
     monkeypatch.setattr(page_module, 'plot_library', lambda: '')
     summary = json.loads((run / 'scores.json').read_text())
+    # What is said of a run stands on the page as it is, whatever a name in it looks like.
+    summary |= {'interrupted': True, 'truth_faults': ['<b>7 labels</b> </script> fit no image']}
     shutil.copy(run / 'frames.jsonl', tmp_path)
     write_report(tmp_path, summary, street_tree)
     with opened(browser, tmp_path / 'report.html') as page:
-        assert 'pip install plotly' in page.locator('main').inner_text()
+        text = page.locator('main').inner_text()
+        assert 'pip install plotly' in text and 'was interrupted' in text
+        assert '<b>7 labels</b> </script> fit no image' in text
         page.locator('#frame-slider').fill('5')
         assert shown_frame(page) == '005'
 
