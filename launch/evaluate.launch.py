@@ -1,6 +1,6 @@
 # Copyright 2026 The hier_seg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Replay a bag through the node, frame by frame, and evaluate what it answers."""
+"""Replay a bag through the node, live or frame by frame, and evaluate what it answers."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from hier_seg_ros.resources import find_model
 from hier_seg_ros.ros.launching.arguments import (
     DDS_PROFILE,
     PARAMS_FILE,
+    boolean,
     check_dds_profile,
     check_device,
     check_image_topic,
@@ -50,6 +51,12 @@ ARGUMENTS = (
     ('device', 'auto', 'auto, cpu, cuda or cuda:N'),
     ('out', 'out/evaluation', 'Folder for scores, pictures and report'),
     PARAMS_FILE,
+    (
+        'lockstep',
+        'false',
+        'true sends each frame once the one before is answered, so that the scores are those of '
+        "evaluate_bag; false keeps the bag's own rate, and measures latency and dropped frames",
+    ),
     ('timeout', '300', 'Seconds to wait for the node to start, and for each of its answers'),
     DDS_PROFILE,
 )
@@ -76,15 +83,16 @@ def _start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             f'ROS 1 .bag file'
         )
     image_topic = values['image_topic'].removesuffix('/compressed')
-    check_image_topic(Path(values['bag']), image_topic)
+    recorded_topic = check_image_topic(Path(values['bag']), image_topic)
     check_device(values)
     check_dds_profile(values)
     parameter_file = params_file(values)
     timeout = seconds('timeout', values)
+    lockstep = boolean('lockstep', values)
     model = find_model(values['model']).resolve()
     out = Path(values['out'])
     recorded = out.with_name(f'{out.name}_predictions')
-    outputs = evaluated_outputs(Hierarchy.load(model / 'hierarchy.yaml'))
+    hierarchy = Hierarchy.load(model / 'hierarchy.yaml')
 
     node = Node(
         package=PACKAGE,
@@ -99,10 +107,11 @@ def _start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         package=PACKAGE,
         executable='replay_bag',
         arguments=[
-            *(values['bag'], '--decompress', '--lockstep', f'{NODE}/overlay'),
-            *('--timeout', timeout),
+            *(values['bag'], '--decompress', '--timeout', timeout),
+            *(('--lockstep', f'{NODE}/overlay') if lockstep else ()),
+            *('--image-topic', recorded_topic),
             *('--record', str(recorded), '--overwrite', '--record-topics'),
-            *(f'{NODE}/{output.topic}' for output in outputs.values()),
+            *(f'{NODE}/{topic}' for topic in _recorded_topics(hierarchy, lockstep)),
             *('--dds-profile', values['dds_profile']),
         ],
         output='screen',
@@ -110,7 +119,8 @@ def _start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     evaluate = ExecuteProcess(
         cmd=[
             *(ExecutableInPackage('evaluate_bag', PACKAGE), values['bag']),
-            *('--predictions', str(recorded), '--model', str(model), '--out', str(out)),
+            *('--image-topic', recorded_topic, '--predictions', str(recorded)),
+            *('--model', str(model), '--out', str(out)),
         ],
         output='screen',
     )
@@ -129,6 +139,16 @@ def _start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             )
         ),
     ]
+
+
+def _recorded_topics(hierarchy: Hierarchy, lockstep: bool) -> list[str]:
+    """Return the topics, below the node's name, that are recorded."""
+    outputs = evaluated_outputs(hierarchy).values()
+    if lockstep:
+        return [output.topic for output in outputs]
+    # Live, the node draws no pictures that the evaluation can draw, and ~/hierarchy, which is
+    # latched, tells that all subscriptions are known.
+    return [*(output.topic for output in outputs if not output.may_be_jpeg), 'hierarchy']
 
 
 def _next(

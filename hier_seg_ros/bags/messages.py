@@ -84,6 +84,21 @@ def header_stamp(data: bytes) -> int:
     return int(seconds) * 10**9 + int(nanoseconds)
 
 
+def with_header_stamp(data: bytes, stamp: int) -> bytes:
+    """Return a serialized message that begins with a Header, with another stamp, in nanoseconds.
+
+    Raises
+    ------
+    HierSegError
+        The message is too short to have one.
+
+    """
+    header_stamp(data)
+    changed = bytearray(data)
+    struct.pack_into('<iI' if data[1] & 1 else '>iI', changed, 4, *divmod(stamp, 10**9))
+    return bytes(changed)
+
+
 def image_pixels(message: RawMessage) -> NDArray[np.uint8]:
     """Return an image's pixels, uint8: H x W of mono8 and 8UC1, else H x W x 3 (rgb).
 

@@ -20,6 +20,8 @@ from rosbags.interfaces import (
     QosTime,
 )
 from rosbags.rosbag2 import CompressionMode, StoragePlugin, Writer, WriterError
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+from rosbags.typesys.store import Typestore
 
 from hier_seg_ros.bags.messages import TYPES
 from hier_seg_ros.bags.storage.opening import METADATA
@@ -80,7 +82,9 @@ class BagWriter:
             raise not_written(self.path, error, ADVICE) from error
         self._connections: dict[str, Connection] = {}
 
-    def add_topic(self, topic: str, type_name: str, latched: bool = False) -> None:
+    def add_topic(
+        self, topic: str, type_name: str, latched: bool = False, definition: str | None = None
+    ) -> None:
         """Add a topic.
 
         Parameters
@@ -91,20 +95,26 @@ class BagWriter:
             For example sensor_msgs/msg/Image.
         latched
             Whether its publisher keeps the last message for late subscribers.
+        definition
+            The type's definition with those of the types within it, in the form of .msg files; None
+            for the common interfaces, of which it is known.
 
         Raises
         ------
         HierSegError
-            Its type is not one of the common interfaces.
+            Its type is not one of the common interfaces and has no definition.
 
         """
-        if type_name not in TYPES.fielddefs:
+        if type_name not in TYPES.fielddefs and definition is None:
             raise HierSegError(
                 f'{topic}: the type {type_name} is not one of the common interfaces and cannot be '
                 f'recorded; leave the topic out'
             )
         self._connections[topic] = self._writer.add_connection(
-            topic, type_name, typestore=TYPES, offered_qos_profiles=[_qos(latched)]
+            topic,
+            type_name,
+            typestore=TYPES if definition is None else _types_of(type_name, definition),
+            offered_qos_profiles=[_qos(latched)],
         )
 
     def write(self, topic: str, message: Any, time: int) -> None:
@@ -246,6 +256,13 @@ class _FolderWriter(Writer):
     """The writer of rosbags, with the storage above."""
 
     STORAGE_PLUGINS = {StoragePlugin.MCAP: _McapStorage}  # noqa: RUF012  (rosbags' own name)
+
+
+def _types_of(type_name: str, definition: str) -> Typestore:
+    # Apart from TYPES: what one recording brings along must not reach those that are read.
+    types = get_typestore(Stores.EMPTY)
+    types.register(get_types_from_msg(definition, type_name))
+    return types
 
 
 def _qos(latched: bool) -> Qos:

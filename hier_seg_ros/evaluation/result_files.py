@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hier_seg_ros import __version__
+from hier_seg_ros.evaluation.replay_account import latency_text, replay_text
 from hier_seg_ros.evaluation.report.frame_pictures import FramePictures
 from hier_seg_ros.evaluation.report.report import write_report
 from hier_seg_ros.evaluation.report.versions import versions
@@ -55,9 +56,11 @@ def summary_of(
             'evaluated': results.of_bag(source.index).evaluated,
             'without_prediction': results.of_bag(source.index).without_prediction,
             'rejected': results.of_bag(source.index).rejected,
+            **({} if source.replay is None else {'replay': source.replay.counts()}),
         }
         for source in sources
     ]
+    results.timings.dropped = sum(bag['replay']['dropped'] for bag in bags if 'replay' in bag)
     where = [topic for source in sources for topic in source.truth.topics.values()]
     settings = {
         **sources[0].predictions.settings(),
@@ -190,6 +193,9 @@ def summary_lines(summary: Mapping[str, Any], out: Path) -> list[str]:
     lines = [f'{images["evaluated"]} of {images["in_bag"]} images evaluated']
     if images['without_prediction']:
         lines.append(f'{images["without_prediction"]} images have no prediction')
+    lines += [replay_text(bag['replay']) for bag in summary['bags'] if 'replay' in bag]
+    if (end_to_end := summary['timing']['milliseconds'].get('end_to_end')) is not None:
+        lines.append(latency_text(end_to_end))
     partial = {
         output: count
         for output, count in images['by_output'].items()

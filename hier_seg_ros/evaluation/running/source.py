@@ -18,6 +18,7 @@ from hier_seg_ros.evaluation.predictions import (
     SegmenterPredictions,
     recorded_hierarchy,
 )
+from hier_seg_ros.evaluation.replay_account import ReplayAccount, replay_account
 from hier_seg_ros.evaluation.running.options import bags_of, prediction_bags
 from hier_seg_ros.evaluation.truth.opening import open_truth
 from hier_seg_ros.evaluation.truth.true_labels import Truth
@@ -53,6 +54,8 @@ class Source:
         What predicts, and where that comes from as the report says it.
     recorded
         The open recording of the predictions; None where a segmenter runs.
+    replay
+        What it says of a live replay; None where it is none of one.
     truth
         The ground truth.
     reading
@@ -68,6 +71,7 @@ class Source:
     predictions: SegmenterPredictions | RecordedPredictions
     origin: str
     recorded: ImageBag | None
+    replay: ReplayAccount | None
     truth: Truth
     reading: threading.Lock = field(default_factory=threading.Lock)
 
@@ -132,6 +136,7 @@ def open_source(options: argparse.Namespace, index: int, stack: ExitStack) -> So
         predictions=predictions,
         origin=origin,
         recorded=recorded,
+        replay=None if recorded is None else replay_account(recorded, namespace),
         truth=open_truth(
             bag,
             topic,

@@ -74,7 +74,7 @@ class Frame:
     image_rejected, truth_rejected, outputs_rejected
         Why the image, or some of the others, cannot be used.
     milliseconds
-        How long each step took.
+        How long each step took, and the answer where it was recorded of a live replay.
 
     """
 
@@ -145,6 +145,8 @@ def _predicted(frames: Iterator[Frame], source: Source) -> Iterator[Frame]:
                 frame.rgb, frame.image.stamp, frame.outputs_rejected
             )
             frame.milliseconds['segment'] = _since(begun)
+            if source.replay is not None:
+                frame.milliseconds |= source.replay.milliseconds(frame.image.stamp)
         yield frame
 
 

@@ -98,8 +98,8 @@ def check_device(values: Mapping[str, str]) -> None:
         )
 
 
-def check_image_topic(bag: Path, topic: str) -> None:
-    """Check that a bag has images on a topic, as they are or compressed.
+def check_image_topic(bag: Path, topic: str) -> str:
+    """Return the topic on which a bag has some images, as they are or compressed.
 
     Parameters
     ----------
@@ -118,11 +118,13 @@ def check_image_topic(bag: Path, topic: str) -> None:
     from hier_seg_ros.bags.image_bag import ImageBag
 
     with ImageBag(bag) as recording:
-        if {topic, f'{topic}/compressed'}.isdisjoint(recording.image_topics):
-            found = ', '.join(recording.image_topics) or 'none'
-            raise HierSegError(
-                f'image_topic:={topic}: {bag} has no such images; its image topics are {found}'
-            )
+        for name in (f'{topic}/compressed', topic):
+            if name in recording.image_topics:
+                return name
+        found = ', '.join(recording.image_topics) or 'none'
+    raise HierSegError(
+        f'image_topic:={topic}: {bag} has no such images; its image topics are {found}'
+    )
 
 
 def boolean(name: str, values: Mapping[str, str]) -> bool:

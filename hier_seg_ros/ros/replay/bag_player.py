@@ -4,20 +4,16 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from builtin_interfaces.msg import Time
 from rclpy.duration import Duration
 from rclpy.exceptions import NameValidationException
 from rclpy.node import Node
 from rclpy.publisher import Publisher
-from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.topic_endpoint_info import TopicEndpointInfo
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
@@ -30,6 +26,7 @@ from hier_seg_ros.bags.messages import (
     LAST_STAMP,
     deserialize,
     header_stamp,
+    with_header_stamp,
 )
 from hier_seg_ros.bags.storage.damage import DamagedBagError
 from hier_seg_ros.bags.storage.storage import BagMessage
@@ -39,12 +36,13 @@ from hier_seg_ros.images.encodings import one_line
 from hier_seg_ros.images.messages import rgb_from_compressed_image
 from hier_seg_ros.ros.process.stop_request import StopRequest
 from hier_seg_ros.ros.replay.answers import Answers
+from hier_seg_ros.ros.replay.live_recorder import LiveRecorder, LiveSummary
+from hier_seg_ros.ros.replay.other_side import POLL_SECONDS, OtherSide, PlayStoppedError, replay_qos
+from hier_seg_ros.ros.topics.message_definitions import message_class
 from hier_seg_ros.ros.topics.messages import image_message
 
 CLOCK_TOPIC = '/clock'
 
-# Seconds between two looks at what is to happen next; with --clock also the clock's period.
-POLL_SECONDS = 0.025
 # A frame is sent again after this many seconds without an answer, or after this many times the
 # longest answer so far: a best-effort subscriber may have missed it, a slow one has not.
 RESEND_SECONDS = 5.0
@@ -73,11 +71,11 @@ class PlayOptions:
     lockstep
         The topic that answers every image; None plays by the clock.
     image_topic
-        The topic of these images; None where there is only one.
+        The topic of the images that are answered; None where there is only one.
     timeout
         Seconds to wait for the other side and for each answer.
     record_topics
-        Topics to record; only with lockstep.
+        Topics to record; without lockstep, when each frame was answered is recorded, too.
 
     """
 
@@ -110,6 +108,8 @@ class PlaySummary:
         Stamps, in nanoseconds, of those that stayed without an answer.
     damage
         What of the bag could not be read; None where all of it could.
+    live
+        What became of the frames that were recorded without lockstep; else None.
 
     """
 
@@ -119,10 +119,7 @@ class PlaySummary:
     resent: int = 0
     unanswered: list[int] = field(default_factory=list)
     damage: DamagedBagError | None = None
-
-
-class PlayStoppedError(Exception):
-    """The stop was requested before the end."""
+    live: LiveSummary | None = None
 
 
 @dataclass(frozen=True)
@@ -149,14 +146,17 @@ class BagPlayer:
         self._node = node
         self._bag = bag
         self._options = options
-        self._stop = stop
+        self._other_side = OtherSide(node, stop, options.timeout)
         self._summary = PlaySummary()
         self._slowest_answer = 0.0
         self._answers = Answers([])
         # What was played since the last image of lockstep: its CameraInfo, for one.
         self._companions: list[tuple[Publisher, bytes | Image]] = []
         self._tracks = self._create_tracks()
-        self._image_topic = self._find_image_topic() if options.lockstep is not None else None
+        answered = options.lockstep is not None or options.record_topics
+        self._image_topic = self._find_image_topic() if answered else None
+        self._recorder: LiveRecorder | None = None
+        self._stampless = False
         self._clock = node.create_publisher(Clock, CLOCK_TOPIC, 10) if options.clock else None
 
     def play(self, recording: BagWriter | None = None) -> PlaySummary:
@@ -172,11 +172,20 @@ class BagPlayer:
         PlayStoppedError
             The stop was requested before the end; a loop has none, and returns.
         HierSegError
-            The other side of lockstep does not appear.
+            The other side of lockstep, or of a recording, does not appear.
 
         """
         if self._options.lockstep is not None:
             self._prepare_lockstep(self._options.lockstep, recording)
+        elif recording is not None:
+            self._recorder = LiveRecorder(
+                self._other_side,
+                recording,
+                self._image_publisher,
+                self._options.record_topics,
+                self._options.timeout,
+                self._options.rate or 1.0,
+            )
         try:
             while True:
                 self._play_once(recording)
@@ -187,6 +196,8 @@ class BagPlayer:
                 raise
         for track in self._tracks.values():
             track.publisher.wait_for_all_acked(ACKNOWLEDGE_TIMEOUT)
+        if self._recorder is not None:
+            self._summary.live = self._recorder.finish()
         return self._summary
 
     def _create_tracks(self) -> dict[str, _Track]:
@@ -197,8 +208,8 @@ class BagPlayer:
             topic = self._bag.topic(name)
             if name == CLOCK_TOPIC and self._options.clock:
                 continue
-            message_class = _message_class(topic.type_name)
-            if message_class is None:
+            kind = message_class(topic.type_name)
+            if kind is None:
                 self._node.get_logger().warning(
                     f'topic {name} is skipped: its type {topic.type_name} is not installed'
                 )
@@ -214,10 +225,10 @@ class BagPlayer:
                         f'{self._bag.path}: --decompress would publish {name} on {target}, which '
                         f'the bag has too; leave one of them out with --topics'
                     )
-                message_class = _message_class(IMAGE)
+                kind = message_class(IMAGE)
             try:
                 publisher = self._node.create_publisher(
-                    message_class, target, _qos(latched=topic.latched)
+                    kind, target, replay_qos(latched=topic.latched)
                 )
             # Which one it is depends on what is wrong with the name.
             except (NameValidationException, ValueError) as error:
@@ -261,104 +272,51 @@ class BagPlayer:
 
     def _prepare_lockstep(self, lockstep: str, recording: BagWriter | None) -> None:
         """Wait for the other side and subscribe to its answers."""
-        endpoints = {
-            topic: self._publisher_of(topic)
-            for topic in dict.fromkeys((*self._options.record_topics, lockstep))
-        }
-        latched = {
-            topic: endpoint.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL
-            for topic, endpoint in endpoints.items()
-        }
-        answering = [
-            topic
-            for topic, endpoint in endpoints.items()
-            if _begins_with_header(self._required_class(topic, endpoint.topic_type))
-            and not latched[topic]
-        ]
-        if lockstep not in answering:
+        topics = self._other_side.find((*self._options.record_topics, lockstep))
+        if not topics[lockstep].answers_images:
             raise HierSegError(
                 f'{lockstep}: its messages have no header or are latched; give --lockstep a topic '
                 f'that carries the stamp of each image'
             )
-        self._answers = Answers(answering)
+        self._answers = Answers([name for name, topic in topics.items() if topic.answers_images])
         # The topic of --lockstep last: once it answers, the others have been matched before it.
-        for topic in sorted(endpoints, key=lambda topic: topic == lockstep):
-            type_name = endpoints[topic].topic_type
-            if recording is not None and topic in self._options.record_topics:
-                recording.add_topic(topic, type_name, latched[topic])
-            receive = self._answers.receive if topic in answering else self._answers.receive_latched
-            self._subscribe(topic, type_name, latched[topic], receive)
-        image = self._tracks[self._image_topic or ''].publisher
-        self._wait_until(
-            lambda: image.get_subscription_count() > 0,
-            f'nothing subscribes to {image.topic_name}: start segmenter_node with --ros-args '
-            f'-r image:={image.topic_name}',
-        )
-
-    def _publisher_of(self, topic: str) -> TopicEndpointInfo:
-        """Wait until something publishes a topic, and return what is known of it."""
-        try:
-            publishers = self._wait_until(
-                lambda: self._node.get_publishers_info_by_topic(topic),
-                f'nothing publishes {topic}: start segmenter_node and see whether it is active',
+        for name in sorted(topics, key=lambda name: name == lockstep):
+            topic = topics[name]
+            if recording is not None and name in self._options.record_topics:
+                topic.add_to(recording)
+            self._other_side.subscribe(
+                topic,
+                self._answers.receive if topic.answers_images else self._answers.receive_latched,
             )
-        # Which one it is depends on what is wrong with the name.
-        except (NameValidationException, ValueError) as error:
-            raise HierSegError(
-                f'{topic!r}: is no topic name; give one such as /segmenter/overlay'
-            ) from error
-        return publishers[0]
+        self._other_side.wait_for_subscriber(self._image_publisher)
 
-    def _required_class(self, topic: str, type_name: str) -> Any:
-        message_class = _message_class(type_name)
-        if message_class is None:
-            raise HierSegError(
-                f'{topic}: its type {type_name} is not installed; install its package or leave '
-                f'the topic out'
-            )
-        return message_class
-
-    def _subscribe(
-        self, topic: str, type_name: str, latched: bool, receive: Callable[[str, bytes], None]
-    ) -> None:
-        self._node.create_subscription(
-            _message_class(type_name),
-            topic,
-            lambda data: receive(topic, data),
-            _qos(latched=latched),
-            raw=True,
-        )
-
-    def _wait_until(self, condition: Callable[[], Any], complaint: str) -> Any:
-        """Return the condition's value as soon as it is true."""
-        deadline = time.monotonic() + self._options.timeout
-        while not (value := condition()):
-            if time.monotonic() > deadline:
-                raise HierSegError(f'{complaint} (waited {self._options.timeout:g} s)')
-            self._pause(POLL_SECONDS)
-        return value
-
-    def _pause(self, seconds: float) -> None:
-        if self._stop.wait(seconds):
-            raise PlayStoppedError
+    @property
+    def _image_publisher(self) -> Publisher:
+        return self._tracks[self._image_topic or ''].publisher
 
     def _play_once(self, recording: BagWriter | None) -> None:
         total = sum(self._bag.topics[name].count for name in self._tracks)
-        started = time.monotonic()
+        started = 0.0
         first_time = previous = None
         with tqdm(total=total, unit='msg', desc=str(self._bag.path), disable=None) as progress:
             messages = self._bag.messages(list(self._tracks))
             while (message := self._next(messages)) is not None:
+                # Before its turn: decoding must not make it late.
+                prepared = self._prepare(message)
                 if first_time is None or previous is None:
+                    started = time.monotonic()
                     first_time = previous = message.time
+                    if self._recorder is not None:
+                        self._recorder.begin(first_time)
                 gap = message.time - previous
                 if gap > LONGEST_GAP:
                     first_time += gap
                     days = gap // LONGEST_GAP
                     self._node.get_logger().warning(f'{days} days without a message are skipped')
                 previous = message.time
-                self._wait_for_turn(message.time, first_time, started)
-                self._publish(message, recording)
+                late = self._wait_for_turn(message.time, first_time, started)
+                if prepared is not None:
+                    self._publish(message, *prepared, late, recording)
                 progress.update()
 
     def _next(self, messages: Iterator[BagMessage]) -> BagMessage | None:
@@ -372,36 +330,70 @@ class BagPlayer:
             self._summary.damage = damage
             return None
 
-    def _wait_for_turn(self, bag_time: int, first_time: int, started: float) -> None:
-        """Wait until the bag's time has come, letting /clock run on meanwhile."""
+    def _wait_for_turn(self, bag_time: int, first_time: int, started: float) -> float:
+        """Wait until the bag's time has come, letting /clock run on meanwhile.
+
+        Return by how many seconds it has passed.
+        """
         lockstep = self._options.lockstep is not None
         rate = self._options.rate or (math.inf if lockstep else 1.0)
         due = started + (bag_time - first_time) * 1e-9 / rate
         while (remaining := due - time.monotonic()) > 0:
             self._publish_clock(max(first_time, bag_time - int(remaining * rate * 1e9)))
-            self._pause(min(remaining, POLL_SECONDS))
-        self._pause(0)
+            if self._recorder is not None:
+                self._recorder.write()
+                remaining = max(due - time.monotonic(), 0.0)
+            self._other_side.pause(min(remaining, POLL_SECONDS))
+        self._other_side.pause(0)
         self._publish_clock(bag_time)
+        return time.monotonic() - due
 
     def _publish_clock(self, nanoseconds: int) -> None:
         if self._clock is not None:
             seconds, rest = divmod(min(nanoseconds, LAST_STAMP), 1_000_000_000)
             self._clock.publish(Clock(clock=Time(sec=seconds, nanosec=rest)))
 
-    def _publish(self, message: BagMessage, recording: BagWriter | None) -> None:
-        track = self._tracks[message.topic]
+    def _prepare(self, message: BagMessage) -> tuple[int, bytes | Image] | None:
+        """Return an answered image's stamp, else 0, and what is published; None if it cannot be."""
         stamp = 0
-        data: bytes | Image = message.data
+        data = message.data
         try:
             if message.topic == self._image_topic:
-                stamp = header_stamp(message.data)
-            if track.decompress:
-                data = _decompressed(message.data)
+                stamp = header_stamp(data)
+                if stamp <= 0 and self._recorder is not None:
+                    stamp = self._time_instead_of_stamp(message)
+                    data = with_header_stamp(data, stamp)
+            if self._tracks[message.topic].decompress:
+                return stamp, _decompressed(data)
         except HierSegError as error:
             self._summary.undecodable += 1
             self._node.get_logger().warning(f'{message.topic} at {message.time}: {error}')
-            return
-        if message.topic == self._image_topic:
+            return None
+        return stamp, data
+
+    def _time_instead_of_stamp(self, message: BagMessage) -> int:
+        """Return the time of recording, by which `ImageBag` knows an image without a stamp, too."""
+        if not self._stampless:
+            self._stampless = True
+            self._node.get_logger().warning(
+                f'{message.topic}: images without a stamp are sent with the time of their recording'
+            )
+        return min(message.time, LAST_STAMP)
+
+    def _publish(
+        self,
+        message: BagMessage,
+        stamp: int,
+        data: bytes | Image,
+        late: float,
+        recording: BagWriter | None,
+    ) -> None:
+        track = self._tracks[message.topic]
+        if self._recorder is not None:
+            if message.topic == self._image_topic:
+                self._recorder.send(stamp, message.time, late)
+            track.publisher.publish(data)
+        elif message.topic == self._image_topic:
             self._publish_in_lockstep(track, stamp, data)
             self._companions.clear()
             if recording is not None:
@@ -423,7 +415,7 @@ class BagPlayer:
         track.publisher.publish(data)
         resend = sent + resend_after
         while not self._answers.wait(POLL_SECONDS):
-            self._pause(0)
+            self._other_side.pause(0)
             now = time.monotonic()
             if now > deadline:
                 self._summary.unanswered.append(stamp)
@@ -441,29 +433,6 @@ class BagPlayer:
                 track.publisher.publish(data)
                 resend = now + resend_after
         self._slowest_answer = max(self._slowest_answer, time.monotonic() - sent)
-
-
-def _message_class(type_name: str) -> Any:
-    """Return the class for a type such as sensor_msgs/msg/Image; None where it is not installed."""
-    package, _, name = type_name.partition('/msg/')
-    try:
-        return getattr(importlib.import_module(f'{package}.msg'), name, None)
-    except ImportError:
-        return None
-
-
-def _begins_with_header(message_class: Any) -> bool:
-    return next(iter(message_class.get_fields_and_field_types().values()), '') == 'std_msgs/Header'
-
-
-def _qos(latched: bool) -> QoSProfile:
-    """Return the QoS for publishing and subscribing: reliable, which loses nothing on the way."""
-    return QoSProfile(
-        history=HistoryPolicy.KEEP_LAST,
-        depth=10,
-        reliability=ReliabilityPolicy.RELIABLE,
-        durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
-    )
 
 
 def _decompressed(data: bytes) -> Image:

@@ -19,6 +19,7 @@ from hier_seg_ros.ros.process.stop_request import StopRequest
 
 if TYPE_CHECKING:
     from hier_seg_ros.ros.replay.bag_player import PlaySummary
+    from hier_seg_ros.ros.replay.live_recorder import LiveSummary
 
 COMMAND = 'replay_bag'
 EXIT_INTERRUPTED = 130
@@ -86,22 +87,23 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         '--image-topic',
         metavar='TOPIC',
-        help='the images that --lockstep waits for (default: the only CompressedImage topic that '
-        'is played, or else the only Image topic)',
+        help='the images that are answered, for --lockstep and --record (default: the only '
+        'CompressedImage topic that is played, or else the only Image topic)',
     )
     parser.add_argument(
         '--timeout',
         type=_positive,
         default=60.0,
         metavar='SECONDS',
-        help='how long --lockstep waits for the other side to appear, and for each answer '
-        '(default: %(default)g)',
+        help='how long --lockstep and --record wait for the other side to appear, --lockstep for '
+        'each answer, and --record for the last ones (default: %(default)g)',
     )
     parser.add_argument(
         '--record',
         type=Path,
         metavar='FOLDER',
-        help='record the --record-topics as a bag (with --lockstep)',
+        help='record the --record-topics as a bag; without --lockstep also when each image was '
+        'answered, and the /diagnostics of the node with its account of the frames',
     )
     parser.add_argument(
         '--record-topics', nargs='+', default=[], metavar='TOPIC', help='what --record records'
@@ -132,14 +134,15 @@ def _run(arguments: list[str], stop: StopRequest) -> int:
     from hier_seg_ros.ros.process.startup import initialize, parse_arguments
 
     with numpy_faults_named():
-        from hier_seg_ros.ros.replay.bag_player import BagPlayer, PlayOptions, PlayStoppedError
+        from hier_seg_ros.ros.replay.bag_player import BagPlayer, PlayOptions
+        from hier_seg_ros.ros.replay.other_side import PlayStoppedError
 
     parser = _parser()
     options = parse_arguments(parser, arguments)
     if bool(options.record) != bool(options.record_topics):
         parser.error('--record and --record-topics belong together')
-    if options.record and not options.lockstep:
-        parser.error('--record needs --lockstep')
+    if options.record and options.loop and not options.lockstep:
+        parser.error('--record needs an end, which --loop does not have')
     log_line = use_dds_profile(options.dds_profile)
     play_options = PlayOptions(
         topics=tuple(options.topics),
@@ -195,6 +198,8 @@ def _report(summary: PlaySummary, options: argparse.Namespace) -> int:
     if options.lockstep:
         answered = summary.frames - len(summary.unanswered)
         line += f', {answered} of {summary.frames} frames answered'
+    elif summary.live is not None:
+        line += _live_text(summary.live)
     if summary.resent:
         line += f', {summary.resent} times a frame was sent again'
     print(line)
@@ -204,11 +209,26 @@ def _report(summary: PlaySummary, options: argparse.Namespace) -> int:
             f'{len(summary.unanswered)} of {summary.frames} frames were not answered within '
             f'{options.timeout:g} s; see whether the node drops them, or raise --timeout'
         )
+    if summary.live is not None and not summary.live.answered:
+        problems.append(
+            f'none of {summary.live.frames} frames was answered on any of '
+            f'{", ".join(options.record_topics)}; see whether the node is active '
+            f'and takes the images'
+        )
     if summary.undecodable:
         problems.append(f'{summary.undecodable} images could not be decoded and were left out')
     if problems:
         raise HierSegError('; '.join(problems))
     return 0
+
+
+def _live_text(live: LiveSummary) -> str:
+    text = f', {live.answered} of {live.frames} frames answered'
+    for account in live.accounts:
+        ends = [f'{fate} {count}' for fate, count in account.fates.items() if fate != 'published']
+        text += f'; {account.node} received {account.received}'
+        text += f' and dropped {", ".join(ends)}' if ends else ' and dropped none'
+    return text
 
 
 if __name__ == '__main__':

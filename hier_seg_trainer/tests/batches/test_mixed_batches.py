@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from hier_seg_trainer.batches.mixed_batches import MixedBatches, Stream
 from hier_seg_trainer.datasets.formats.gtsrb import Gtsrb
 from hier_seg_trainer.datasets.opening import open_dataset
 from hier_seg_trainer.datasets.samples import Box, StreetDataset, StreetSample, Supervision
+from hier_seg_trainer.datasets.unreadable import UnreadableImageError
 
 CROP = CropOptions((32, 64), (0.8, 1.2), False, 0.5)
 PLAIN = AugmentationOptions(brightness=0.0, contrast=0.0, saturation=0.0, hue=0.0, blur=0.0)
@@ -233,6 +235,81 @@ def test_each_epoch_of_a_stream_visits_every_image_once(seed: int) -> None:
         assert len(epochs) >= 10
         assert all(sorted(epoch) == list(range(size)) for epoch in epochs)
         assert len({tuple(epoch) for epoch in epochs}) > 5, 'the order never changes'
+
+
+class PartlyUnreadable(Numbered):
+    """The same, some of whose files cannot be read; images of one label each where asked for."""
+
+    def __init__(self, size: int, unreadable: set[int], supervision: Supervision) -> None:
+        super().__init__(size)
+        self.supervision = supervision
+        self._unreadable = unreadable
+
+    def __getitem__(self, index: int) -> StreetSample:
+        sample = super().__getitem__(index)
+        if index in self._unreadable:
+            raise UnreadableImageError(f'{index}.png: cannot be read')
+        if self.supervision == 'image':
+            return StreetSample(sample.image, None, None, index)
+        return sample
+
+
+@pytest.mark.parametrize(
+    'options', [{}, {'cutmix': 1.0}, {'ricap': 1.0}, {'mixup': 0.5}, {'copy_blob': 1}], ids=str
+)
+@pytest.mark.parametrize('supervision', ['pixels', 'image'])
+def test_the_next_image_takes_the_place_of_one_that_cannot_be_read(
+    options: dict[str, float], supervision: Supervision
+) -> None:
+    def batches(unreadable: set[int]) -> MixedBatches:
+        dataset = PartlyUnreadable(200, unreadable, supervision)
+        counts = np.zeros(256, np.int64)
+        counts[:200] = 1
+        augmentation = replace(PLAIN, **options)
+        return MixedBatches(
+            [replace(stream(dataset, 40, augmentation=augmentation), pixel_counts=counts)], 0
+        )
+
+    whole, damaged = batches(set()), batches({17, 18})
+    # Five of them show every image once.
+    shown = [damaged[number] for number in range(5)]
+    for number, batch in enumerate(shown):
+        assert same(batch, batches({17, 18})[number])
+        for maps in (batch.labels, batch.second_labels, batch.image_labels):
+            assert not {17, 18} & set(maps.unique().tolist())
+    if not options and supervision == 'pixels':
+        # All but two crops are those of a data set without a fault.
+        changed = [
+            not torch.equal(crop, other)
+            for batch, number in zip(shown, range(5), strict=True)
+            for crop, other in zip(batch.images, whole[number].images, strict=True)
+        ]
+        assert sum(changed) == 2
+
+
+def test_more_unreadable_images_than_one_in_a_hundred_are_an_error() -> None:
+    batches = MixedBatches([stream(PartlyUnreadable(200, {17, 18, 50}, 'pixels'), 200)], 0)
+    with pytest.raises(
+        HierSegError, match=r'numbered: 3 files cannot be read.*; the last: \d+\.png'
+    ):
+        batches[0]
+    with pytest.raises(HierSegError, match=r'^4\.png: cannot be read$'):
+        MixedBatches([stream(PartlyUnreadable(99, {4}, 'pixels'), 99)], 0)[0]
+
+
+def test_signs_that_cannot_be_read_are_not_pasted(
+    tmp_path: Path, tree: Hierarchy, make_gtsrb: Callable[..., Path]
+) -> None:
+    make_gtsrb(tmp_path / 'gtsrb', {1: (220, 30, 30), 13: (250, 250, 250)}, frames=50)
+    signs = Gtsrb(tmp_path / 'gtsrb', 'train', tree)
+    batches = MixedBatches([stream(Boxed(100), 50, signs)], 0)
+    signs.image_path(3).write_bytes(b'nothing')
+    pasted = {int(value) for number in range(4) for value in batches[number].box_labels.unique()}
+    assert 78 in pasted, 'give way was never pasted'
+    signs.image_path(4).write_bytes(b'nothing')
+    with pytest.raises(HierSegError, match='GTSRB: 2 files cannot be read'):
+        for number in range(20):
+            batches[number]
 
 
 def test_a_grid_takes_the_next_images_of_its_stream() -> None:

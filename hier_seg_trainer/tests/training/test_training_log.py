@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import io
+import resource
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -176,3 +178,25 @@ def test_logs_that_cannot_be_written_are_one_line(
     with monkeypatch.context() as patch, pytest.raises(HierSegError, match='the first'), log:
         patch.setattr(SummaryWriter, 'close', full)
         raise HierSegError('the first')
+
+
+def test_what_the_thread_of_tensorboard_cannot_write_is_one_line(
+    make_experiment: Make, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    _, experiment = make_experiment()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    says = threading.excepthook
+    with (
+        pytest.raises(HierSegError, match='tensorboard: cannot be written') as raised,
+        TrainingLog(tmp_path / 'run', experiment, 0, enabled=True) as log,
+    ):
+        # From now on no file may grow beyond a kilobyte, as on a full disk.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1024, before[1]))
+        try:
+            for iteration in range(1, 100_000):
+                log.step(iteration, {'root': 1.0}, 0.1, 1.0, 1.0)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert len(str(raised.value).splitlines()) == 1
+    assert 'Traceback' not in capfd.readouterr().err
+    assert threading.excepthook is says

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch.utils.tensorboard import SummaryWriter
 from training_runs import CPU, Trainer, assert_same, logged_losses, read_log
 
 from hier_seg_ros.errors import HierSegError
@@ -498,6 +499,81 @@ def test_a_broken_image_stops_a_run_with_workers_in_one_line(
         assert message.startswith(str(root / 'train' / '0001.png'))
         assert message.endswith('restore it or remove it')
         assert '\n' not in message
+
+
+@pytest.mark.parametrize('workers', [0, 2])
+def test_one_broken_image_among_many_is_left_out_and_said(
+    make_experiment: Make,
+    make_camvid: Callable[..., Path],
+    tmp_path: Path,
+    tiny_network: NetworkOptions,
+    experiment_content: Callable[..., dict[str, Any]],
+    capfd: pytest.CaptureFixture[str],
+    workers: int,
+) -> None:
+    root = make_camvid(tmp_path / 'data' / 'camvid', {'train': 100, 'val': 1})
+    broken = root / 'train' / '0042.png'
+    broken.write_bytes(broken.read_bytes()[:60])
+    entry = {**experiment_content()['data'][0], 'images_per_batch': 25}
+    # Eight steps show every image twice. Counting classes reads the labels of all of them.
+    _, experiment = make_experiment(data=[entry], iterations=8, class_balance=0.3)
+    run = train(experiment, tmp_path / 'data', tmp_path / 'run', CPU, workers)
+    assert is_finished(run, experiment)
+    lines = [line for line in capfd.readouterr().err.splitlines() if 'left out' in line]
+    # Each process that meets it says so once.
+    assert 1 <= len(lines) <= max(1, workers)
+    assert all(f'CamVid: left out: {broken}: cannot be read' in line for line in lines)
+
+
+def test_a_run_that_broken_images_end_keeps_its_steps(
+    make_experiment: Make,
+    make_camvid: Callable[..., Path],
+    tmp_path: Path,
+    tiny_network: NetworkOptions,
+    experiment_content: Callable[..., dict[str, Any]],
+) -> None:
+    data, folder = tmp_path / 'data', tmp_path / 'run'
+    root = make_camvid(data / 'camvid', {'train': 100, 'val': 1})
+    entry = {**experiment_content()['data'][0], 'images_per_batch': 5}
+    # After 20 steps every image has been shown.
+    _, experiment = make_experiment(data=[entry], iterations=24)
+    broken = [root / 'train' / f'{number:04d}.png' for number in (10, 60)]
+    contents = [path.read_bytes() for path in broken]
+    for path in broken:
+        path.write_bytes(b'nothing')
+    with pytest.raises(HierSegError, match=r'CamVid: 2 files cannot be read, more than one in 100'):
+        train(experiment, data, folder, CPU, 0)
+    kept = read_checkpoint(folder / CHECKPOINT)['iteration']
+    assert 0 < kept < 20
+    for path, content in zip(broken, contents, strict=True):
+        path.write_bytes(content)
+    assert is_finished(train(experiment, data, folder, CPU, 0), experiment)
+    # Each step was taken once: also the one that the second of them has ended.
+    assert sorted(logged_losses(folder)) == list(range(1, 25))
+
+
+def test_logs_on_a_full_disk_cost_no_step(
+    make_experiment: Make,
+    small_data: Path,
+    tmp_path: Path,
+    tiny_network: NetworkOptions,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = tmp_path / 'run'
+    _, experiment = make_experiment(iterations=5)
+    whole = train(experiment, small_data, tmp_path / 'whole', CPU, 0)
+    write = SummaryWriter.add_scalar
+
+    def full(self: SummaryWriter, name: str, value: float, step: int) -> None:
+        if step == 3:
+            raise OSError(28, 'No space left on device')
+        write(self, name, value, step)
+
+    with monkeypatch.context() as patch, pytest.raises(HierSegError, match='No space left'):
+        patch.setattr(SummaryWriter, 'add_scalar', full)
+        train(experiment, small_data, folder, CPU, 0)
+    assert read_checkpoint(folder / CHECKPOINT)['iteration'] == 3
+    assert_same(train(experiment, small_data, folder, CPU, 0), whole)
 
 
 def test_processes_that_find_different_checkpoints_are_refused(

@@ -142,6 +142,27 @@ def test_a_killed_worker_ends_the_run_in_one_line(
     assert 'a process that prepares batches was killed' in command.output
 
 
+def test_a_killed_worker_costs_no_step(
+    write: Callable[..., tuple[Path, Experiment]], small_data: Path, tmp_path: Path
+) -> None:
+    path, experiment = write()
+    folder = tmp_path / 'run'
+    with running([*TRAIN, *arguments(path, small_data, folder, workers=2)]) as command:
+        command.read_until(r'iteration [2-9]/100000')
+        os.kill(children_of(command.process.pid)[-1], signal.SIGKILL)
+        assert command.finish() == 1
+    shown = [int(number) for number in re.findall(r'iteration (\d+)/100000', command.output)]
+    kept = read_checkpoint(folder / CHECKPOINT)['iteration']
+    # The progress bar may lack the last of them.
+    assert kept >= max(shown)
+    longer = replace(experiment, iterations=kept + 2)
+    train(longer, small_data, folder, CPU, 0)
+    train(longer, small_data, tmp_path / 'whole', CPU, 0)
+    losses, resumed = logged_losses(tmp_path / 'whole'), logged_losses(folder)
+    assert sorted(resumed) == sorted(losses) == list(range(1, kept + 3))
+    assert resumed == losses
+
+
 def test_a_killed_run_goes_on_with_the_losses_of_one_that_was_not(
     write: Callable[..., tuple[Path, Experiment]], small_data: Path, tmp_path: Path
 ) -> None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 import subprocess
@@ -30,11 +31,14 @@ from ros_client import DEADLINE, REPOSITORY, image, street
 from sensor_msgs.msg import Image
 
 from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.evaluation.evaluate_bag import main as evaluate_bag
 
 SEGMENT = REPOSITORY / 'launch' / 'segment.launch.py'
 EVALUATE = REPOSITORY / 'launch' / 'evaluate.launch.py'
 STREET = REPOSITORY / 'demo' / 'street'
 EXAMPLES = REPOSITORY / 'examples'
+# Three programs one after the other, and every photograph through the node.
+EVALUATION_DEADLINE = 5 * DEADLINE
 
 
 def installed(package: str) -> bool:
@@ -68,8 +72,8 @@ class Launched:
     def output(self) -> str:
         return self._log.read_text()
 
-    def wait(self) -> int:
-        return self._process.wait(DEADLINE)
+    def wait(self, timeout: float = DEADLINE) -> int:
+        return self._process.wait(timeout)
 
     def stop(self) -> None:
         """End it as Ctrl+C does; every process of it must have ended well."""
@@ -193,6 +197,55 @@ def test_what_fails_ends_the_launch_with_exit_code_1(start, file, arguments, tex
     assert launched.wait() == 1
     assert text in launched.output
     assert 'Traceback' not in launched.output
+
+
+def scores_of(out: Path) -> Any:
+    return json.loads((out / 'scores.json').read_text())
+
+
+@needs_ros2_launch
+def test_a_bag_in_lockstep_has_the_scores_of_evaluate_bag(start, varied_model, tmp_path):
+    arguments = ('device:=cpu', f'model:={varied_model}', 'lockstep:=true')
+    launched = start(EVALUATE, f'bag:={STREET}', f'out:={tmp_path / "node"}', *arguments)
+    assert launched.wait(EVALUATION_DEADLINE) == 0, launched.output
+    offline = tmp_path / 'offline'
+    arguments = (str(STREET), '--model', str(varied_model), '--device', 'cpu')
+    assert evaluate_bag([*arguments, '--out', str(offline)]) == 0
+    node, alone = scores_of(tmp_path / 'node'), scores_of(offline)
+    assert node['images'] == alone['images']
+    assert alone['images']['evaluated'] == alone['images']['in_bag'] > 0
+    assert alone['signs']['found'] > 0
+    # To the last digit: all that is scored is whole numbers of pixels and signs.
+    for part in ('scores', 'signs', 'detections', 'areas_too_small_to_list'):
+        assert node[part] == alone[part], part
+    for labels in (offline / 'level_3').iterdir():
+        assert labels.read_bytes() == (tmp_path / 'node' / 'level_3' / labels.name).read_bytes()
+
+
+@needs_ros2_launch
+def test_a_bag_that_is_played_live_is_scored_with_latency_and_dropped_frames(
+    start, varied_model, tmp_path
+):
+    out = tmp_path / 'live'
+    arguments = ('device:=cpu', f'model:={varied_model}', f'out:={out}')
+    launched = start(EVALUATE, f'bag:={STREET}', *arguments)
+    assert launched.wait(EVALUATION_DEADLINE) == 0, launched.output
+    scores = scores_of(out)
+    (bag,) = scores['bags']
+    replay = bag['replay']
+    assert replay['frames'] == scores['images']['in_bag']
+    assert replay['answered'] == scores['images']['evaluated'] > 0
+    # Every frame has come to an end that is known.
+    node = replay['node']
+    dropped = sum(node.values()) - node['received'] - node['published']
+    assert replay['frames'] == (
+        replay['answered'] + dropped + replay['lost_before_node'] + replay['lost_after_node']
+    )
+    assert scores['timing']['dropped'] == replay['dropped']
+    latency = scores['timing']['milliseconds']['end_to_end']
+    assert 0 < latency['median'] <= latency['p95'] <= latency['p99'] <= latency['max']
+    assert 'frames answered' in launched.output
+    assert 'end to end: median' in launched.output
 
 
 @needs_ros2_launch
@@ -322,6 +375,7 @@ def test_bad_values_are_refused_in_one_line(arguments, text):
         ({'params_file': '/no/such.yaml'}, 'params_file:=/no/such.yaml: no such file'),
         ({'timeout': 'soon'}, 'timeout:=soon: must be a number'),
         ({'timeout': '0'}, 'timeout:=0: must be a number'),
+        ({'lockstep': 'yes'}, 'lockstep:=yes: must be true or false'),
         ({'model': '/no/such/model'}, "model '/no/such/model': neither a folder nor"),
     ],
 )

@@ -38,8 +38,9 @@ from hier_seg_trainer.augmentation.pasting import (
 )
 from hier_seg_trainer.batches.batch import Batch
 from hier_seg_trainer.datasets.formats.gtsrb import Gtsrb
-from hier_seg_trainer.datasets.samples import StreetDataset
+from hier_seg_trainer.datasets.samples import StreetDataset, StreetSample
 from hier_seg_trainer.datasets.statistics import count_pixels
+from hier_seg_trainer.datasets.unreadable import UnreadableImageError, UnreadableImages
 
 # What random numbers are for: different purposes never share them.
 _FOR_ORDER, _FOR_CROP = 0, 1
@@ -121,6 +122,15 @@ class MixedBatches(Dataset[Batch]):
         self._places = places[rank::processes]
         self._streams = tuple(streams)
         self._seed = seed
+        self._unreadable = [
+            UnreadableImages(stream.dataset.title, len(stream.dataset)) for stream in streams
+        ]
+        self._unreadable_signs = [
+            None
+            if stream.signs is None
+            else UnreadableImages(stream.signs.title, len(stream.signs))
+            for stream in streams
+        ]
         self._box_weights = [_box_weights(stream.dataset) for stream in streams]
         self._rare = [_rare_nodes(stream) for stream in streams]
 
@@ -173,8 +183,9 @@ class MixedBatches(Dataset[Batch]):
         stream = self._streams[number]
         dataset, options, paste = stream.dataset, stream.augmentation, stream.paste
         weights = self._box_weights[number]
+        index, sample = self._sample(number, index)
         crop = random_crop(
-            dataset[index],
+            sample,
             stream.crop,
             options.rotation,
             None if weights is None else weights[index],
@@ -182,13 +193,17 @@ class MixedBatches(Dataset[Batch]):
         )
         if stream.crop.flip:
             crop = random_flip(crop, dataset.mirror_of_id, rng)
-        if stream.signs is not None:
-            if paste.replace > 0:
-                crop = replace_signs(crop, stream.signs, paste.replace, stream.sign_places, rng)
-            if paste.count > 0 and crop.boxes is not None:
-                crop = paste_signs(crop, stream.signs, paste, rng)
+        unreadable_signs = self._unreadable_signs[number]
+        if stream.signs is not None and unreadable_signs is not None:
+            try:
+                if paste.replace > 0:
+                    crop = replace_signs(crop, stream.signs, paste.replace, stream.sign_places, rng)
+                if paste.count > 0 and crop.boxes is not None:
+                    crop = paste_signs(crop, stream.signs, paste, rng)
+            except UnreadableImageError as error:
+                unreadable_signs.leave_out(error)
         if self._rare[number]:
-            source = dataset[_another(index, len(dataset), rng)]
+            _, source = self._sample(number, _another(index, len(dataset), rng))
             scale = scale_range(source.image, stream.crop)
             crop = copy_blobs(crop, source, self._rare[number], options.copy_blob, scale, rng)
         return self._erased(crop, options, rng)
@@ -198,7 +213,8 @@ class MixedBatches(Dataset[Batch]):
         stream = self._streams[number]
         count = len(cells(stream.crop.size))
         samples = [
-            stream.dataset[self._index(number, position * count + place)] for place in range(count)
+            self._sample(number, self._index(number, position * count + place))[1]
+            for place in range(count)
         ]
         options = stream.augmentation
         crop = image_grid(samples, stream.crop, options.rotation, stream.dataset.mirror_of_id, rng)
@@ -208,6 +224,17 @@ class MixedBatches(Dataset[Batch]):
     def _erased(crop: Crop, options: AugmentationOptions, rng: np.random.Generator) -> Crop:
         crop = cutout(crop, options.cutout, options.cutout_size, rng)
         return random_erasing(crop, options.random_erasing, rng)
+
+    def _sample(self, number: int, index: int) -> tuple[int, StreetSample]:
+        """Return an image of stream `number`, or the next one that can be read, and its index."""
+        dataset = self._streams[number].dataset
+        while True:
+            try:
+                return index, dataset[index]
+            except UnreadableImageError as error:
+                # Raises where too many cannot be read, so that this ends.
+                self._unreadable[number].leave_out(error)
+                index = (index + 1) % len(dataset)
 
     def _index(self, number: int, position: int) -> int:
         """Return which image stream `number` shows at `position`: each once in every epoch."""

@@ -35,6 +35,7 @@ from hier_seg_ros.images.label_images import (
     label_values,
     png_bits,
 )
+from hier_seg_trainer.datasets.unreadable import UnreadableImageError
 
 Result = TypeVar('Result')
 
@@ -228,4 +229,6 @@ def _decoded(
             reason = f'it is no {", ".join(formats)}'
         elif isinstance(error, Image.DecompressionBombError):
             reason, advice = f'{reason}: the limit is {MOST_PIXELS}', 'scale it down'
-        raise HierSegError(f'{name}: cannot be read as an image ({reason}); {advice}') from error
+        raise UnreadableImageError(
+            f'{name}: cannot be read as an image ({reason}); {advice}'
+        ) from error

@@ -8,7 +8,6 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
 from torch.utils.data import DataLoader
@@ -42,7 +41,8 @@ def read_batches(
     Raises
     ------
     HierSegError
-        Something is wrong with a file; in one line, whoever read it.
+        Something is wrong with a file, in one line, whoever read it; or a process that prepares
+        batches has died.
 
     """
     streams = MixedBatches(
@@ -59,33 +59,20 @@ def read_batches(
         pin_memory=device.type == 'cuda',
     )
     try:
-        yield from loader
+        batches = iter(loader)
+        if threading.current_thread() is threading.main_thread():
+            # A signal tells of a worker that has died, and PyTorch raises wherever this process
+            # happens to be then: in the middle of a step, which could not be kept. Without it the
+            # death comes out where the next batch is waited for.
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        yield from batches
     except HierSegError as error:
         # A data loader puts the traceback of its worker process before the message.
         message = str(error).strip().splitlines()[-1]
-        raise HierSegError(message.split(f'{HierSegError.__name__}: ', 1)[-1]) from error
-
-
-@contextmanager
-def worker_deaths() -> Iterator[None]:
-    """Say in one line that a process that prepares batches has died.
-
-    A signal tells the main process of it, and PyTorch raises wherever that happens to be.
-
-    Raises
-    ------
-    HierSegError
-        One has.
-
-    """
-    try:
-        yield
+        raise HierSegError(message.split(f'{type(error).__name__}: ', 1)[-1]) from error
     except (RuntimeError, ConnectionError, EOFError) as error:
         if isinstance(error, RuntimeError) and 'DataLoader worker' not in str(error):
             raise
-        # Where it died while it handed over a batch, the signal is still to come.
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         raise HierSegError(
             'a process that prepares batches was killed; the last checkpoint is kept: free some '
             'memory or take fewer --workers, and resume'

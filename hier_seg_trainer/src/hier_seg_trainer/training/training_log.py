@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -52,6 +53,7 @@ class TrainingLog:
             smoothing=0.05,
             disable=not enabled,
         )
+        self._threads_say = threading.excepthook
         if enabled:
             with self._writing():
                 self._writer = SummaryWriter(str(self._folder), purge_step=iteration + 1)
@@ -60,6 +62,8 @@ class TrainingLog:
 
     def __enter__(self) -> TrainingLog:
         """Return itself."""
+        if self._enabled:
+            threading.excepthook = self._thread_failed
         return self
 
     def __exit__(
@@ -71,9 +75,12 @@ class TrainingLog:
         """Close the files and the bar."""
         self._progress.close()
         if self._enabled:
-            # What went wrong first is what is to be said.
-            with self._writing() if error is None else suppress(OSError):
-                self._writer.close()
+            try:
+                # What went wrong first is what is to be said.
+                with self._writing() if error is None else suppress(OSError):
+                    self._writer.close()
+            finally:
+                threading.excepthook = self._threads_say
 
     def step(
         self,
@@ -140,6 +147,12 @@ class TrainingLog:
         """Print a line above the progress bar."""
         if self._enabled:
             self._progress.write(text)
+
+    def _thread_failed(self, failure: threading.ExceptHookArgs) -> None:
+        """Leave out the traceback of TensorBoard's thread, whose error its next call raises."""
+        own = type(failure.thread).__module__.startswith('tensorboard.')
+        if not (own and issubclass(failure.exc_type, OSError)):
+            self._threads_say(failure)
 
     def _add_scalars(self, scalars: Mapping[str, float], iteration: int) -> None:
         with self._writing():

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -15,7 +16,7 @@ from hier_seg_ros.errors import HierSegError
 from hier_seg_trainer.configuration import Experiment
 from hier_seg_trainer.processes import distributed
 from hier_seg_trainer.processes.stop_signals import stop_signals
-from hier_seg_trainer.training.batch_loading import read_batches, worker_deaths
+from hier_seg_trainer.training.batch_loading import read_batches
 from hier_seg_trainer.training.runs.checkpoint import CHECKPOINT
 from hier_seg_trainer.training.runs.run import Run, load_checkpoint, save_checkpoint, start_run
 from hier_seg_trainer.training.teachers import load_teacher
@@ -89,7 +90,7 @@ def train(
     batches = read_batches(experiment, training_data, run.iteration, device, workers)
     run_folder.mkdir(parents=True, exist_ok=True)
     log = TrainingLog(run_folder, experiment, run.iteration, distributed.is_first())
-    with log, stop_signals() as stop, worker_deaths():
+    with log, stop_signals() as stop:
         while not distributed.any_process(stop.asked, device):
             if evaluation_is_due(run, experiment):
                 # Before: an evaluation may take long, and a crash must not cost the steps so far.
@@ -100,21 +101,34 @@ def train(
             if is_finished(run, experiment):
                 break
             began = time.perf_counter()
-            micro_batches = [next(batches).to(device) for _ in range(experiment.accumulate)]
+            with _kept_steps(run, run_folder):
+                micro_batches = [next(batches).to(device) for _ in range(experiment.accumulate)]
             ready = time.perf_counter()
             losses = train_iteration(run, step, micro_batches, experiment, teacher)
             run.iteration += 1
             _check_losses(losses, run.iteration)
             now = time.perf_counter()
             rate = run.optimizer.param_groups[-1]['lr']
-            log.step(run.iteration, losses, rate, ready - began, now - ready)
+            with _kept_steps(run, run_folder):
+                log.step(run.iteration, losses, rate, ready - began, now - ready)
             if run.iteration % experiment.checkpoint_every == 0:
                 save_checkpoint(run, run_folder)
             if experiment.images_every and run.iteration % experiment.images_every == 0:
-                draw_pictures(run, experiment, training_data, log, device)
+                with _kept_steps(run, run_folder):
+                    draw_pictures(run, experiment, training_data, log, device)
         else:
             save_checkpoint(run, run_folder)
     return run
+
+
+@contextmanager
+def _kept_steps(run: Run, run_folder: Path) -> Iterator[None]:
+    """Write a checkpoint where the block fails; what it does lies between two whole steps."""
+    try:
+        yield
+    except HierSegError:
+        save_checkpoint(run, run_folder)
+        raise
 
 
 def _check_losses(losses: Mapping[str, float], iteration: int) -> None:
