@@ -3,7 +3,7 @@
 """Messages of cameras as nobody should send them, drawn by Hypothesis.
 
 They are plain values with the fields of sensor_msgs, which the conversion takes as they are;
-``node.py`` makes messages of ROS of them.
+``fuzz_node.py`` makes messages of ROS of them.
 """
 
 from __future__ import annotations

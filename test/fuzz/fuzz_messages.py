@@ -19,7 +19,7 @@ from hypothesis import seed as with_seed
 from hypothesis import strategies as st
 from image_messages import camera_infos, compressed_images, depth_images, raw_images
 
-sys.path.append(str(Path(__file__).resolve().parents[1]))
+sys.path.append(str(Path(__file__).resolve().parents[2] / 'benchmarks'))
 
 from measurement import circumstances, print_table, write_result
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Malformed and extreme messages to the real node over DDS: none is lost from the account.
 
-    python benchmarks/fuzz/node.py --json benchmarks/results/fuzz_node.json
+    python test/fuzz/fuzz_node.py --json benchmarks/results/fuzz_node.json
 
 The node runs in a process of its own, once with raw images, their CameraInfo and depth images, and
 once with compressed ones; then damaged files are set as its mask. Whatever can be converted must be
@@ -26,9 +26,9 @@ from typing import Any
 
 import numpy as np
 import rclpy
-from conversion import draw, outcome, rgb_shape
 from diagnostic_msgs.msg import DiagnosticArray
 from encoded_pictures import damaged, pictures
+from fuzz_messages import draw, outcome, rgb_shape
 from hypothesis import strategies as st
 from image_messages import (
     SEEDS,
@@ -49,7 +49,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.serialization import serialize_message
 from sensor_msgs import msg as sensor_msgs
 
-sys.path.append(str(Path(__file__).resolve().parents[1]))
+sys.path.append(str(Path(__file__).resolve().parents[2] / 'benchmarks'))
 
 from measurement import circumstances, print_table, write_result
 from soak import process, write_untrained_model
