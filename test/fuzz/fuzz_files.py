@@ -30,13 +30,11 @@ from typing import Any
 
 from file_damage import damaged_file
 
-from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.errors import MOST_CHARACTERS, HierSegError
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path += [str(ROOT / name) for name in ('test', 'benchmarks', 'hier_seg_trainer/tests')]
 
-# Of an error's line.
-MOST_CHARACTERS = 6000
 MOST_SECONDS = 1.0
 MOST_MEBIBYTES = 100.0
 # What ends a process: for what takes longer than any machine is slow, and for what would take the
@@ -143,11 +141,15 @@ def _read_graph(folder: Path) -> None:
     assert '\n' not in problem and (graph is not None or problem)
 
 
+FORMATS = ('jpeg', 'png', 'tiff', 'bmp', 'webp', 'ppm')
+
+
 def _write_images(folder: Path) -> None:
     from encoded_pictures import pictures
 
     for name, data in pictures().items():
-        if name.split()[0] in ('jpeg', 'png', 'tiff', 'bmp', 'webp', 'ppm'):
+        # Fractions are not read, nor are other formats.
+        if name.split()[0] in FORMATS and name != 'tiff fractions':
             (folder / name.replace(' ', '_')).write_bytes(data)
 
 
@@ -333,7 +335,8 @@ def judged(target: Target, folder: Path) -> tuple[str, str]:
         target.read(folder)
     except HierSegError as error:
         line = str(error)
-        sound = line.isprintable() and 0 < len(line) <= MOST_CHARACTERS and ': ' in line
+        # HierSegError itself sees to that; the line must say what it concerns, too.
+        sound = len(line.splitlines()) == 1 and len(line) <= MOST_CHARACTERS and ': ' in line
         return ('refused' if sound else 'wrong'), repr(line[:1000])
     # Whatever is raised otherwise is what is looked for.
     except Exception:  # noqa: BLE001
@@ -341,44 +344,48 @@ def judged(target: Target, folder: Path) -> tuple[str, str]:
     return 'read', ''
 
 
-def run_child(name: str, first: int, cases: int) -> int:
-    """Try the cases of one target; print each one's number before it, and what was wrong."""
-    target = targets()[name]
-    with tempfile.TemporaryDirectory() as base:
-        whole, folder = Path(base) / 'whole', Path(base) / 'case'
-        whole.mkdir()
-        target.write(whole)
-        for _ in range(3):
-            shutil.copytree(whole, folder)
-            assert judged(target, folder)[0] == 'read', judged(target, folder)
-            shutil.rmtree(folder)
-        size = int(Path('/proc/self/statm').read_text('ascii').split()[0])
-        limit = size * resource.getpagesize() + ADDRESS_SPACE
-        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-        for seed in range(first, first + cases):
-            print(json.dumps({'seed': seed}), flush=True)
-            signal.setitimer(signal.ITIMER_REAL, HANGS_AFTER)
-            file = damage(target, whole, folder, seed)
-            _forget_peak()
-            memory, begin = _memory('VmRSS'), time.process_time()
-            verdict, said = judged(target, folder)
-            seconds, grown = time.process_time() - begin, _memory('VmHWM') - memory
-            if verdict != 'wrong' and (seconds > MOST_SECONDS or grown > MOST_MEBIBYTES):
-                verdict = 'wrong'
-            print(
-                json.dumps(
-                    {
-                        'seed': seed,
-                        'file': file,
-                        'verdict': verdict,
-                        'seconds': round(seconds, 3),
-                        'mebibytes': round(grown, 1),
-                        'said': said if verdict == 'wrong' else '',
-                    }
-                ),
-                flush=True,
-            )
+def run_child(first: int, cases: int, names: list[str]) -> int:
+    """Try the cases of some targets; print what is tried before it is, and what came of it."""
+    known = targets()
+    for name in names:
+        with tempfile.TemporaryDirectory() as base:
+            _try_cases(name, known[name], range(first, first + cases), Path(base))
     return 0
+
+
+def _try_cases(name: str, target: Target, seeds: range, base: Path) -> None:
+    whole, folder = base / 'whole', base / 'case'
+    whole.mkdir()
+    resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    target.write(whole)
+    # What the first ones import is no cost of a file.
+    for _ in range(3):
+        shutil.copytree(whole, folder)
+        assert judged(target, folder)[0] == 'read', judged(target, folder)
+        shutil.rmtree(folder)
+    limit = int(_memory('VmSize') * MEBIBYTE) + ADDRESS_SPACE
+    resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
+    for seed in seeds:
+        print(json.dumps({'target': name, 'seed': seed}), flush=True)
+        signal.setitimer(signal.ITIMER_REAL, HANGS_AFTER)
+        file = damage(target, whole, folder, seed)
+        _forget_peak()
+        memory, begin = _memory('VmRSS'), time.process_time()
+        verdict, said = judged(target, folder)
+        seconds, grown = time.process_time() - begin, _memory('VmHWM') - memory
+        if verdict != 'wrong' and (seconds > MOST_SECONDS or grown > MOST_MEBIBYTES):
+            verdict = 'wrong'
+        result = {
+            'target': name,
+            'seed': seed,
+            'file': file,
+            'verdict': verdict,
+            'seconds': round(seconds, 3),
+            'mebibytes': round(grown, 1),
+            'said': said if verdict == 'wrong' else '',
+        }
+        print(json.dumps(result), flush=True)
+    signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _forget_peak() -> None:
@@ -390,43 +397,42 @@ def _memory(key: str) -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith(key)) / 1024
 
 
-def try_target(name: str, first: int, cases: int) -> dict[str, Any]:
-    """Try cases of one target in processes of their own; return the numbers and what is wrong."""
-    verdicts: Counter[str] = Counter()
-    wrong: list[dict[str, Any]] = []
-    slowest = most = 0.0
-    begin, end = time.monotonic(), first + cases
-    while first < end:
+def try_targets(names: list[str], first: int, cases: int) -> list[dict[str, Any]]:
+    """Try cases of some targets in processes of their own; return each case's result.
+
+    Where a process ends in the middle of a case, that one is wrong, and another process goes on.
+    """
+    results: list[dict[str, Any]] = []
+    at = 0
+    while at < len(names):
         child = subprocess.run(
-            [sys.executable, __file__, '--child', name, str(first), str(end - first)],
+            [sys.executable, __file__, '--child', str(first), str(cases), *names[at:]],
             capture_output=True,
             check=False,
         )
         lines = [json.loads(line) for line in child.stdout.decode().splitlines()]
-        for line in lines:
-            if 'verdict' in line:
-                verdicts[line['verdict']] += 1
-                slowest, most = max(slowest, line['seconds']), max(most, line['mebibytes'])
-                wrong += [line] if line['verdict'] == 'wrong' else []
+        results += [line for line in lines if 'verdict' in line]
         if child.returncode == 0:
             break
-        if not lines:
-            raise SystemExit(f'{name}: {child.stderr.decode(errors="replace")[-3000:]}')
-        # It has ended in the middle of a case: that one is wrong, and the others go on.
-        verdicts['wrong'] += 1
         said = f'exit code {child.returncode}: {child.stderr.decode(errors="replace")[-1500:]}'
-        wrong.append({**lines[-1], 'said': said})
-        first = lines[-1]['seed'] + 1
+        if not lines or 'verdict' in lines[-1]:
+            raise SystemExit(f'{lines[-1:]}: {said}')
+        results.append({**lines[-1], 'file': '', 'verdict': 'wrong', 'said': said})
+        name, seed = lines[-1]['target'], lines[-1]['seed'] + 1
+        results += try_targets([name], seed, first + cases - seed)
+        at = names.index(name) + 1
+    return results
+
+
+def summary(name: str, results: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the numbers of one target."""
+    verdicts = Counter(result['verdict'] for result in results)
     return {
         'target': name,
-        'files': verdicts.total(),
-        'read': verdicts['read'],
-        'refused': verdicts['refused'],
-        'wrong': verdicts['wrong'],
-        'slowest_seconds': slowest,
-        'most_mebibytes': most,
-        'seconds': round(time.monotonic() - begin, 1),
-        'cases_that_were_wrong': wrong,
+        'files': len(results),
+        **{verdict: verdicts[verdict] for verdict in ('read', 'refused', 'wrong')},
+        'slowest_seconds': max(result.get('seconds', 0) for result in results),
+        'most_mebibytes': max(result.get('mebibytes', 0) for result in results),
     }
 
 
@@ -435,19 +441,23 @@ def main() -> int:
     from measurement import circumstances, print_table, write_result
 
     if sys.argv[1:2] == ['--child']:
-        return run_child(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+        return run_child(int(sys.argv[2]), int(sys.argv[3]), sys.argv[4:])
     arguments = _parser().parse_args()
     before = circumstances()
-    names = [name for name in targets() if name.startswith(arguments.target)]
-    results = []
-    for name in names:
-        results.append(try_target(name, arguments.first, arguments.cases))
-        for case in results[-1]['cases_that_were_wrong'][:5]:
-            print(f'{name}: {json.dumps(case)}', flush=True)
-    columns = list(results[0])[:-1]
-    print_table(columns, [[result[column] for column in columns] for result in results])
-    write_result({**before, 'first_seed': arguments.first, 'results': results}, arguments.json)
-    return int(any(result['wrong'] for result in results))
+    summaries, wrong = [], []
+    for name in targets():
+        if not name.startswith(arguments.target):
+            continue
+        results = try_targets([name], arguments.first, arguments.cases)
+        summaries.append(summary(name, results))
+        print(summaries[-1], flush=True)
+        wrong += [result for result in results if result['verdict'] == 'wrong']
+    for result in wrong[:20]:
+        print(json.dumps(result))
+    print_table(list(summaries[0]), [list(each.values()) for each in summaries])
+    result = {**before, 'first_seed': arguments.first, 'results': summaries, 'wrong': wrong}
+    write_result(result, arguments.json)
+    return int(bool(wrong))
 
 
 def _parser() -> argparse.ArgumentParser:

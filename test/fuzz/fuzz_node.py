@@ -56,7 +56,7 @@ from soak import process, write_untrained_model
 
 NODE_NAME = 'fuzzed'
 # Generous: they end a run that would wait for ever.
-DEADLINE = 120.0
+DEADLINE = 180.0
 RESEND_SECONDS = 5.0
 # So long the node has for a message that it refuses, before the next one comes.
 PAUSE = 0.004

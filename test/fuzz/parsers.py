@@ -19,7 +19,7 @@ import numpy as np
 from hier_seg_ros.bags.bag import Bag
 from hier_seg_ros.bags.image_bag import ImageBag
 from hier_seg_ros.bags.messages import deserialize
-from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.errors import MOST_CHARACTERS, HierSegError
 from hier_seg_ros.files.reading import parse_json, parse_yaml
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.images.depth import depth_in_metres
@@ -40,7 +40,6 @@ from hier_seg_trainer.datasets.opening import open_dataset
 from hier_seg_trainer.datasets.readers.run_lengths import read_runs
 
 ROOT = Path(__file__).resolve().parents[2]
-MOST_CHARACTERS = 6000
 LAYOUT = struct.Struct('<IIIBB')  # height, width, step, byte order, encoding
 
 Parse = Callable[[bytes], object]
@@ -196,6 +195,6 @@ def parse(name: str, data: bytes) -> str:
         PARSERS[name](data)
     except HierSegError as error:
         line = str(error)
-        assert line.isprintable() and 0 < len(line) <= MOST_CHARACTERS, line[:MOST_CHARACTERS]
+        assert len(line.splitlines()) == 1 and len(line) <= MOST_CHARACTERS, line[:MOST_CHARACTERS]
         return line
     return ''
