@@ -9,12 +9,12 @@ import resource
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import seed as with_seed
 from hypothesis import strategies as st
 from image_messages import camera_infos, compressed_images, depth_images, raw_images
@@ -94,7 +94,11 @@ def outcome(convert: Callable[[Any], None], message: Any) -> str:
 
 
 def draw(
-    strategy: st.SearchStrategy[Any], number: int, seed: int, use: Callable[[Any], None]
+    strategy: st.SearchStrategy[Any],
+    number: int,
+    seed: int,
+    use: Callable[[Any], None],
+    phases: Sequence[Phase] = (Phase.generate, Phase.shrink),
 ) -> None:
     """Draw values and use each; the simplest one that `use` fails for comes with its error.
 
@@ -108,10 +112,16 @@ def draw(
         The same values come with the same seed.
     use
         Called with each.
+    phases
+        Of Hypothesis: without shrinking, the error is that of the first one that fails.
 
     """
     checked = settings(
-        max_examples=number, database=None, deadline=None, suppress_health_check=list(HealthCheck)
+        max_examples=number,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        phases=phases,
     )
     # Hypothesis takes no function with defaults.
     checked(with_seed(seed)(given(strategy)(lambda value: use(value))))()

@@ -29,6 +29,7 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from encoded_pictures import damaged, pictures
 from fuzz_messages import draw, outcome, rgb_shape
+from hypothesis import Phase
 from hypothesis import strategies as st
 from image_messages import (
     SEEDS,
@@ -61,6 +62,8 @@ RESEND_SECONDS = 5.0
 # So long the node has for a message that it refuses, before the next one comes.
 PAUSE = 0.02
 GOOD_EVERY = 10
+# The node has a memory: the same message again need not fail again.
+GENERATE = (Phase.generate,)
 # What the node holds for each pixel of the largest image: it in colours, its labels, and the
 # outputs that are drawn, beside what decoding takes.
 BYTES_OF_A_PIXEL = 40
@@ -347,9 +350,13 @@ def run(transport: str, arguments: argparse.Namespace, folder: Path, model: Path
             account.ask()
             memory = most_memory(pid)
             if transport == 'raw':
-                draw(frames(), arguments.messages, arguments.seed, lambda f: account.send(*f))
+                strategy = frames()
             else:
-                draw(compressed_images(), arguments.messages, arguments.seed, account.send)
+                # The largest that there may be would keep the worker busy for longer than the
+                # watchdog waits, where the machine is slow.
+                strategy = compressed_images(1024).map(lambda image: (image,))
+            number, seed = arguments.messages, arguments.seed
+            draw(strategy, number, seed, lambda drawn: account.send(*drawn), GENERATE)
             account.ask()
             result = {'transport': transport, **account.compare()}
             if transport == 'raw':

@@ -171,13 +171,14 @@ def depth_images() -> st.SearchStrategy[RawImage]:
 
 
 @st.composite
-def compressed_images(draw: st.DrawFn) -> CompressedImage:
-    """Draw a picture that is whole, damaged up to three times over, or made to cost time."""
+def compressed_images(draw: st.DrawFn, largest: int = 8192) -> CompressedImage:
+    """Draw a picture that is whole, damaged up to three times over, or made to cost time.
+
+    `largest` is the side, in pixels, of those that cost most.
+    """
     if draw(st.integers(0, 99)) == 0:
-        data = many_scans(
-            draw(st.sampled_from((1, 300, 10_000))),
-            *draw(st.sampled_from(((16, 16), (8192, 8192)))),
-        )
+        side = draw(st.sampled_from((16, largest)))
+        data = many_scans(draw(st.sampled_from((1, 300, 10_000))), side, side)
     else:
         data = pictures()[draw(st.sampled_from(sorted(pictures())))]
         numbers = random.Random(draw(SEEDS))
