@@ -549,11 +549,12 @@ def main() -> int:
         summaries.append(summary(name, results))
         print(summaries[-1], flush=True)
         wrong += [result for result in results if result['verdict'] == 'wrong']
+        # After each, since all of them may take an hour.
+        found = {**before, 'first_seed': arguments.first, 'results': summaries, 'wrong': wrong}
+        write_result(found, arguments.json)
     for result in wrong[:20]:
         print(json.dumps(result))
     print_table(list(summaries[0]), [list(each.values()) for each in summaries])
-    result = {**before, 'first_seed': arguments.first, 'results': summaries, 'wrong': wrong}
-    write_result(result, arguments.json)
     return int(bool(wrong))
 
 

@@ -121,11 +121,12 @@ def main() -> int:
     for name in names:
         results.append(fuzz(name, arguments.seconds))
         print(f'{name}: {results[-1]}', flush=True)
+        # After each, since all of them may take hours.
+        write_result(
+            {**before, 'seconds_of_each': arguments.seconds, 'results': results}, arguments.json
+        )
     columns = list(results[0])[:-1]
     print_table(columns, [[result[column] for column in columns] for result in results])
-    write_result(
-        {**before, 'seconds_of_each': arguments.seconds, 'results': results}, arguments.json
-    )
     return int(any(result['said'] for result in results))
 
 
