@@ -15,6 +15,8 @@ SHORTEST_BOUND = 30.0
 TIMES_THE_SLOWEST = 20.0
 # The first frames of a model have twice the time: libraries load what they need then.
 WARM_UP_FRAMES = 10
+# Seconds that loading a model may take, with an engine that compiles it.
+LOADING_BOUND = 120.0
 # Seconds without a look after which the whole process is taken to have stood still.
 LONGEST_UNWATCHED = 5.0
 # So many restarts in so many seconds; whatever is wrong, one more does not mend it.
@@ -49,6 +51,7 @@ class Watchdog:
         self._clock = clock
         self._shortest_bound = shortest_bound
         self._since: float | None = None
+        self._at_least = 0.0
         self._looked = math.inf
         self._excused = 0.0
         self.forget()
@@ -58,8 +61,9 @@ class Watchdog:
         self._slowest = 0.0
         self._ended = 0
 
-    def begin(self) -> None:
-        """Enter that the work on a frame begins."""
+    def begin(self, at_least: float = 0.0) -> None:
+        """Enter that the work on a frame, or one that may take `at_least` so long, begins."""
+        self._at_least = at_least
         self._since = self._clock() - self._excused
 
     def end(self) -> None:
@@ -68,6 +72,7 @@ class Watchdog:
             self._slowest = max(self._slowest, self.busy)
         self._ended += 1
         self._since = None
+        self._at_least = 0.0
 
     def look(self) -> None:
         """Enter that somebody looks, as often as once a second.
@@ -93,7 +98,7 @@ class Watchdog:
     def bound(self) -> float:
         """Seconds that the work on a frame may take."""
         bound = max(self._shortest_bound(), TIMES_THE_SLOWEST * self._slowest)
-        return 2.0 * bound if self._ended < WARM_UP_FRAMES else bound
+        return max(self._at_least, 2.0 * bound if self._ended < WARM_UP_FRAMES else bound)
 
 
 class RestartLimit:

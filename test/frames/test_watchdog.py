@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 
 from hier_seg_ros.frames.watchdog import (
+    LOADING_BOUND,
     LONGEST_UNWATCHED,
     MOST_RESTARTS,
     RESTART_SECONDS,
@@ -75,6 +76,16 @@ def test_every_frame_has_the_seconds_that_are_asked_for(clock):
     assert watchdog.bound == 5.0
     seconds[0] = 1.0
     assert watchdog.bound == pytest.approx(4.0)
+
+
+def test_some_work_may_take_longer_than_a_frame(clock):
+    watchdog = Watchdog(clock, lambda: 1.0)
+    watchdog.begin(LOADING_BOUND)
+    assert watchdog.bound == LOADING_BOUND
+    watchdog.end()
+    watchdog.forget()
+    watchdog.begin()
+    assert watchdog.bound == 2.0
 
 
 def test_a_process_that_stood_still_did_not_work_meanwhile(clock):

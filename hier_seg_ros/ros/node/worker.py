@@ -18,7 +18,7 @@ from hier_seg_ros.frames.back_off import BackOff
 from hier_seg_ros.frames.frame import Frame, Request, SegmentedFrame
 from hier_seg_ros.frames.frame_lock import FrameLock
 from hier_seg_ros.frames.latest_frames import LatestFrames
-from hier_seg_ros.frames.watchdog import Watchdog
+from hier_seg_ros.frames.watchdog import LOADING_BOUND, Watchdog
 from hier_seg_ros.images.encodings import InvalidFrameError, one_line
 from hier_seg_ros.images.messages import rgb_of
 from hier_seg_ros.ros.cameras.camera import Camera
@@ -210,7 +210,7 @@ class SegmentationWorker:
     def _run(self) -> None:
         try:
             if self._processing.hanging:
-                self._watchdog.begin()
+                self._watchdog.begin(LOADING_BOUND)
                 self._renew()
                 # How long that took says nothing of frames.
                 self._watchdog.end()

@@ -196,9 +196,9 @@ from hier_seg_ros.ros.node.segmenter_node import main
 from hier_seg_ros.segmenter import Segmenter
 hanging = set()
 begin, segment = Watchdog.begin, Segmenter.segment
-def begin_of_thread(self):
+def begin_of_thread(self, *arguments):
     self.thread = threading.get_ident()
-    begin(self)
+    begin(self, *arguments)
 Watchdog.begin = begin_of_thread
 Watchdog.busy = property(lambda self: 1e6 if getattr(self, 'thread', None) in hanging else 0.0)
 def hang(self, images, **options):
