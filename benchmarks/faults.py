@@ -47,7 +47,6 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / 'test' / 'ros'))
 from ros_client import Client, Command, Lifecycle, parameter, set_parameters, street
 
 NAMESPACE = '/faults'
-NODE = f'{NAMESPACE}/segmenter'
 PERIOD = 0.1
 BLACK, RED, GREEN, BLUE = (0, 0, 0), (255, 0, 0), (0, 255, 0), (0, 0, 255)
 FAULTY_NODE = f"""
@@ -102,6 +101,7 @@ rclpy.spin(node)
 """
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGKILL)
 FATES = ('published', 'replaced', 'not needed', 'rate limited', 'backing off', 'stopped')
+_robots = itertools.count()
 
 
 class Robot:
@@ -119,20 +119,23 @@ class Robot:
         settings = itertools.chain(
             *(('-p', f'{key}:={value}') for key, value in parameters.items())
         )
-        arguments = ('--ros-args', '-r', f'__ns:={NAMESPACE}', *settings)
+        # Several of them may be there at a time.
+        self.namespace = f'{NAMESPACE}/robot_{next(_robots)}'
+        self.node = f'{self.namespace}/segmenter'
+        arguments = ('--ros-args', '-r', f'__ns:={self.namespace}', *settings)
         self.command = Command('-c', FAULTY_NODE, *arguments)
         self.client = Client()
-        self.lifecycle = Lifecycle(self.client, NODE)
+        self.lifecycle = Lifecycle(self.client, self.node)
         self._arrays = self.client.collect('/diagnostics', DiagnosticArray)
         self._sent: dict[int, float] = {}
         self.answers: list[tuple[int, float]] = []  # stamp and time of each
         self.client.node.create_subscription(
             Image,
-            f'{NODE}/level_1/labels',
+            f'{self.node}/level_1/labels',
             lambda message: self.answers.append((message.header.stamp.sec, time.monotonic())),
             10,
         )
-        self._publisher = self.client.publisher(f'{NAMESPACE}/image', Image)
+        self._publisher = self.client.publisher(f'{self.namespace}/image', Image)
         self._numbers = itertools.count(1)
         self._sending = threading.Lock()
         self._pixels = street()
@@ -209,15 +212,24 @@ class Robot:
     @property
     def clock(self) -> int:
         """The node's time in its newest diagnostics, in seconds."""
-        stamp: int = self._arrays[-1].header.stamp.sec
-        return stamp
+        return next(
+            (
+                int(array.header.stamp.sec)
+                for array in reversed(self._arrays)
+                if array.status[0].name.startswith(self.node[1:])
+            ),
+            -1,
+        )
 
     def wait_for_reports(self, number: int) -> None:
         """Wait for so many more diagnostics of this node."""
 
         def reports() -> int:
             arrays = tuple(self._arrays)
-            return sum(any('segmenter: ' in each.name for each in array.status) for array in arrays)
+            return sum(
+                any(each.name.startswith(self.node[1:]) for each in array.status)
+                for array in arrays
+            )
 
         before = reports()
         self.client.wait_for(lambda: reports() >= before + number, 'diagnostics')
@@ -225,14 +237,14 @@ class Robot:
     def set_parameters(self, **values: Any) -> bool:
         """Set parameters together; return whether they were."""
         changed = [parameter(name, value) for name, value in values.items()]
-        successful: bool = set_parameters(self.client, NODE, *changed).successful
+        successful: bool = set_parameters(self.client, self.node, *changed).successful
         return successful
 
     def status(self, what: str) -> DiagnosticStatus | None:
         """Return the newest status of the 'model' or the 'camera'."""
         for message in reversed(self._arrays):
             for status in message.status:
-                if status.name.endswith(f'segmenter: {what}'):
+                if status.name == f'{self.node[1:]}: {what}':
                     return status
         return None
 
@@ -297,7 +309,7 @@ def camera_process_dies(robot: Robot) -> float:
 
     with robot.silence():
         for _ in range(2):
-            camera = Command('-c', CAMERA, f'{NAMESPACE}/image')
+            camera = Command('-c', CAMERA, f'{robot.namespace}/image')
             try:
                 camera.wait_for_output('sent')
                 # The clock is the same in all processes.
@@ -312,7 +324,7 @@ def camera_process_dies(robot: Robot) -> float:
 
 def subscriber_reads_nothing(robot: Robot) -> float:
     """Stop a reliable subscriber (SIGSTOP) while another one reads; then let it read again."""
-    reader = Command('-c', READER, f'{NODE}/overlay')
+    reader = Command('-c', READER, f'{robot.node}/overlay')
     try:
         with robot.sending(street(480, 640)):
             reader.wait_for_output('read')
@@ -336,7 +348,7 @@ def disk_is_full(robot: Robot) -> float:
     """Let a full disk refuse a capture, and have room for the next one."""
 
     def capture() -> Any:
-        return robot.client.call(Trigger, f'{NODE}/capture', Trigger.Request())
+        return robot.client.call(Trigger, f'{robot.node}/capture', Trigger.Request())
 
     process = robot.command.process.pid
     unlimited = resource.RLIM_INFINITY
@@ -484,11 +496,12 @@ STATES: dict[str, tuple[int, ...]] = {
 }
 
 
-def end_in(state: str, signal_number: signal.Signals, model: Path, client: Client) -> float:
+def end_in(state: str, signal_number: signal.Signals, model: Path) -> float:
     """Send a signal to a node in a lifecycle state; return the seconds to its end."""
     name = f'{state}_{signal_number}'
     remapping = ('-r', f'__ns:={NAMESPACE}', '-r', f'__node:={name}')
     parameters = ('-p', f'model:={model}', '-p', 'device:=cpu', '-p', 'autostart:=false')
+    client = Client()
     command = Command('segmenter_node', '--ros-args', *remapping, *parameters)
     try:
         lifecycle = Lifecycle(client, f'{NAMESPACE}/{name}')
@@ -508,6 +521,7 @@ def end_in(state: str, signal_number: signal.Signals, model: Path, client: Clien
         return seconds
     finally:
         command.kill()
+        client.close()
 
 
 def main() -> int:
@@ -532,9 +546,7 @@ def main() -> int:
                     print(f'{seconds[text][-1]:6.2f} s  {text}', flush=True)
                 for signal_number, state in itertools.product(SIGNALS, STATES):
                     text = f'{signal_number.name} while {state}: until the process has ended'
-                    seconds.setdefault(text, []).append(
-                        end_in(state, signal_number, model, robot.client)
-                    )
+                    seconds.setdefault(text, []).append(end_in(state, signal_number, model))
     rows = [(text, f'{median(each):.1f}', f'{max(each):.1f}') for text, each in seconds.items()]
     print_table(('fault', 'median (s)', 'longest (s)'), rows)
     write_result({**result, 'seconds': seconds}, options.json)

@@ -110,7 +110,7 @@ def run(pid: int, seconds: float) -> dict[str, Any]:
         cameras.wait()
     watcher.spin_until(lambda: watcher.settled, PATIENCE)
     accounts = {
-        camera: {'sent': sent[camera]['sent'], 'damaged': sent[camera]['damaged'], **counts}
+        camera: {**sent[camera], 'not arrived': sent[camera]['sent'] - counts['received'], **counts}
         for camera, counts in watcher.counts.items()
     }
     result = {

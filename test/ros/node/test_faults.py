@@ -20,7 +20,7 @@ pytest.importorskip('rclpy', reason='needs ROS 2 (rclpy)')
 
 sys.path.append(str(Path(__file__).resolve().parents[3] / 'benchmarks'))
 
-from faults import BLACK, FAULTS, NODE, SIGNALS, STATES, Robot, end_in
+from faults import BLACK, FAULTS, SIGNALS, STATES, Robot, end_in
 from rcl_interfaces.srv import SetParameters
 from ros_client import parameter
 
@@ -49,18 +49,17 @@ def test_a_frame_that_hangs_does_not_hold_up_the_end(own_ros_domain, varied_mode
             robot.send(np.full((48, 64, 3), BLACK, np.uint8))
             robot.client.wait_for(lambda: robot.count('received') > received, 'the frame')
             change = SetParameters.Request(parameters=[parameter('overlay_alpha', 0.25)])
-            robot.client.send(SetParameters, f'{NODE}/set_parameters', change)
+            robot.client.send(SetParameters, f'{robot.node}/set_parameters', change)
             robot.wait_for_reports(2)
         assert robot.command.stop(signal.SIGTERM) == 0
         assert 'Traceback' not in robot.command.output
 
 
 @pytest.mark.parametrize('state', STATES)
-def test_signals_end_the_node_in_every_lifecycle_state(client, varied_model, state):
+def test_signals_end_the_node_in_every_lifecycle_state(own_ros_domain, varied_model, state):
     with ThreadPoolExecutor(len(SIGNALS)) as threads:
         ended = [
-            threads.submit(end_in, state, signal_number, varied_model, client)
-            for signal_number in SIGNALS
+            threads.submit(end_in, state, signal_number, varied_model) for signal_number in SIGNALS
         ]
         assert all(each.result() >= 0.0 for each in ended)
 
