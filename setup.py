@@ -96,6 +96,8 @@ setup(
         ],
         # Coverage-guided fuzzing of the parsers, for development: test/fuzz/fuzz_parsers.py.
         'fuzz': ['atheris>=3.0'],
+        # docs/mutation_tests.md. Pinned: each version has other mutants.
+        'mutation': ['mutmut==3.8.1'],
         # Pinned: another version of a formatter or a type checker has other opinions.
         # griffelib reads the docstrings of docs/api.md; its newest versions want Python 3.11.
         'lint': ['griffelib>=2.0', 'mypy==2.4.1', 'ruff==0.17.6', 'types-PyYAML', 'types-tqdm'],
