@@ -48,7 +48,7 @@ def summary_of(
         Whether images are left that nobody has looked at.
 
     """
-    bags = [
+    bags: list[dict[str, Any]] = [
         {
             'path': str(source.bag.path),
             'image_topic': source.topic,

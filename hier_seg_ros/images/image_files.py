@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.files.writing import written_file
@@ -250,7 +250,8 @@ def check_pixels(image: Image.Image) -> None:
         raise Image.DecompressionBombError(
             f'its {image.width} x {image.height} pixels are too many'
         )
-    if image.format in ('JPEG', 'MPO'):  # MPO is a JPEG with several pictures
+    # MPO is a JPEG with several pictures.
+    if isinstance(image, ImageFile.ImageFile) and image.format in ('JPEG', 'MPO'):
         file = image.fp
         place = file.tell()
         file.seek(0)
