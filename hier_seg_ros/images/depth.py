@@ -14,6 +14,10 @@ from hier_seg_ros.images.messages import RawMessage, check_rows
 
 # REP 118: millimetres, 0 for no depth; metres, NaN or infinite for no depth.
 _METRES = {'16UC1': ('u2', 0.001), '32FC1': ('f4', 1.0)}
+# Some drivers write the largest number there is for no depth. With these two limits no coordinate
+# of a point is too large for float32.
+_FARTHEST = 1e9  # metres
+_LEAST_FOCAL_LENGTH = 1e-3  # pixels
 
 
 class Intrinsics(NamedTuple):
@@ -35,7 +39,7 @@ def depth_in_metres(message: RawMessage) -> NDArray[np.float32]:
     ----------
     message
         A sensor_msgs/Image: 16UC1 in millimetres or 32FC1 in metres, in either byte order. Values
-        that are not above 0, or not finite, are no depth.
+        that are not above 0, or a million kilometres and more, are no depth.
 
     Raises
     ------
@@ -65,7 +69,7 @@ def depth_in_metres(message: RawMessage) -> NDArray[np.float32]:
     if unit != 1.0:
         metres *= np.float32(unit)
     # Written this way round, NaN is no depth either.
-    metres[~((metres > 0.0) & (metres < np.inf))] = np.nan
+    metres[~((metres > 0.0) & (metres < _FARTHEST))] = np.nan
     return metres
 
 
@@ -91,7 +95,7 @@ def intrinsics_of(camera_info: Any, height: int, width: int) -> Intrinsics:
     focal_x, center_x = float(matrix[0]), float(matrix[2])
     focal_y, center_y = float(matrix[row + 1]), float(matrix[row + 2])
     if (
-        not (0.0 < focal_x < np.inf and 0.0 < focal_y < np.inf)
+        not all(_LEAST_FOCAL_LENGTH <= focal < np.inf for focal in (focal_x, focal_y))
         or not np.isfinite([center_x, center_y]).all()
     ):
         raise InvalidFrameError(
@@ -99,12 +103,10 @@ def intrinsics_of(camera_info: Any, height: int, width: int) -> Intrinsics:
         )
     roi = camera_info.roi
     bin_x, bin_y = max(1, camera_info.binning_x), max(1, camera_info.binning_y)
-    expected = (
-        (roi.width or camera_info.width) // bin_x,
-        (roi.height or camera_info.height) // bin_y,
-    )
+    sensor = roi.width or camera_info.width, roi.height or camera_info.height
+    expected = sensor[0] // bin_x, sensor[1] // bin_y
     # Some drivers leave the size at zero.
-    if 0 not in expected and expected != (width, height):
+    if 0 not in sensor and expected != (width, height):
         raise InvalidFrameError(
             'camera_info',
             f'the CameraInfo is that of images of {expected[0]} x {expected[1]}, but the image is '

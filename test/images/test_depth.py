@@ -58,9 +58,10 @@ def test_millimetres_and_metres_are_read(big_endian, padding):
 
 
 def test_what_is_no_depth_becomes_nan():
-    values = np.array([[np.nan, np.inf, -np.inf, -1.0, 0.0, -0.0, 0.25]], np.float32)
+    largest = np.finfo(np.float32).max
+    values = np.array([[np.nan, np.inf, -np.inf, -1.0, 0.0, -0.0, largest, 1e9, 0.25]], np.float32)
     read = depth_in_metres(depth_message(values, '32FC1'))
-    np.testing.assert_array_equal(read, [[np.nan] * 6 + [0.25]])
+    np.testing.assert_array_equal(read, [[np.nan] * 8 + [0.25]])
 
 
 @pytest.mark.parametrize(
@@ -104,7 +105,9 @@ def test_binning_and_the_region_of_interest_are_those_of_the_sensor():
         ({'p': [600.0, 0.0, 33.0, 0.0, 0.0, 0.0, 22.0, 0.0, 0.0, 0.0, 1.0, 0.0]}, (48, 64)),
         ({'p': [float('inf'), *P[1:]]}, (48, 64)),
         ({'p': [600.0, 0.0, float('nan'), *P[3:]]}, (48, 64)),
+        ({'p': [1e-320, *P[1:]]}, (48, 64)),
         ({}, (24, 32)),
+        ({'binning_x': 100, 'binning_y': 100}, (48, 64)),
         ({'binning_x': 2, 'binning_y': 2}, (48, 64)),
     ],
 )

@@ -100,8 +100,10 @@ def test_a_signal_ends_the_node_in_order_at_every_moment_of_its_start(own_ros_do
             select.select([], [], [], seconds * index / (DELAYS - 1))
             code, output = ended(process, SIGNALS[index % 2])
         assert code == 0, output
-        # Neither a traceback nor an error: the lines of a node that was ready, and none else.
-        assert all('INFO' in line for line in output.splitlines()), output
+        # Neither a traceback nor an error: the lines of a node that was ready, and none else. Where
+        # other programs use ROS 2 meanwhile, Fast DDS tells of ports that they have locked.
+        lines = [line for line in output.splitlines() if 'RTPS_TRANSPORT_SHM' not in line]
+        assert all('INFO' in line for line in lines), output
 
 
 @pytest.mark.parametrize('signal_number', SIGNALS)
