@@ -113,6 +113,8 @@ class TrueLabels:
         self.used += 1
         self._unknown.update(unknown)
         self._with_unknown += bool(unknown)
+        if unknown and values is None and pixels.colors is not None:
+            self._check.add_colors(pixels.colors)
         return self._outputs.of(ids), values
 
     def compare(self, values: NDArray[Any] | None, outputs: Outputs) -> None:
