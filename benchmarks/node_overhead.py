@@ -286,7 +286,7 @@ def _serve_ours(model: str, note: Callable[[Header], None]) -> None:
         note(segmented.frame.message.header)
         return publish(self, segmented, *others)
 
-    Camera.publish = stamped  # type: ignore[method-assign]
+    Camera.publish = stamped  # type: ignore[assignment, method-assign]
     sys.argv[1:] = [
         *('--ros-args', '-r', f'__node:={NAMES[OURS]}', '-r', f'image:=/{NAMES[OURS]}/image'),
         *('-p', f'model:={find_model(model)}', '-p', 'device:=cpu'),

@@ -251,8 +251,8 @@ def check_pixels(image: Image.Image) -> None:
             f'its {image.width} x {image.height} pixels are too many'
         )
     # MPO is a JPEG with several pictures.
-    if isinstance(image, ImageFile.ImageFile) and image.format in ('JPEG', 'MPO'):
-        file = image.fp
+    file = image.fp if isinstance(image, ImageFile.ImageFile) else None
+    if file is not None and image.format in ('JPEG', 'MPO'):
         place = file.tell()
         file.seek(0)
         data = file.read()

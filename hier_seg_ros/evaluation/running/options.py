@@ -47,7 +47,7 @@ def prediction_bags(bags: list[Path], predictions: list[Path] | None) -> list[Pa
     if not predictions:
         return [None] * len(bags)
     if len(predictions) == 1:
-        return list(predictions) * len(bags)
+        return [predictions[0]] * len(bags)
     if len(predictions) != len(bags):
         raise HierSegError(
             f'--predictions: {len(predictions)} recordings for {len(bags)} bags; give one that '

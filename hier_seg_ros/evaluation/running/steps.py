@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
@@ -95,7 +95,9 @@ class Frame:
         return [*self.image_rejected, *self.outputs_rejected, *self.truth_rejected]
 
 
-def evaluated_frames(source: Source, part: Part, min_sign_pixels: int) -> Iterator[Frame]:
+def evaluated_frames(
+    source: Source, part: Part, min_sign_pixels: int
+) -> Generator[Frame, None, None]:
     """Yield each frame of a part, counted; the steps work at the same time."""
     counter = FrameCounter(source.hierarchy, min_sign_pixels, source.truth.counts_as)
     if part.first:
@@ -123,7 +125,7 @@ def _read(source: Source, part: Part) -> Iterator[Frame]:
             frame = Frame(number)
             if isinstance(image, HierSegError):
                 frame.image_rejected.append(str(image))
-            elif image is not None:
+            elif isinstance(image, StampedImage):
                 frame.image, frame.rgb = image, as_rgb(image.pixels)
                 frame.milliseconds['read'] = _since(begun)
             yield frame
