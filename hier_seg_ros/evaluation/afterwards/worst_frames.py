@@ -78,9 +78,9 @@ def export_worst_frames(
     for record in records:
         by_bag[record['bag']][record['stamp']] = record['frame']
     with output_folder(target) as partial:
-        for index, names in by_bag.items():
-            for image in _images(sources[index], names):
-                _write(partial, names[image.stamp], image, sources[index])
+        for index, name_of in by_bag.items():
+            for image in _images(sources[index], name_of):
+                _write(partial, name_of[image.stamp], image, sources[index])
         write_text(partial / 'mapping.yaml', _mapping(hierarchy))
         hierarchy.save(partial / 'hierarchy.yaml')
         worst = [record['frame'] for record in records]

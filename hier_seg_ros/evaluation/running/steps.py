@@ -25,7 +25,13 @@ from hier_seg_ros.images.image_files import as_rgb
 
 # In which the frame before a part is looked for, before all of them are.
 NEAR = 8
-END = object()  # of the images
+
+
+class _End:
+    """What follows the last image."""
+
+
+END = _End()
 
 
 @dataclass(frozen=True)
@@ -119,9 +125,10 @@ def _read(source: Source, part: Part) -> Iterator[Frame]:
         for number in count(part.first):
             begun = perf_counter()
             with source.reading:
-                image = next(images, END)
-            if image is END or (part.stop is not None and number >= part.stop):
+                found = next(images, END)
+            if isinstance(found, _End) or (part.stop is not None and number >= part.stop):
                 break
+            image = found
             frame = Frame(number)
             if isinstance(image, HierSegError):
                 frame.image_rejected.append(str(image))
