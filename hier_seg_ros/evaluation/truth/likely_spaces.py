@@ -48,16 +48,16 @@ class SpaceCheck:
         narrow = np.where((values < 0) | (values > 255), UNLABELLED, values).astype(np.uint8)
         self._pairs += confusion_matrix(narrow, predicted)
 
+    def likely(self) -> str | None:
+        """Return in words which space the values seem to be of; None where it is the one in use."""
+        return self._likely_by_color() if self._colors else self._likely_by_value()
+
     def add_colors(self, rgb: NDArray[np.uint8]) -> None:
         """Note the colours of a truth, H×W×3, of which some are unknown."""
         if self._colored_images < COLORED_IMAGES:
             self._colored_images += 1
             # Colours are areas, too: every fourth pixel of every fourth row is enough.
             self._colors.append(rgb[::4, ::4].reshape(-1, 3))
-
-    def likely(self) -> str | None:
-        """Return in words which space the truth seems to be of; None where it is the one in use."""
-        return self._likely_by_color() if self._colors else self._likely_by_value()
 
     def _likely_by_color(self) -> str | None:
         colors = np.concatenate(self._colors)[None]
