@@ -21,6 +21,7 @@ import argparse
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -108,10 +109,8 @@ def main() -> int:
         print(json.dumps(result['writes'], indent=2), flush=True)
         experiment = _make_experiment(place)
         whole = place / 'whole'
-        began = time.monotonic()
         _train(experiment, place, whole)
-        seconds = time.monotonic() - began
-        result['runs'] = killed_runs(experiment, place, whole, seconds, options.kills, numbers)
+        result['runs'] = killed_runs(experiment, place, whole, options.kills, numbers)
         print(json.dumps(result['runs'], indent=2), flush=True)
         result['disk'] = full_disk(experiment, place, whole)
         print(json.dumps(result['disk'], indent=2), flush=True)
@@ -179,12 +178,7 @@ def cut_writes(place: Path, cuts: int, values: int, numbers: random.Random) -> d
 
 
 def killed_runs(
-    experiment: Path,
-    place: Path,
-    whole: Path,
-    seconds: float,
-    kills: int,
-    numbers: random.Random,
+    experiment: Path, place: Path, whole: Path, kills: int, numbers: random.Random
 ) -> dict[str, Any]:
     """Kill a run at random moments and go on with it each time; compare its weights in the end.
 
@@ -196,8 +190,6 @@ def killed_runs(
         Where the data are, and the run will be.
     whole
         The run that nobody has killed.
-    seconds
-        How long that one took.
     kills
         How often the other one is killed.
     numbers
@@ -205,25 +197,34 @@ def killed_runs(
 
     """
     run = place / 'killed'
-    kept = []
+    kept = [0]
+    steps = EXPERIMENT['iterations'] // (kills + 1)
     for _ in range(kills):
         process = subprocess.Popen(
             _arguments(experiment, place, run),
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
             start_new_session=True,
         )
-        try:
-            process.wait(numbers.uniform(0.3, 1.0) * seconds)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        assert process.stderr is not None
+        # A moment of some step, or of the checkpoint after every other one.
+        wanted, seen = kept[-1] + numbers.randint(2, steps), 0
+        output = b''
+        while seen < wanted:
+            chunk = os.read(process.stderr.fileno(), 4096)
+            assert chunk, output.decode()
+            output = (output + chunk)[-500:]
+            seen = max(map(int, re.findall(rb'iteration (\d+)/', output)), default=0)
+        time.sleep(numbers.uniform(0.0, 0.3))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        process.stderr.close()
         there = (run / CHECKPOINT).is_file()
         kept.append(read_checkpoint(run / CHECKPOINT)['iteration'] if there else 0)
     _train(experiment, place, run)
     return {
         'kills': kills,
-        'iterations_kept': kept,
+        'iterations_kept': kept[1:],
         'same_weights': _same_weights(whole, run),
         'left_behind': len(list(run.glob('.*.partial'))),
     }

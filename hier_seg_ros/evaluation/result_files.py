@@ -48,7 +48,8 @@ def summary_of(
         Whether images are left that nobody has looked at.
 
     """
-    bags: list[dict[str, Any]] = [
+    replays = _replays(sources)
+    bags = [
         {
             'path': str(source.bag.path),
             'image_topic': source.topic,
@@ -56,11 +57,12 @@ def summary_of(
             'evaluated': results.of_bag(source.index).evaluated,
             'without_prediction': results.of_bag(source.index).without_prediction,
             'rejected': results.of_bag(source.index).rejected,
-            **({} if source.replay is None else {'replay': source.replay.counts()}),
+            **({'replay': replays[source.index]} if source.index in replays else {}),
         }
         for source in sources
     ]
-    results.timings.dropped = sum(bag['replay']['dropped'] for bag in bags if 'replay' in bag)
+    # Set, not added: an evaluation that goes on comes here again.
+    results.timings.dropped = sum(replay['dropped'] for replay in replays.values())
     where = [topic for source in sources for topic in source.truth.topics.values()]
     settings = {
         **sources[0].predictions.settings(),
@@ -84,6 +86,21 @@ def summary_of(
         truth_faults=[],
         interrupted=interrupted,
     )
+
+
+def _replays(sources: Sequence[Source]) -> dict[int, dict[str, Any]]:
+    """Return what became of the frames of live replays, by the place of the bag.
+
+    A recording that serves several bags counts for the first of them.
+    """
+    counted: dict[int, dict[str, Any]] = {}
+    paths = set()
+    for source in sources:
+        if source.recorded is None or source.replay is None or source.recorded.path in paths:
+            continue
+        paths.add(source.recorded.path)
+        counted[source.index] = source.replay.counts()
+    return counted
 
 
 def joined_summary(

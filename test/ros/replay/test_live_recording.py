@@ -211,11 +211,13 @@ def test_what_a_slow_node_drops_is_counted(varied_model, tmp_path):
     # Nothing is forgotten: what was not answered was dropped by the node, or lost on the way.
     assert account.node.closed
     assert account.node.fates['published'] == len(answered)
-    assert account.node.fates.get('replaced', 0) > 0
+    # Most of a burst is replaced where it waits for the node, in the middleware's queue of one.
     numbers = account.counts()
     assert numbers['lost_before_node'] == SLOW_FRAMES - account.node.received >= 0
     assert numbers['lost_after_node'] == 0
-    assert numbers['dropped'] == SLOW_FRAMES - len(answered)
+    dropped = sum(account.node.fates.values()) - len(answered)
+    assert numbers['dropped'] == SLOW_FRAMES - len(answered) > 0
+    assert len(answered) + dropped + numbers['lost_before_node'] == SLOW_FRAMES
 
 
 @pytest.fixture
