@@ -206,8 +206,9 @@ def check_pixels(image: Image.Image) -> None:
         raise Image.DecompressionBombError(
             f'its {image.width} x {image.height} pixels are too many'
         )
-    if image.format in ('JPEG', 'MPO'):  # MPO is a JPEG with several pictures
-        file = image.fp
+    file = getattr(image, 'fp', None)
+    # MPO is a JPEG with several pictures.
+    if image.format in ('JPEG', 'MPO') and file is not None:
         place = file.tell()
         file.seek(0)
         data = file.read()
