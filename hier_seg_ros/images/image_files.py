@@ -9,14 +9,18 @@ import io
 import re
 import stat
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.files.writing import written_file
+
+Result = TypeVar('Result')
 
 # What Pillow warns of in broken files comes out as an error, or does no harm.
 warnings.filterwarnings('ignore', category=UserWarning, module=r'PIL\.')
@@ -58,7 +62,7 @@ def read_image(path: str | Path) -> NDArray[np.uint8]:
         The file cannot be read, is no image or has over 2**26 pixels.
 
     """
-    data = _file_data(Path(path))
+    data = file_data(Path(path))
     advice = 'save it again as PNG or JPEG, or remove it'
     return as_rgb(_decode(data, str(path), advice, upright=True, formats=FILE_FORMATS))
 
@@ -72,11 +76,19 @@ def read_png(path: str | Path) -> NDArray[np.uint8]:
         The file cannot be read, is no PNG or has over 2**26 pixels.
 
     """
-    data = _file_data(Path(path))
+    data = file_data(Path(path))
     return _decode(data, str(path), 'save it as PNG', upright=False, formats=('PNG',))
 
 
-def _file_data(path: Path) -> bytes:
+def file_data(path: Path) -> bytes:
+    """Return what an image file holds.
+
+    Raises
+    ------
+    HierSegError
+        It cannot be read, is a pipe or a device, or has over a gigabyte.
+
+    """
     check_regular_file(path, MOST_BYTES)
     try:
         return path.read_bytes()
@@ -146,13 +158,45 @@ def decode_pixels(data: bytes, name: str) -> NDArray[np.uint8]:
 def _decode(
     data: bytes, name: str, advice: str, *, upright: bool, formats: tuple[str, ...]
 ) -> NDArray[np.uint8]:
+    return decoded(
+        data, name, advice, formats, lambda image: np.array(converted(image, upright=upright))
+    )
+
+
+def decoded(
+    data: bytes,
+    name: str,
+    advice: str,
+    formats: tuple[str, ...],
+    convert: Callable[[Image.Image], Result],
+) -> Result:
+    """Return what becomes of an image that Pillow opens.
+
+    Parameters
+    ----------
+    data
+        The content of its file.
+    name, advice
+        The beginning and the end of an error's line.
+    formats
+        Pillow's names of the formats that it may have.
+    convert
+        Gets the opened image, not yet loaded.
+
+    Raises
+    ------
+    HierSegError
+        It is none of these, is damaged or has over 2**26 pixels; or `convert` raises one.
+
+    """
     try:
         with Image.open(io.BytesIO(data), formats=formats) as image:
-            return np.array(converted(image, upright=upright))
+            check_pixels(image)
+            return convert(image)
     except UnidentifiedImageError as error:
         kind = f'is neither {" nor ".join(formats)}' if len(formats) > 1 else f'is no {formats[0]}'
         raise HierSegError(f'{name}: {kind}; {advice}') from error
-    except MemoryError:
+    except (HierSegError, MemoryError):
         raise
     # Pillow's decoders raise whatever a wrong byte leads them to, another kind for each format and
     # version: AssertionError, IndexError, SyntaxError, struct.error, zlib.error and so on. Nothing
@@ -206,9 +250,9 @@ def check_pixels(image: Image.Image) -> None:
         raise Image.DecompressionBombError(
             f'its {image.width} x {image.height} pixels are too many'
         )
-    file = getattr(image, 'fp', None)
     # MPO is a JPEG with several pictures.
-    if image.format in ('JPEG', 'MPO') and file is not None:
+    file = image.fp if isinstance(image, ImageFile.ImageFile) else None
+    if file is not None and image.format in ('JPEG', 'MPO'):
         place = file.tell()
         file.seek(0)
         data = file.read()
