@@ -104,6 +104,7 @@ def test_from_drawn_data_over_a_run_to_a_judged_model(
     torch.save({'format': 1, 'average': Fraction(1)}, other / CHECKPOINT)
     places = ['--data', small_data, '--device', 'cpu', '--run', run]
     camvid = ['--format', 'camvid', '--path', small_data / 'camvid']
+    out = ['--out', tmp_path / 'exported']
     model = run / 'model'
     said = run_guarded(
         [
@@ -113,11 +114,11 @@ def test_from_drawn_data_over_a_run_to_a_judged_model(
         [0, 'train', experiment, *places, '--workers', '2'],
         # Reads the checkpoint.
         [0, 'train', experiment, *places, '--workers', '0'],
-        [0, 'export', experiment, *places, '--onnx', tmp_path / 'model.onnx'],
+        [0, 'export', experiment, *places, *out, '--onnx', tmp_path / 'model.onnx'],
         [0, 'evaluate', model, *camvid, '--device', 'cpu', '--out', tmp_path / 'results'],
         [0, 'embed', model, *camvid, '--device', 'cpu', '--out', tmp_path / 'embeddings'],
         # A checkpoint that holds an object is refused without making the object.
-        [1, 'export', experiment, *places[:-1], other],
+        [1, 'export', experiment, *places[:-1], other, *out],
         [1, 'train', experiment, *places[:-1], other, '--workers', '0'],
     )
     for refused in ('train', 'export'):
