@@ -248,6 +248,16 @@ def test_an_unknown_class_is_answered_with_the_nearest(street_tree: Hierarchy) -
 
 def test_a_node_is_found_by_its_id(street_tree: Hierarchy) -> None:
     assert all(street_tree.node_by_id(node.id) is node for node in street_tree.nodes)
+    tree = Hierarchy(small_tree())
+    assert [tree.node_by_id(node.id) for node in tree.nodes] == list(tree.nodes)
+
+
+def test_a_node_is_found_by_its_readable_name() -> None:
+    data = small_tree()
+    data['nodes'][0]['readable_name'] = 'Ground'
+    tree = Hierarchy(data)
+    assert tree.node('Ground') is tree.node('ground')
+    assert tree.node('ground').superclass is False
 
 
 def test_tables_have_an_entry_for_each_value_of_a_label_image(street_tree: Hierarchy) -> None:
