@@ -219,8 +219,8 @@ def not_one_image(format_name: str, codec: str, why: str) -> InvalidFrameError:
     return InvalidFrameError(
         'compressed',
         f'the compressed image ({shown(format_name)}) is {codec} video {why}: decode the stream, '
-        f'for example with isaac_ros_h264_decoder or ffmpeg, and take the images; evaluate_bag and '
-        f'replay_bag --decompress decode a recorded one where PyAV is (pip install av)',
+        f'for example with isaac_ros_h264_decoder or ffmpeg, and take the images; evaluate_bag '
+        f'decodes a recorded one where PyAV is (pip install av)',
     )
 
 
