@@ -69,7 +69,7 @@ demo: setup
 	@$(BIN)/python demo/run_demo.py
 
 test: setup
-	@$(BIN)/python -m pytest test hier_seg_trainer/tests
+	@$(BIN)/python -m pytest $(PYTEST_ARGUMENTS) test hier_seg_trainer/tests
 
 lint: setup
 	@$(BIN)/ruff check .
@@ -104,5 +104,5 @@ $(TOOLS)/bin/%:
 
 clean:
 	rm -rf $(VENV) $(TOOLS) build install log out *.egg-info hier_seg_trainer/src/*.egg-info
-	rm -rf .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .coverage .coverage.* mutants .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -87,12 +87,17 @@ setup(
         # An older timm lacks the tests' backbone. The scores of detections are compared with those
         # of pycocotools. playwright drives the system's Chromium through the HTML pages.
         'test': [
+            'hypothesis>=6.100',
             'jsonschema>=4.0',
             'playwright>=1.40',
             'pycocotools>=2.0.7',
             'pytest>=7.4',
             'timm>=1.0.8',
         ],
+        # Coverage-guided fuzzing of the parsers, for development: test/fuzz/fuzz_parsers.py.
+        'fuzz': ['atheris>=3.0'],
+        # docs/mutation_tests.md. Pinned: each version has other mutants.
+        'mutation': ['mutmut==3.8.1'],
         # Pinned: another version of a formatter or a type checker has other opinions.
         # griffelib reads the docstrings of docs/api.md; its newest versions want Python 3.11.
         'lint': ['griffelib>=2.0', 'mypy==2.4.1', 'ruff==0.17.6', 'types-PyYAML', 'types-tqdm'],

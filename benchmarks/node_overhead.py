@@ -38,6 +38,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from hier_seg_ros.bags.image_bag import ImageBag
+from hier_seg_ros.frames.frame import SegmentedFrame
 from hier_seg_ros.resources import find_model
 from hier_seg_ros.ros.process.dds_profile import use_dds_profile
 from hier_seg_ros.ros.topics.messages import image_message
@@ -281,11 +282,11 @@ def _serve_ours(model: str, note: Callable[[Header], None]) -> None:
 
     publish = Camera.publish
 
-    def stamped(self: Camera, segmented: Any) -> None:
+    def stamped(self: Camera, segmented: SegmentedFrame, *others: Any) -> Any:
         note(segmented.frame.message.header)
-        publish(self, segmented)
+        return publish(self, segmented, *others)
 
-    Camera.publish = stamped  # type: ignore[method-assign]
+    Camera.publish = stamped  # type: ignore[assignment, method-assign]
     sys.argv[1:] = [
         *('--ros-args', '-r', f'__node:={NAMES[OURS]}', '-r', f'image:=/{NAMES[OURS]}/image'),
         *('-p', f'model:={find_model(model)}', '-p', 'device:=cpu'),

@@ -206,7 +206,8 @@ def _labels(tree: Hierarchy, height: int, width: int, seed: int) -> dict[str, ND
     finest = np.repeat(np.repeat(ids, edge, 0), edge, 1)[:height, :width].astype(np.uint8)
     for sign in range(3):
         left = (2 * sign + 1) * width // 7
-        finest[height // 4 : height // 4 + edge // 2, left : left + edge // 2] = numbers.choice(signs)
+        rows, columns = slice(height // 4, height // 4 + edge // 2), slice(left, left + edge // 2)
+        finest[rows, columns] = numbers.choice(signs)
     labels = {f'level_{level}': tree.level_of_id[level - 1].take(finest) for level in (1, 2, 3)}
     labels['traffic_signs'] = tree.traffic_sign_of_id.take(finest)
     rough = numbers.integers(0, 256, (height // 8 + 1, width // 8 + 1), np.uint8)

@@ -4,11 +4,28 @@
 
 from __future__ import annotations
 
+import re
 import reprlib
+
+MOST_CHARACTERS = 4000
+# What is left of a longer line, so that its end is seen, too.
+FIRST_CHARACTERS, LAST_CHARACTERS = 3000, 900
+# What ends a line, moves the cursor or cannot be written.
+_UNFIT = re.compile('[\x01-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]')
 
 
 class HierSegError(Exception):
-    """A failure in one line: what it concerns, what is wrong with it and what to do about it."""
+    """A failure in one line: what it concerns, what is wrong with it and what to do about it.
+
+    Whatever stands in names, paths and values, it becomes one line of at most 4000 characters.
+    """
+
+    def __init__(self, text: str) -> None:
+        """Store the line."""
+        line = _UNFIT.sub(lambda found: ascii(found[0])[1:-1], text)
+        if len(line) > MOST_CHARACTERS:
+            line = f'{line[:FIRST_CHARACTERS]} … {line[-LAST_CHARACTERS:]}'
+        super().__init__(line)
 
 
 def shown(value: object) -> str:

@@ -247,6 +247,13 @@ class Settings:
         False,
         'Write a capture when a frame is flagged, at most one per minute',
     )
+    inference_timeout: float = _parameter(
+        30.0,
+        'Seconds after which the worker is replaced that does not get done with a frame: at least '
+        'these, and 20 times the slowest frame; twice that for the first ten frames of a model',
+        minimum=0.1,
+        maximum=86400.0,
+    )
     stall_warn_seconds: float = _parameter(
         2.0,
         'Seconds without a frame of a camera after which diagnostics say WARN',

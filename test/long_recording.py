@@ -44,6 +44,7 @@ def write_predictions(path: Path, frames: int, tree: Hierarchy, seed: int = 1) -
             level_1 = np.where(numbers.random((HEIGHT, WIDTH)) < 0.8, _ground(index), 2)
             outputs = {
                 'level_1/labels': level_1.astype(np.uint8),
+                'level_3/labels': level_1.astype(np.uint8),
                 'traffic_signs/labels': np.roll(_signs(index), index % 3, axis=1),
                 'confidence': numbers.integers(0, 256, (HEIGHT, WIDTH), np.uint8),
             }

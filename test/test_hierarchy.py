@@ -125,6 +125,29 @@ def test_save_and_load_give_the_same_tree(street_tree: Hierarchy, tmp_path: Path
     assert street_tree != Hierarchy(small_tree())
 
 
+def test_a_saved_tree_has_a_line_for_each_node(tmp_path: Path) -> None:
+    path = tmp_path / 'tree.yaml'
+    data = small_tree()
+    # A line of usual length would end before it.
+    data['nodes'][0]['readable_name'] = 'what a robot may drive on, walk on, stand on or roll over'
+    data['nodes'][2]['superclass'] = True
+    Hierarchy(data).save(path)
+    assert path.read_text(encoding='utf-8') == (
+        'format: 1\n'
+        'name: small\n'
+        'categories: [flat, object, unlabelled]\n'
+        'nodes:\n'
+        "  - {id: 7, name: ground, readable_name: 'what a robot may drive on, walk on, stand on or "
+        "roll over', color: [1, 2, 3], parent: null, category: flat}\n"
+        '  - {id: 3, name: thing, readable_name: thing, color: [4, 5, 6], parent: null, '
+        'category: object}\n'
+        '  - {id: 0, name: sign, readable_name: sign, color: [7, 8, 9], parent: thing, '
+        'category: object, superclass: true}\n'
+        '  - {id: 254, name: stop, readable_name: stop, color: [0, 0, 9], parent: sign, '
+        'category: object, traffic_sign_id: 4}\n'
+    )
+
+
 def test_the_order_of_the_file_is_the_order_of_the_logits() -> None:
     data = small_tree()
     data['nodes'].reverse()
@@ -209,15 +232,45 @@ def test_a_file_of_another_form_is_refused(text: str, rule: str, tmp_path: Path)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(HierSegError, match=r'absent\.yaml: cannot be read'):
+    with pytest.raises(HierSegError, match=r'absent\.yaml: cannot be read') as caught:
         Hierarchy.load(tmp_path / 'absent.yaml')
+    assert 'give the path of a hierarchy YAML file' in str(caught.value)
 
 
 def test_an_unknown_class_is_answered_with_the_nearest(street_tree: Hierarchy) -> None:
     with pytest.raises(HierSegError, match="no class 'Persn'; did you mean 'Person'"):
         street_tree.node('Persn')
+    with pytest.raises(HierSegError, match=r"no class '_'; see the names in its YAML file$"):
+        street_tree.node('_')
     with pytest.raises(HierSegError, match='no class with id 200'):
         street_tree.node_by_id(200)
+
+
+def test_a_node_is_found_by_its_id(street_tree: Hierarchy) -> None:
+    assert all(street_tree.node_by_id(node.id) is node for node in street_tree.nodes)
+    tree = Hierarchy(small_tree())
+    assert [tree.node_by_id(node.id) for node in tree.nodes] == list(tree.nodes)
+
+
+def test_a_node_is_found_by_its_readable_name() -> None:
+    data = small_tree()
+    data['nodes'][0]['readable_name'] = 'Ground'
+    tree = Hierarchy(data)
+    assert tree.node('Ground') is tree.node('ground')
+    assert tree.node('ground').superclass is False
+
+
+def test_tables_have_an_entry_for_each_value_of_a_label_image(street_tree: Hierarchy) -> None:
+    shapes = {
+        'colors': (256, 3),
+        'category_of_id': (256,),
+        'category_colors': (len(street_tree.categories), 3),
+        'traffic_sign_of_id': (256,),
+        'level_of_id': (street_tree.depth, 256),
+    }
+    for name, shape in shapes.items():
+        table = getattr(street_tree, name)
+        assert (table.shape, table.dtype) == (shape, np.uint8), name
 
 
 def test_tables_cannot_be_changed_by_accident(street_tree: Hierarchy) -> None:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -134,7 +134,7 @@ def _evaluate(options: argparse.Namespace, sources: Sequence[Source], results: R
 def _evaluate_here(
     options: argparse.Namespace, sources: Sequence[Source], results: Results, progress: Any
 ) -> None:
-    def added() -> Iterator[None]:
+    def added() -> Generator[None, None, None]:
         for source in sources:
             results.begin_bag(source)
             part = Part(source.index, results.of_bag(source.index).next)

@@ -58,7 +58,15 @@ class SegmenterPredictions:
 class RecordedPredictions:
     """Predictions that the node published and a bag recorded."""
 
-    def __init__(self, bag: ImageBag, namespace: str, hierarchy: Hierarchy, alpha: float) -> None:
+    def __init__(
+        self,
+        bag: ImageBag,
+        namespace: str,
+        hierarchy: Hierarchy,
+        alpha: float,
+        *,
+        draws: bool = True,
+    ) -> None:
         """Find the outputs in an open bag.
 
         Parameters
@@ -71,6 +79,8 @@ class RecordedPredictions:
             The tree of the model that made the predictions.
         alpha
             The weight, 0-1, of the colours of an overlay that is drawn here.
+        draws
+            Whether pictures that were not recorded are drawn, which takes as long as scoring.
 
         Raises
         ------
@@ -80,6 +90,7 @@ class RecordedPredictions:
         """
         self.hierarchy = hierarchy
         self._alpha = alpha
+        self._draws = draws
         self._outputs = evaluated_outputs(hierarchy)
         available = bag.image_topics
         topics = {
@@ -104,14 +115,14 @@ class RecordedPredictions:
     def at(self, rgb: NDArray[np.uint8], stamp: int, rejected: list[str]) -> Outputs | None:
         """Return what was recorded for an image; None if nothing was.
 
-        Pictures that are missing, overlay and colours, are drawn here from the finest labels. The
-        parameters are those of `RecordedOutputs.at`.
+        Pictures that are missing, overlay and colours, are drawn here from the finest labels, if
+        they are wanted. The parameters are those of `RecordedOutputs.at`.
         """
         found = self._recorded.at(rgb, stamp, rejected)
         if not found:
             return None
         finest = found.get(level_name(self.hierarchy.depth))
-        if finest is not None:
+        if finest is not None and self._draws:
             result = SegmentationResult(self.hierarchy, finest, confidence=None)
             for name, output in self._outputs.items():
                 if output.may_be_jpeg and name not in found:

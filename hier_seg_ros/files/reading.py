@@ -24,6 +24,8 @@ from hier_seg_ros.errors import HierSegError, shown
 MOST_YAML_BYTES = 256 * 1024
 # COCO's own annotations of boxes and masks have 450 MB.
 MOST_JSON_BYTES = 1024 * 1024 * 1024
+# What is read of a file at once.
+PART_BYTES = 64 * 1024
 # A tree of classes needs 4, an experiment 5.
 MOST_LEVELS = 32
 # Values that a file may mean once its aliases are written out: ten times as many as the largest
@@ -144,10 +146,13 @@ def _read_text(path: Path, most_bytes: int, advice: str) -> str:
         # Opening a pipe would wait for someone to write to it.
         if path.exists() and not path.is_file():
             raise OSError('it is no regular file')
+        data = bytearray()
         with path.open('rb') as file:
-            data = file.read(most_bytes + 1)
-        if len(data) > most_bytes:
-            raise OSError(f'it has more than {most_bytes // 1024} kB')
+            # In parts: reading takes the memory for as much as is asked for, however little comes.
+            while part := file.read(PART_BYTES):
+                data += part
+                if len(data) > most_bytes:
+                    raise OSError(f'it has more than {most_bytes // 1024} kB')
         return data.decode('utf-8-sig')
     # ValueError: a path with a null character, or text that is no UTF-8.
     except (OSError, ValueError) as error:

@@ -18,6 +18,7 @@ from functools import cache, partial
 import numpy as np
 from numpy.typing import NDArray
 
+from hier_seg_ros.errors import shown
 from hier_seg_ros.files.suggestions import did_you_mean
 from hier_seg_ros.images.encodings import (
     ENCODINGS,
@@ -32,6 +33,8 @@ _NUMBERS = re.compile(r'(?:8|16|32|64)[USF]C\d*')
 _DEPTH = re.compile(r'(?:32|64)FC1?')
 # The other names of sensor_msgs/image_encodings: what cv_bridge converts is among them.
 _STANDARD = re.compile(r'(?:rgb|rgba|bgr|bgra)16|bayer_(?:rggb|bggr|gbrg|grbg)16|nv24')
+# A message may have megabytes in place of a name, which are not to fill the log.
+_MOST_CHARACTERS = 200
 
 
 def find_encoding(name: str) -> Encoding:
@@ -46,18 +49,19 @@ def find_encoding(name: str) -> Encoding:
     encoding = ENCODINGS.get(name)
     if encoding is not None:
         return encoding
+    quoted = repr(name) if len(name) <= _MOST_CHARACTERS else shown(name)
     if _NUMBERS.fullmatch(name):
         holds = 'a depth image' if _DEPTH.fullmatch(name) else 'an image of numbers'
         raise InvalidFrameError(
             'encoding',
-            f"the encoding {name!r} is that of {holds}, which has no colours: choose the camera's "
+            f"the encoding {quoted} is that of {holds}, which has no colours: choose the camera's "
             f'topic of colour images',
         )
     hint = f'let the camera send one of {", ".join(ENCODINGS)}'
     if not _STANDARD.fullmatch(name):
         raise InvalidFrameError(
             'encoding',
-            f'the encoding {name!r} is none that ROS names; {did_you_mean(name, ENCODINGS, hint)}',
+            f'the encoding {quoted} is none that ROS names; {did_you_mean(name, ENCODINGS, hint)}',
         )
     missing = cv_bridge_fault()
     if missing:

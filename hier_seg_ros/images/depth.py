@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from hier_seg_ros.errors import shown
 from hier_seg_ros.images.encodings import InvalidFrameError
 from hier_seg_ros.images.messages import RawMessage, check_rows
 
@@ -50,7 +51,7 @@ def depth_in_metres(message: RawMessage) -> NDArray[np.float32]:
     if message.encoding not in _METRES:
         raise InvalidFrameError(
             'encoding',
-            f'the depth image is in {message.encoding!r}; send 16UC1 (millimetres) or 32FC1 '
+            f'the depth image is in {shown(message.encoding)}; send 16UC1 (millimetres) or 32FC1 '
             f'(metres)',
         )
     kind, unit = _METRES[message.encoding]

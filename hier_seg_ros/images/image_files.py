@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import errno
 import io
+import re
 import stat
 import warnings
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.files.writing import written_file
@@ -30,10 +31,16 @@ warnings.filterwarnings('ignore', category=Image.DecompressionBombWarning)
 MOST_PIXELS = 2**26
 # Of a file: twice as many as that many pixels of 64 bits take.
 MOST_BYTES = 2**30
+# Of a JPEG image: mozjpeg writes 10, libtiff reads as many as these. A scan that holds nothing has
+# 10 bytes, and a decoder goes through the whole image for each.
+MOST_SCANS = 100
 # Pillow's names of what image_transport and drivers send, and of the files that `segment_images`
 # looks for. Its decoders of a hundred other formats are not let near data of unknown origin.
 CAMERA_FORMATS = ('JPEG', 'PNG', 'TIFF')
 FILE_FORMATS = (*CAMERA_FORMATS, 'BMP', 'PPM', 'WEBP')
+# A marker of JPEG that stands for more than itself: not those within the pixels' data.
+_JPEG_MARKER = re.compile(rb'\xff+([\x02-\xcf\xd9-\xfe])')
+_JPEG_END, _JPEG_SCAN = 0xD9, 0xDA
 # Of pictures that a user would miss, in formats that are not read.
 UNREAD_SUFFIXES = {
     '.3fr', '.apng', '.arw', '.avif', '.avifs', '.cr2', '.cr3', '.crw', '.dcr', '.dds', '.dib',
@@ -230,11 +237,44 @@ def converted(image: Image.Image, *, upright: bool) -> Image.Image:
 
 
 def check_pixels(image: Image.Image) -> None:
-    """Raise Pillow's DecompressionBombError if an opened image has over 2**26 pixels."""
+    """Check that an opened image costs no more to decode than a camera's may.
+
+    Raises
+    ------
+    Exception
+        Pillow's DecompressionBombError where there are over 2**26 pixels, a ValueError where a
+        JPEG has over 100 scans.
+
+    """
     if image.width * image.height > MOST_PIXELS:
         raise Image.DecompressionBombError(
             f'its {image.width} x {image.height} pixels are too many'
         )
+    # MPO is a JPEG with several pictures.
+    file = image.fp if isinstance(image, ImageFile.ImageFile) else None
+    if file is not None and image.format in ('JPEG', 'MPO'):
+        place = file.tell()
+        file.seek(0)
+        data = file.read()
+        file.seek(place)
+        # Counting is quick, and takes other bytes for scans, too.
+        if data.count(b'\xff\xda') > MOST_SCANS and _scans(data) > MOST_SCANS:
+            raise ValueError(f'a JPEG image of over {MOST_SCANS} scans takes too long')
+
+
+def _scans(data: bytes) -> int:
+    """Return the scans of a JPEG image, as far as they matter."""
+    scans = 0
+    # What begins the file is a marker, too, of nothing but itself.
+    marker = _JPEG_MARKER.search(data, 2)
+    while marker is not None and scans <= MOST_SCANS:
+        kind, end = marker[1][0], marker.end()
+        if kind == _JPEG_END:
+            break
+        scans += kind == _JPEG_SCAN
+        length = int.from_bytes(data[end : end + 2], 'big')
+        marker = _JPEG_MARKER.search(data, end + length)
+    return scans
 
 
 def orientation_of(image: Image.Image) -> int:

@@ -10,10 +10,10 @@ from typing import Any, Protocol, TypeAlias, TypeGuard, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.errors import HierSegError, shown
 from hier_seg_ros.images.cv_bridge_encodings import find_encoding
 from hier_seg_ros.images.encodings import ENCODINGS, Encoding, InvalidFrameError, gray_to_rgb
-from hier_seg_ros.images.image_files import decode_pixels
+from hier_seg_ros.images.image_files import MOST_PIXELS, decode_pixels
 from hier_seg_ros.images.video_codecs import video_codec
 
 Data: TypeAlias = 'array[int] | NDArray[np.uint8]'
@@ -115,7 +115,7 @@ def check_raw_image(message: RawMessage) -> Encoding:
 
 
 def check_rows(message: RawMessage, row_bytes: int, rows: int, sample_bytes: int) -> None:
-    """Check byte order, step and data length of a message.
+    """Check byte order, step, data length and number of pixels of a message.
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ def check_rows(message: RawMessage, row_bytes: int, rows: int, sample_bytes: int
     Raises
     ------
     InvalidFrameError
-        One of them does not fit the others.
+        One of them does not fit the others, or there are over 2**26 pixels.
 
     """
     if sample_bytes > 1 and message.is_bigendian not in (0, 1):
@@ -152,6 +152,12 @@ def check_rows(message: RawMessage, row_bytes: int, rows: int, sample_bytes: int
             f'the data has {len(message.data)} bytes, but {rows} rows with a step of '
             f'{message.step} ({message.width} x {message.height} in {message.encoding}) have '
             f'{message.step * rows}; correct its publisher',
+        )
+    if message.width * message.height > MOST_PIXELS:
+        raise InvalidFrameError(
+            'size',
+            f'the image is {message.width} x {message.height}, more than {MOST_PIXELS} pixels; '
+            f'scale it down',
         )
 
 
@@ -189,7 +195,7 @@ def check_compressed_image(message: CompressedMessage) -> None:
     """
     if 'compresseddepth' in message.format.lower():
         raise InvalidFrameError(
-            'encoding', f'{message.format!r} is a depth image: choose a topic of colour images'
+            'encoding', f'{shown(message.format)} is a depth image: choose a topic of colour images'
         )
     if len(message.data) == 0:
         raise InvalidFrameError(
@@ -212,9 +218,9 @@ def not_one_image(format_name: str, codec: str, why: str) -> InvalidFrameError:
     """
     return InvalidFrameError(
         'compressed',
-        f'the compressed image ({format_name!r}) is {codec} video {why}: decode the stream, for '
-        f'example with isaac_ros_h264_decoder or ffmpeg, and take the images; evaluate_bag and '
-        f'replay_bag --decompress decode a recorded one where PyAV is (pip install av)',
+        f'the compressed image ({shown(format_name)}) is {codec} video {why}: decode the stream, '
+        f'for example with isaac_ros_h264_decoder or ffmpeg, and take the images; evaluate_bag '
+        f'decodes a recorded one where PyAV is (pip install av)',
     )
 
 
@@ -235,7 +241,7 @@ def rgb_from_compressed_image(message: CompressedMessage) -> NDArray[np.uint8]:
     check_compressed_image(message)
     data = message.data.tobytes()
     try:
-        pixels = decode_pixels(data, f'the compressed image ({message.format!r})')
+        pixels = decode_pixels(data, f'the compressed image ({shown(message.format)})')
     except HierSegError as error:
         codec = video_codec(message.format, data)
         if codec is not None:

@@ -73,7 +73,7 @@ def find_space(name_or_path: str, hierarchy: Hierarchy) -> LabelSpace:
 def other_spaces(name: str, hierarchy: Hierarchy) -> Iterator[tuple[str, LabelSpace]]:
     """Yield the spaces that values may have been meant in, by name; those alike once."""
     for other in (TREE, *SPACES):
-        # MiniCity's values are those of Cityscapes, and Vistas' stand twice.
+        # MiniCity's values are those of Cityscapes, and Vistas' are there twice.
         if other in (name, 'minicity', 'vistas_1.2'):
             continue
         # A tree of one's own lacks the nodes of the published data sets.

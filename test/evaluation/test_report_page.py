@@ -258,6 +258,7 @@ def test_printed_page_has_everything_on_white(browser: Any, page_file: Path) -> 
                 window.atPrint = {
                     closed: document.querySelectorAll('details:not([open])').length,
                     plots: document.querySelectorAll('.plot .main-svg').length,
+                    tick: getComputedStyle(document.querySelector('#curves .xtick text')).fill,
                 };
             })"""
         )
@@ -267,6 +268,13 @@ def test_printed_page_has_everything_on_white(browser: Any, page_file: Path) -> 
         assert pdf.startswith(b'%PDF') and pdf.count(b'/Type /Page\n') + pdf.count(b'/Page ') > 1
         state = page.evaluate('window.atPrint')
         assert state['closed'] == 0 and state['plots'] >= 4
+        assert state['tick'] == 'rgb(28, 37, 48)'  # of the light page
+        # Pictures that are the same are in the file once.
+        photographs = page.evaluate(
+            "new Set([...document.querySelectorAll('[data-kind=photograph]')]"
+            '.map((one) => one.src)).size'
+        )
+        assert pdf.count(b'/DCTDecode') >= photographs > 20
         page.wait_for_function(
             f"document.querySelectorAll('details:not([open])').length === {closed}"
         )
@@ -281,10 +289,14 @@ def test_page_without_the_library_of_the_plots(
 ) -> None:
     monkeypatch.setattr(page_module, 'plot_library', lambda: '')
     summary = json.loads((run / 'scores.json').read_text())
+    # What is said of a run stands on the page as it is, whatever a name in it looks like.
+    summary |= {'interrupted': True, 'truth_faults': ['<b>7 labels</b> </script> fit no image']}
     shutil.copy(run / 'frames.jsonl', tmp_path)
     write_report(tmp_path, summary, street_tree)
     with opened(browser, tmp_path / 'report.html') as page:
-        assert 'pip install plotly' in page.locator('main').inner_text()
+        text = page.locator('main').inner_text()
+        assert 'pip install plotly' in text and 'was interrupted' in text
+        assert '<b>7 labels</b> </script> fit no image' in text
         page.locator('#frame-slider').fill('5')
         assert shown_frame(page) == '005'
 

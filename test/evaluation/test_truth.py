@@ -421,6 +421,78 @@ def test_one_output_whose_ids_the_truth_has(street_tree, tmp_path):
         assert entry['name'] == street_tree.categories[entry['id']]
 
 
+def test_topics_by_convention_may_be_compressed_and_come_in_both_forms(street_tree, tmp_path):
+    truths = [true_nodes(street_tree, index) for index in range(3)]
+    topic = '/ground_truth/level_2/labels'
+    table = street_tree.level_of_id[1]
+
+    def png(index: int) -> Any:
+        return compressed(Image.fromarray(table.take(truths[index])), STAMPS[index])
+
+    for name, topics in {
+        'compressed': {f'{topic}/compressed': png},
+        'both': {
+            f'{topic}/compressed': png,
+            topic: lambda i: mono16(table.take(truths[i]), STAMPS[i]),
+        },
+    }.items():
+        folder = tmp_path / name
+        folder.mkdir()
+        scores = evaluate(write_bag(folder / 'bag', topics), folder, street_tree)
+        assert_scores(scores, 'level_2', expected(street_tree, 2, truths))
+        assert list(scores['scores']) == ['level_2'] and scores['truth_faults'] == []
+
+
+def test_truth_of_some_images_is_enough(street_tree, tmp_path):
+    truth = true_nodes(street_tree, 1)
+    bag = write_bag(
+        tmp_path / 'bag',
+        {'/labels': lambda i: image_message(truth, STAMPS[i], 'camera') if i == 1 else None},
+    )
+    scores = evaluate(bag, tmp_path, street_tree, '--truth', '/labels')
+    assert scores['images']['evaluated'] == 3 and scores['truth_faults'] == []
+    void = np.full(SIZE, UNLABELLED, np.uint8)
+    assert_scores(scores, 'level_3', expected(street_tree, 3, [void, truth]))
+    lines = (tmp_path / 'out' / 'frames.jsonl').read_text().splitlines()
+    assert [bool(json.loads(line)['scores']) for line in lines] == [False, True, False]
+
+
+def test_a_tree_of_two_levels(tmp_path):
+    tree = Hierarchy(
+        {
+            'format': 1,
+            'name': 'small',
+            'nodes': [
+                {'id': 3, 'name': 'way', 'color': [1, 2, 3], 'parent': None},
+                {'id': 7, 'name': 'road', 'color': [4, 5, 6], 'parent': 'way'},
+                {'id': 9, 'name': 'path', 'color': [7, 8, 9], 'parent': 'way'},
+                {'id': 5, 'name': 'air', 'color': [9, 9, 9], 'parent': None},
+            ],
+        }
+    )
+    guess, truth = blocks([7, 9, 5], 1), blocks([7, 9, 5, 3, 255], 2)
+    with BagWriter(tmp_path / 'recorded') as bag:
+        bag.write('/segmenter/hierarchy', string_message(json.dumps(tree.as_dict())), 0)
+        bag.write('/segmenter/level_2/labels', image_message(guess, STAMPS[0], 'c'), 1)
+    bag_path = write_bag(
+        tmp_path / 'bag', {'/gt': lambda i: image_message(truth, STAMPS[i], 'camera')}
+    )
+    out = tmp_path / 'out'
+    given = [str(bag_path), '--predictions', str(tmp_path / 'recorded'), '--truth', '/gt']
+    assert main([*given, '--out', str(out)]) == 0
+    scores = json.loads((out / 'scores.json').read_text())['scores']
+    assert 'level_2' in scores and 'level_3' not in scores
+    hits = {each: ((truth == each) & (guess == each)).sum() for each in (7, 9, 5)}
+    hits[3] = ((truth == 3) & (guess != 5)).sum()
+    known = truth != UNLABELLED
+    for entry in scores['level_2']['classes']:
+        each = entry['id']
+        # Below a truth of "way" both its children are right, and are no error of their own class.
+        wrong = (guess == each) & known & (truth != each) & ~((truth == 3) & (guess != 5))
+        union = (truth == each).sum() + wrong.sum()
+        assert entry['iou']['paper'] == pytest.approx(hits[each] / union)
+
+
 # What does not fit is named
 
 
@@ -500,6 +572,22 @@ def test_the_wrong_label_space_is_said(street_tree, tmp_path, space):
         assert not any('pixels agree' in line for line in lines)
     else:
         assert any(line.endswith(f'give --truth-space {space}') for line in lines), lines
+
+
+@pytest.mark.parametrize(
+    ('space', 'said'), [('tree', True), ('cityscapes', True), ('camvid', False)]
+)
+def test_the_palette_of_another_data_set_is_said(street_tree, tmp_path, space, said):
+    colors = [(128, 128, 128), (128, 0, 0), (192, 192, 128), (64, 0, 128), (64, 64, 0)]
+    rgb = np.array(colors, np.uint8)[blocks([0, 1, 2, 3, 4], 4)]
+    topics = {'/gt': lambda i: image_message(rgb, STAMPS[i], 'camera')}
+    scores = evaluate(
+        write_bag(tmp_path / 'bag', topics), tmp_path, street_tree,
+        '--image-topic', CAMERA, '--truth', '/gt', '--truth-space', space,
+    )  # fmt: skip
+    lines = scores['truth_faults']
+    assert any(line.endswith('give --truth-space camvid') for line in lines) is said
+    assert bool(lines) is said
 
 
 @pytest.mark.parametrize(

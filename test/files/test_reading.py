@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import tracemalloc
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -189,6 +190,18 @@ def test_what_json_means(tmp_path: Path) -> None:
     path.write_text('{"a": ["\\ud83d\\ude00", 1.5, null]}', encoding='utf-8')
     assert read_json(path) == {'a': ['\U0001f600', 1.5, None]}
     assert 'absent.json: cannot be read' in refused(read_json, tmp_path / 'absent.json')
+
+
+def test_a_small_file_takes_no_memory_for_the_largest_that_there_may_be(tmp_path: Path) -> None:
+    path = tmp_path / 'a.json'
+    path.write_text('[1]', 'utf-8')
+    tracemalloc.start()
+    try:
+        assert read_json(path) == [1]
+        assert read_yaml(path) == [1]
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
 
 
 def test_no_text_makes_another_error() -> None:

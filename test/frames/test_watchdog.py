@@ -6,6 +6,8 @@ from __future__ import annotations
 import pytest
 
 from hier_seg_ros.frames.watchdog import (
+    LOADING_BOUND,
+    LONGEST_UNWATCHED,
     MOST_RESTARTS,
     RESTART_SECONDS,
     SHORTEST_BOUND,
@@ -64,6 +66,57 @@ def test_a_slow_machine_has_more_time(clock):
     # Another model has times of its own.
     watchdog.forget()
     assert watchdog.bound == 2 * SHORTEST_BOUND
+
+
+def test_every_frame_has_the_seconds_that_are_asked_for(clock):
+    seconds = [5.0]
+    watchdog = Watchdog(clock, lambda: seconds[0])
+    assert watchdog.bound == 10.0
+    work(watchdog, clock, 0.2, WARM_UP_FRAMES)
+    assert watchdog.bound == 5.0
+    seconds[0] = 1.0
+    assert watchdog.bound == pytest.approx(4.0)
+
+
+def test_some_work_may_take_longer_than_a_frame(clock):
+    watchdog = Watchdog(clock, lambda: 1.0)
+    watchdog.begin(LOADING_BOUND)
+    assert watchdog.bound == LOADING_BOUND
+    watchdog.end()
+    watchdog.forget()
+    watchdog.begin()
+    assert watchdog.bound == 2.0
+
+
+def test_a_process_that_stood_still_did_not_work_meanwhile(clock):
+    watchdog = Watchdog(clock)
+    watchdog.look()
+    work(watchdog, clock, 0.1, WARM_UP_FRAMES)
+    watchdog.look()
+    watchdog.begin()
+    for _ in range(4):
+        clock.now += LONGEST_UNWATCHED
+        watchdog.look()
+    assert watchdog.busy == pytest.approx(4 * LONGEST_UNWATCHED)
+    clock.now += 3600.0
+    watchdog.look()
+    assert watchdog.busy == pytest.approx(4 * LONGEST_UNWATCHED)
+    clock.now += 1.0
+    assert watchdog.busy == pytest.approx(4 * LONGEST_UNWATCHED + 1.0)
+    watchdog.end()
+    # A frame that ends before anybody has looked again tells nothing of the machine's pace.
+    bound = watchdog.bound
+    watchdog.look()
+    work(watchdog, clock, 3600.0)
+    assert watchdog.bound == pytest.approx(bound)
+    watchdog.look()
+    work(watchdog, clock, 60.0)
+    watchdog.look()
+    work(watchdog, clock, 1.0)
+    assert watchdog.bound == bound
+    watchdog.begin()
+    clock.now += 1.0
+    assert watchdog.busy == pytest.approx(1.0)
 
 
 def test_restarts_are_limited_over_a_time(clock):

@@ -276,6 +276,23 @@ def test_an_encoding_that_nobody_knows_is_not_asked_of_cv_bridge(encoding, advic
     assert advice in line and 'cv_bridge' not in line
 
 
+@pytest.mark.parametrize('encoding', ['x' * 10**6, f'16SC{"1" * 10**6}', '\n' * 10**6])
+def test_megabytes_in_place_of_a_name_do_not_fill_the_log(encoding):
+    message = Image(height=2, width=2, encoding=encoding, step=64, data=array('B', bytes(128)))
+    with pytest.raises(InvalidFrameError) as caught:
+        check_raw_image(message)
+    assert caught.value.reason == 'encoding'
+    assert len(str(caught.value)) < 500 and str(caught.value).isprintable()
+
+
+def test_an_image_of_more_pixels_than_a_camera_has_is_refused_before_it_is_converted():
+    message = Image(height=1, width=2**26 + 1, encoding='mono8', step=2**26 + 1)
+    message.data = array('B', bytes(2**26 + 1))
+    with pytest.raises(InvalidFrameError, match='more than 67108864 pixels; scale it') as caught:
+        rgb_from_raw_image(message)
+    assert caught.value.reason == 'size'
+
+
 @pytest.mark.parametrize('encoding', ['rgb16', 'bayer_rggb16', 'bgra16', 'nv24'])
 def test_without_cv_bridge_other_encodings_are_refused_by_name(encoding):
     if not encodings.cv_bridge_fault():

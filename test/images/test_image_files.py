@@ -129,6 +129,43 @@ def test_codecs_are_known_by_name_or_by_data(
     assert video_codec(format_name, data) == codec
 
 
+def with_scans(number: int, fill: bytes = b'') -> bytes:
+    """Return a JPEG of which scans that hold nothing have taken the place of the only one."""
+    data = FILES['JPEG']
+    scan = fill + b'\xff\xda\0\x08\x01\x01\0\0\x3f\0'
+    return data[: data.index(b'\xff\xda')] + scan * number + b'\xff\xd9'
+
+
+@pytest.mark.parametrize('fill', [b'', b'\xff', b'\0\xff\0', b'\xff\xd0'])
+def test_a_jpeg_of_very_many_scans_is_refused(tmp_path: Path, fill: bytes) -> None:
+    # A decoder goes through the whole image for each: 100 kB could keep it busy for minutes.
+    path = tmp_path / 'picture.jpg'
+    for number, refused in ((100, False), (101, True), (10_000, True)):
+        path.write_bytes(with_scans(number, fill))
+        for read in (lambda: read_image(path), lambda: decode_image(path.read_bytes(), 'x')):
+            if refused:
+                with pytest.raises(HierSegError, match='a JPEG image of over 100 scans takes too'):
+                    read()
+            else:
+                assert read().shape == PICTURE.shape
+
+
+def test_what_looks_like_a_scan_within_or_behind_a_jpeg_does_not_count() -> None:
+    data = FILES['JPEG']
+    comment = b'\xff\xfe\xff\x00' + b'\xff\xda' * ((0xFF00 - 2) // 2)
+    pixels = decode_image(data, 'x')
+    for changed in (data[:2] + comment + data[2:], data + b'\xff\xda' * 1000):
+        np.testing.assert_array_equal(decode_image(changed, 'x'), pixels)
+
+
+def test_a_format_that_fills_megabytes_does_not_fill_the_log() -> None:
+    for name in ('jpeg' * 10**6, 'compressedDepth' * 10**5, 'h264' * 10**5):
+        message = SimpleNamespace(header=None, format=name, data=np.ones(9, np.uint8))
+        with pytest.raises(InvalidFrameError) as caught:
+            rgb_from_compressed_image(message)
+        assert len(str(caught.value)) < 500
+
+
 @pytest.mark.parametrize('format_name', ['32FC1; compressedDepth png', '16UC1; COMPRESSEDDEPTH'])
 def test_depth_images_are_named_in_any_spelling(format_name: str) -> None:
     message = SimpleNamespace(header=None, format=format_name, data=np.zeros(9, np.uint8))

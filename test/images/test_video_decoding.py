@@ -20,7 +20,7 @@ av = pytest.importorskip('av', reason='PyAV is not installed: pip install av')
 FRAMES, GROUP = 14, 6
 NO_DELAY = {'tune': 'zerolatency'}
 STREAMS = {
-    'H.264': ('libx264', NO_DELAY),
+    'H.264': ('libx264', {**NO_DELAY, 'x264-params': 'scenecut=0:min-keyint=6'}),
     'H.264 with B frames': ('libx264', {'bf': '2'}),
     'H.265': ('libx265', {**NO_DELAY, 'x265-params': 'log-level=none'}),
     'H.265 with B frames': ('libx265', {'x265-params': 'log-level=none:bframes=2'}),

@@ -162,6 +162,15 @@ def test_the_seeded_logits_reach_every_node() -> None:
     assert set(np.unique(ids.numpy())) >= {10, 11, 12, 20, 22, 23, 30, 1, 2, UNLABELLED}
 
 
+@pytest.mark.parametrize('confidence', [False, True])
+def test_of_equal_logits_the_first_class_wins(confidence: bool) -> None:
+    hierarchy = three_levels()
+    rule = DecisionRule(hierarchy, ALL, DecisionOptions())
+    logits = {c.name: torch.zeros(len(c.nodes) + 1, 6, 8) for c in hierarchy.classifiers}
+    ids, _ = rule.decide(Logits(logits.__getitem__, GRID), confidence=confidence, max_level=3)
+    assert np.unique(ids.numpy()).tolist() == [hierarchy.node('road').id]
+
+
 def test_a_classifier_whose_parent_never_fired_is_not_computed() -> None:
     hierarchy = three_levels()
     logits = random_logits(hierarchy, 3)

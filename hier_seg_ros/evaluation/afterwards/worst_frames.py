@@ -78,16 +78,16 @@ def export_worst_frames(
     for record in records:
         by_bag[record['bag']][record['stamp']] = record['frame']
     with output_folder(target) as partial:
-        for index, names in by_bag.items():
-            for image in _images(sources[index], names):
-                _write(partial, names[image.stamp], image, sources[index])
+        for index, name_of in by_bag.items():
+            for image in _images(sources[index], name_of):
+                _write(partial, name_of[image.stamp], image, sources[index])
         write_text(partial / 'mapping.yaml', _mapping(hierarchy))
         hierarchy.save(partial / 'hierarchy.yaml')
-        names = [record['frame'] for record in records]
-        write_text(partial / 'frames.txt', ''.join(f'{name}\n' for name in names))
+        worst = [record['frame'] for record in records]
+        write_text(partial / 'frames.txt', ''.join(f'{name}\n' for name in worst))
         bags = ', '.join(source.bag.path.name for source in sources)
-        write_text(partial / 'README.txt', README.format(count=len(names), bags=bags))
-    return names
+        write_text(partial / 'README.txt', README.format(count=len(worst), bags=bags))
+    return worst
 
 
 def _images(source: Source, stamps: Mapping[int, str]) -> Iterator[StampedImage]:

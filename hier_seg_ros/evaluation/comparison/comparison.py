@@ -155,7 +155,8 @@ def _lines(
     lines = [f'{content["frames"]} frames in both runs']
     lines += [f'warning: {line}' for line in content['warnings']]
     for name, one in found.items():
-        if one.class_id is None and one.interval is not None and 'cityscapes' not in name:
+        share = name != 'signs.extra' and 'cityscapes' not in name
+        if one.class_id is None and one.interval is not None and share:
             low, high = one.interval
             lines.append(
                 f'{name}: {percent(one.first)} to {percent(one.second)}, {points(one.difference)} '

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from threading import Condition, Thread
 from typing import Generic, TypeVar
 
@@ -51,7 +51,7 @@ class _Channel(Generic[Item]):
             self._changed.notify_all()
 
 
-def ahead(items: Iterator[Item], most: int = 2) -> Iterator[Item]:
+def ahead(items: Iterator[Item], most: int = 2) -> Generator[Item, None, None]:
     """Yield what an iterator yields, in its order; it runs in a thread of its own.
 
     Closing this one, as leaving its loop does, lets the iterator end what it is about and closes

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -60,7 +60,7 @@ def cluster(address: str) -> Iterator[Any]:
 
 def done_by_cluster(
     client: Any, options: argparse.Namespace, tasks: Sequence[tuple[Part, Path]]
-) -> Iterator[None]:
+) -> Generator[None, None, None]:
     """Evaluate parts on a cluster; yield once for each, in their order.
 
     The parts of a worker that dies are done by others. Closing it cancels what has not begun.

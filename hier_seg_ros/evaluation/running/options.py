@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ def bags_of(paths: list[Path]) -> list[Path]:
     return found
 
 
-def prediction_bags(bags: list[Path], predictions: list[Path] | None) -> list[Path | None]:
+def prediction_bags(bags: list[Path], predictions: list[Path] | None) -> Sequence[Path | None]:
     """Return for each bag the recording with its predictions; None where a segmenter runs.
 
     Raises
@@ -47,13 +48,13 @@ def prediction_bags(bags: list[Path], predictions: list[Path] | None) -> list[Pa
     if not predictions:
         return [None] * len(bags)
     if len(predictions) == 1:
-        return list(predictions) * len(bags)
+        return predictions * len(bags)
     if len(predictions) != len(bags):
         raise HierSegError(
             f'--predictions: {len(predictions)} recordings for {len(bags)} bags; give one that '
             f'serves all, or one for each bag in the same order'
         )
-    return list(predictions)
+    return predictions
 
 
 def check_same_options(before: dict[str, Any], options: argparse.Namespace, where: Path) -> None:

@@ -9,7 +9,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -24,7 +24,7 @@ _stop: Any = None  # of a process that evaluates parts: whether it is to end
 
 def done_by_processes(
     options: argparse.Namespace, tasks: Sequence[tuple[Part, Path]], jobs: int
-) -> Iterator[None]:
+) -> Generator[None, None, None]:
     """Evaluate parts on processes of this machine; yield once for each, in their order.
 
     Closing it, as an exception in its loop does, stops the processes after their frame.

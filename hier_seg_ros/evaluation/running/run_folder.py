@@ -147,14 +147,17 @@ def run_folder(final: Path, *, resume: bool) -> Iterator[RunFolder]:
     try:
         try:
             yield folder
-        except HierSegError as error:
+        except (HierSegError, OSError) as error:
+            told = error
+            if isinstance(error, OSError):
+                told = not_written(final, error, ADVICE)
             kept = (folder.path / STATE).is_file()
             folder.give_up(keep=kept)
-            if not kept:
-                raise
-            raise HierSegError(
-                f'{error}; what was evaluated before is kept: go on with --resume'
-            ) from error
+            if kept:
+                told = HierSegError(
+                    f'{told}; what was evaluated before is kept: go on with --resume'
+                )
+            raise told from error
         except KeyboardInterrupt as error:
             kept = folder.evaluated and not error.args
             folder.give_up(keep=kept)

@@ -55,7 +55,7 @@ class Source:
     recorded
         The open recording of the predictions; None where a segmenter runs.
     replay
-        What that says of a live replay; None where it is none.
+        What it says of a live replay; None where it is none of one.
     truth
         The ground truth.
     reading
@@ -179,7 +179,10 @@ def _open_predictions(
     origin = f'recorded from the node at {namespace} in {recorded.path.name}'
     if options.model is not None:
         origin = f'model {Path(options.model).name}, {origin}'
-    return RecordedPredictions(recorded, namespace, hierarchy, options.alpha), origin
+    predictions = RecordedPredictions(
+        recorded, namespace, hierarchy, options.alpha, draws=options.pictures == 'all'
+    )
+    return predictions, origin
 
 
 def _segmenter(options: argparse.Namespace) -> Segmenter:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
@@ -25,7 +25,13 @@ from hier_seg_ros.images.image_files import as_rgb
 
 # In which the frame before a part is looked for, before all of them are.
 NEAR = 8
-END = object()  # of the images
+
+
+class _End:
+    """What follows the last image."""
+
+
+END = _End()
 
 
 @dataclass(frozen=True)
@@ -74,7 +80,7 @@ class Frame:
     image_rejected, truth_rejected, outputs_rejected
         Why the image, or some of the others, cannot be used.
     milliseconds
-        How long each step took.
+        How long each step took, and the answer where it was recorded of a live replay.
 
     """
 
@@ -95,7 +101,9 @@ class Frame:
         return [*self.image_rejected, *self.outputs_rejected, *self.truth_rejected]
 
 
-def evaluated_frames(source: Source, part: Part, min_sign_pixels: int) -> Iterator[Frame]:
+def evaluated_frames(
+    source: Source, part: Part, min_sign_pixels: int
+) -> Generator[Frame, None, None]:
     """Yield each frame of a part, counted; the steps work at the same time."""
     counter = FrameCounter(source.hierarchy, min_sign_pixels, source.truth.counts_as)
     if part.first:
@@ -117,13 +125,14 @@ def _read(source: Source, part: Part) -> Iterator[Frame]:
         for number in count(part.first):
             begun = perf_counter()
             with source.reading:
-                image = next(images, END)
-            if image is END or (part.stop is not None and number >= part.stop):
+                found = next(images, END)
+            if isinstance(found, _End) or (part.stop is not None and number >= part.stop):
                 break
+            image = found
             frame = Frame(number)
             if isinstance(image, HierSegError):
                 frame.image_rejected.append(str(image))
-            elif image is not None:
+            elif isinstance(image, StampedImage):
                 frame.image, frame.rgb = image, as_rgb(image.pixels)
                 frame.milliseconds['read'] = _since(begun)
             yield frame

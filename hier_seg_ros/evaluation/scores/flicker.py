@@ -11,7 +11,6 @@ hidden is no flicker. Without OpenCV nothing is moved.
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,10 +18,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hier_seg_ros.files.opencv import opencv_fault
+
 WIDTH = 320  # of the images that are compared; the flow of larger ones takes longer than the rest
 LONGEST_GAP = 1_000_000_000  # nanoseconds between two frames that are neighbours
 # Of 255: what a pixel may differ in brightness from the one that it is said to have been.
 BRIGHTNESS_TOLERANCE = 24
+# Of the pixels, in two frames of one scene; where fewer can be compared, the scene is another.
+LEAST_COMPARED = 0.5
 
 Pixels = NDArray[np.uint8]
 
@@ -38,7 +41,7 @@ class _Small:
 
 def motion_is_removed() -> bool:
     """Return whether OpenCV is there, which finds the camera's motion."""
-    return importlib.util.find_spec('cv2') is not None
+    return not opencv_fault()
 
 
 class FlickerMeter:
@@ -75,7 +78,7 @@ class FlickerMeter:
         -------
         dict[str, tuple[int, int]] | None
             The pixels that changed and those that were compared, in images of `WIDTH`, by name;
-            None where there is no frame before, or none that is near.
+            None where there is no frame before, or none that is near or of the same scene.
 
         """
         before, now = self._before, _small(rgb, stamp, labels)
@@ -86,6 +89,8 @@ class FlickerMeter:
             return None
         rows, columns, valid = self._places_before(before.gray, now.gray)
         compared = int(valid.sum())
+        if compared < LEAST_COMPARED * valid.size:
+            return None
         return {
             name: (
                 int((valid & (before.labels[name][rows, columns] != pixels)).sum()),

@@ -19,6 +19,8 @@ from hier_seg_ros.scoring.label_scores import confusion_matrix
 from hier_seg_ros.segmenter.outputs import level_name
 
 IMAGES = 50  # that are looked at
+COLORED_IMAGES = 10
+LEAST_KNOWN = 0.98  # of the pixels of a truth in colours
 # Another space is named where it makes this share of the pixels right, and twice as many as the
 # one in use.
 LEAST_AGREEMENT = 0.4
@@ -35,6 +37,8 @@ class SpaceCheck:
         self._images = 0
         # Pixels by value and by predicted node of level 1.
         self._pairs = np.zeros((256, 256), np.int64)
+        self._colored_images = 0
+        self._colors: list[NDArray[np.uint8]] = []
 
     def add(self, values: NDArray[np.integer], outputs: Outputs) -> None:
         """Note the values of an image's truth and what was predicted for it."""
@@ -62,8 +66,38 @@ class SpaceCheck:
             for value, node_id, pixels in state['pairs']:
                 self._pairs[value, node_id] += pixels
 
+    def add_colors(self, rgb: NDArray[np.uint8]) -> None:
+        """Note the colours of a truth, H×W×3, of which some are unknown."""
+        if self._colored_images < COLORED_IMAGES:
+            self._colored_images += 1
+            # Colours are areas, too: every fourth pixel of every fourth row is enough.
+            self._colors.append(rgb[::4, ::4].reshape(-1, 3))
+
     def likely(self) -> str | None:
-        """Return in words which space the values seem to be of; None where it is the one in use."""
+        """Return in words which space the truth seems to be of; None where it is the one in use."""
+        return self._likely_by_color() if self._colors else self._likely_by_value()
+
+    def _likely_by_color(self) -> str | None:
+        colors = np.concatenate(self._colors)[None]
+
+        def known(space: LabelSpace) -> float:
+            return 1 - sum(space.from_colors(colors)[1].values()) / colors.shape[1]
+
+        ours = known(self._space)
+        others = {
+            name: known(space)
+            for name, space in other_spaces(self._space.name, self._hierarchy)
+            if space.colors
+        }
+        best = max(others, key=lambda name: others[name], default=None)
+        if best is None or others[best] < LEAST_KNOWN or ours >= LEAST_KNOWN:
+            return None
+        return (
+            f'{self._space.name} knows {ours:.0%} of its colours, {best} {others[best]:.0%}; if '
+            f'they are these, give --truth-space {best}'
+        )
+
+    def _likely_by_value(self) -> str | None:
         ours = self._agreement(self._space)
         others = {
             name: self._agreement(space)

@@ -21,6 +21,8 @@ from hier_seg_ros.label_spaces.label_space import LabelSpace, check_space
 
 Ids = NDArray[np.uint8]
 NAMED = 5  # unknown ids that a line lists
+# Of an unknown id that is named: fewer are bytes that a recording without checksums has changed.
+LEAST_PIXELS = 4
 
 
 class Source(Protocol):
@@ -49,7 +51,7 @@ class Source(Protocol):
         ...
 
     def unmatched(self, matched: Any, stamps: Any) -> str:
-        """Return in words why labels belong to no image."""
+        """Return in words why labels belong to no image; '' where that is said elsewhere."""
         ...
 
 
@@ -113,6 +115,8 @@ class TrueLabels:
         self.used += 1
         self._unknown.update(unknown)
         self._with_unknown += bool(unknown)
+        if unknown and values is None and pixels.colors is not None:
+            self._check.add_colors(pixels.colors)
         return self._outputs.of(ids), values
 
     def compare(self, values: NDArray[Any] | None, outputs: Outputs) -> None:
@@ -162,8 +166,8 @@ class TrueLabels:
         """
         name, lines = self.source.name, list(self.source.faults)
         left = self.source.count - len(self._matched)
-        if left and stamps:
-            reason = self.source.unmatched(self._matched, stamps)
+        reason = self.source.unmatched(self._matched, stamps) if left and stamps else ''
+        if reason:
             lines.append(
                 f'{name}: {left} of {self.source.count} label images belong to no image; {reason}'
             )
@@ -173,11 +177,10 @@ class TrueLabels:
                 f'{name}: has {len(repeated)} label images whose stamp came before, the first at '
                 f'{repeated[0]}; the last of each stamp counts, so record it once'
             )
-        if self._unknown:
-            listed = ', '.join(
-                f'{value} ({pixels} pixels)' for value, pixels in self._unknown.most_common(NAMED)
-            )
-            more = len(self._unknown) - NAMED
+        unknown = [(v, n) for v, n in self._unknown.most_common() if n >= LEAST_PIXELS]
+        if unknown:
+            listed = ', '.join(f'{value} ({pixels} pixels)' for value, pixels in unknown[:NAMED])
+            more = len(unknown) - NAMED
             lines.append(
                 f'{name}: {self._with_unknown} label images have ids that {self._space.name} lacks '
                 f'and that are not scored: {listed}{f" and {more} more" if more > 0 else ""}; say '

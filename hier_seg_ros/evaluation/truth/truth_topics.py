@@ -76,6 +76,8 @@ class TruthTopic:
     def unmatched(self, matched: Collection[int], stamps: Collection[int]) -> str:
         """Return in words why label images belong to no image.
 
+        Of a recording that is damaged, the images may be lost, which its damage says: then ''.
+
         Parameters
         ----------
         matched
@@ -84,6 +86,8 @@ class TruthTopic:
             Those of all images.
 
         """
+        if self._bag.damage is not None:
+            return ''
         left = [stamp for stamp in self._times if stamp not in matched]
         ordered = sorted(stamps)
         offsets = [_offset(stamp, ordered) for stamp in left]

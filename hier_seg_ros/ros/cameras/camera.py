@@ -83,10 +83,23 @@ class Camera:
         self.newest_shape: tuple[int, int] | None = None
         self._topics = topics
 
-    def publish(self, segmented: SegmentedFrame) -> None:
-        """Publish all that a segmented frame was wanted for, and enter it in the ledger."""
+    def publish(
+        self, segmented: SegmentedFrame, settles: Callable[[], bool] = lambda: True
+    ) -> None:
+        """Publish all that a segmented frame was wanted for, and enter it in the ledger.
+
+        Parameters
+        ----------
+        segmented
+            The frame and its result.
+        settles
+            Asked once it is published; False where another fate of it was entered meanwhile.
+
+        """
         assert segmented.rgb is not None
         self.outputs.publish(segmented)
+        if not settles():
+            return
         frame = segmented.frame
         latency = (self._topics.node.get_clock().now().nanoseconds - frame.stamp) / 1e9
         self.ledger.publish(frame.received_at, latency, segmented.rgb.shape[:2])

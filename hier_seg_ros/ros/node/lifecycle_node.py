@@ -23,6 +23,7 @@ from rosgraph_msgs.msg import Clock as ClockMessage
 from std_srvs.srv import SetBool, Trigger
 
 from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.frames.watchdog import RestartLimit
 from hier_seg_ros.ros.cameras.camera_outputs import LabelInfo
 from hier_seg_ros.ros.cameras.sign_output import ImageAnnotations
 from hier_seg_ros.ros.diagnostics.diagnostics import Diagnostics
@@ -101,6 +102,9 @@ class SegmenterNode(LifecycleNode):
         self._error = ''
         self._warning = ''
         self._pipeline: Pipeline | None = None
+        # Beyond one activation and one configuration, or a lifecycle manager would make a loop of
+        # it.
+        self._restarts = RestartLimit()
         self._library_log = LibraryLog(self.get_logger())
         self._bond = ManagerBond(self)
         self._settings = declare_parameters(self)
@@ -225,7 +229,9 @@ class SegmenterNode(LifecycleNode):
         try:
             # The cameras may be others than those when the node started.
             self._settings = declare_camera_parameters(self, self._settings)
-            self._pipeline = Pipeline(self, self._connections, self._settings, self._closing)
+            self._pipeline = Pipeline(
+                self, self._connections, self._settings, self._closing, self._restarts
+            )
         except HierSegError as error:
             self._error = f'cannot configure: {error}'
         if self._pipeline is None:
@@ -372,9 +378,11 @@ class SegmenterNode(LifecycleNode):
         release_cached_memory()
 
     def abandon(self) -> None:
-        """Let another model that is being loaded, or a capture, come to nothing."""
+        """Let another model that is being loaded, a capture or a hanging frame come to nothing."""
         if not self._closing.done():
             self._closing.set_result(None)
+            if self._pipeline is not None:
+                self._pipeline.end_soon()
 
     def close(self) -> None:
         """Let go of everything, for good; a call under way is finished. Again, it does nothing."""

@@ -77,17 +77,18 @@ def declare_camera_parameters(node: Node, settings: Settings) -> Settings:
 def _declared(
     node: Node, settings: Settings, specifications: Sequence[ParameterSpecification]
 ) -> Settings:
+    values = {}
     for specification in specifications:
         try:
             _declare(node, specification)
+            # An empty list in the file, where a single value belongs, leaves it without one.
+            values[specification.name] = node.get_parameter(specification.name).value
         except ParameterException as error:
             reason = ' '.join(str(error).split())
             raise HierSegError(
                 f'parameter {specification.name}: {reason}; correct it in the parameter file or '
                 f'on the command line'
             ) from error
-    names = [specification.name for specification in specifications]
-    values = {parameter.name: parameter.value for parameter in node.get_parameters(names)}
     return changed_settings(settings, values)
 
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import replace
@@ -16,7 +17,7 @@ from std_msgs.msg import String
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.frames.frame import Frame, SegmentedFrame
-from hier_seg_ros.frames.watchdog import RestartLimit
+from hier_seg_ros.frames.watchdog import MOST_HANGING_THREADS, RestartLimit, Watchdog
 from hier_seg_ros.images.encodings import one_line
 from hier_seg_ros.images.messages import rgb_of
 from hier_seg_ros.ros.cameras.camera import Camera
@@ -43,12 +44,16 @@ from hier_seg_ros.settings import (
     same_regions,
 )
 
+# Seconds that a process which is to end gives the frame under way: less than those after which
+# launch and systemd kill it.
+ENDING_PATIENCE = 4.0
+
 
 class Pipeline:
     """From the cameras through the model to the outputs.
 
-    Its methods are for one thread at a time; only `look_after`, `report` and `forget_times` may be
-    called beside them.
+    Its methods are for one thread at a time; only `look_after`, `report`, `forget_times` and
+    `end_soon` may be called beside them.
     """
 
     def __init__(
@@ -57,6 +62,7 @@ class Pipeline:
         connections: Connections,
         settings: Settings,
         closing: Future[None],
+        restarts: RestartLimit,
     ) -> None:
         """Load the model and create the publishers.
 
@@ -70,6 +76,8 @@ class Pipeline:
             The values of the parameters.
         closing
             Done once the process is to end: long work is abandoned then.
+        restarts
+            Those of all workers of the process.
 
         Raises
         ------
@@ -84,8 +92,7 @@ class Pipeline:
         self._processing = Processing(load_model(settings, closing), settings, regions)
         self._topics = Topics(node, connections)
         self._worker: SupervisedWorker | None = None
-        # Beyond one activation, or a lifecycle manager would make a loop of it.
-        self._restarts = RestartLimit()
+        self._restarts = restarts
         self._cameras: tuple[Camera, ...] = ()
         self._enabled = True
         self._captures = Captures(node, settings.capture_frames)
@@ -120,28 +127,64 @@ class Pipeline:
         Raises
         ------
         HierSegError
-            A subscription cannot be created; the pipeline is stopped then.
+            A subscription cannot be created, or too many threads hang; the pipeline is stopped
+            then.
 
         """
+        if self._restarts.hanging >= MOST_HANGING_THREADS:
+            raise HierSegError(
+                f'{self._restarts.hanging} threads of earlier workers hang, which only a new '
+                f'process ends; start the node anew'
+            )
         self._publish_latched()
-        self._worker = SupervisedWorker(
-            lambda: SegmentationWorker(self._processing, self._cameras, self._captures),
-            self._restarts,
-            self._node.get_logger(),
-        )
+        self._worker = SupervisedWorker(self._start_worker, self._restarts, self._node.get_logger())
         try:
             self.enable(self._enabled)
         except BaseException:
             self.stop()
             raise
 
+    def _start_worker(self) -> SegmentationWorker:
+        watchdog = Watchdog(shortest_bound=lambda: self._processing.settings.inference_timeout)
+        return SegmentationWorker(
+            self._processing,
+            self._cameras,
+            self._captures,
+            watchdog=watchdog,
+            renew=self._renew_segmenter,
+        )
+
+    def _renew_segmenter(self) -> None:
+        """Load the model anew, since a thread hangs in the segmenter that there is."""
+        before = self.segmenter
+        segmenter = load_model(
+            self._processing.settings, self._closing, self._shapes(self._processing.regions)
+        )
+        with self._processing.lock:
+            # It may have been exchanged for another model meanwhile.
+            if self.segmenter is before:
+                segmenter.set_decision_options(decision_options(self._processing.settings))
+                self._processing.segmenter = segmenter
+            self._processing.hanging = False
+
     def stop(self) -> None:
         """Take no more frames; finish the one under way. Again, it does nothing."""
         for camera in self._cameras:
             camera.unsubscribe()
         if self._worker is not None:
-            self._worker.close()
+            self._worker.close(ENDING_PATIENCE if self._closing.done() else None)
             self._worker = None
+
+    def end_soon(self) -> None:
+        """Let nobody wait any longer than a moment for a frame that hangs: the process is to end.
+
+        Who looks after the worker may be at an end already.
+        """
+        worker = self._worker
+        if worker is not None:
+            timer = threading.Timer(ENDING_PATIENCE, worker.close, (0.0,))
+            timer.daemon = True
+            timer.start()
 
     def close(self) -> None:
         """Stop and let go of the model and of all topics; again, it does nothing."""
@@ -218,17 +261,20 @@ class Pipeline:
         return regions
 
     def _change_model(self, settings: Settings, regions: Mapping[str, Region]) -> None:
-        shapes = {
-            regions[camera.source.camera].cropped_shape(*camera.ledger.shape)
-            for camera in self._cameras
-            if camera.ledger.shape is not None
-        }
-        segmenter = load_model(settings, self._closing, shapes)
+        segmenter = load_model(settings, self._closing, self._shapes(regions))
         self._exchange(segmenter, settings, regions)
         self._publish_latched()
         self._node.get_logger().info(
             f'model {segmenter.name} ({segmenter.model_folder}) is in use on {segmenter.device}'
         )
+
+    def _shapes(self, regions: Mapping[str, Region]) -> set[tuple[int, int]]:
+        """Return height and width of what the cameras' newest frames show the network."""
+        return {
+            regions[camera.source.camera].cropped_shape(*camera.ledger.shape)
+            for camera in self._cameras
+            if camera.ledger.shape is not None
+        }
 
     def _exchange(
         self, segmenter: Segmenter, settings: Settings, regions: Mapping[str, Region]
@@ -250,8 +296,10 @@ class Pipeline:
                 changed.append((camera, camera.outputs, outputs))
             with self._processing.lock:
                 segmenter.set_decision_options(decision_options(settings))
-                if segmenter is not self.segmenter and self._worker is not None:
-                    self._worker.forget_failures()
+                if segmenter is not self.segmenter:
+                    self._processing.hanging = False
+                    if self._worker is not None:
+                        self._worker.forget_failures()
                 self._processing.segmenter = segmenter
                 self._processing.settings = settings
                 self._processing.regions = regions
@@ -278,7 +326,7 @@ class Pipeline:
 
     def _complete(self, frame: SegmentedFrame) -> SegmentedFrame:
         """Return a frame with its result; without one where it cannot be segmented."""
-        if self._closing.done():
+        if self._closing.done() or self._processing.hanging:
             return frame
         # A frame at a time, so that the cameras' frames get their turn in between.
         with self._processing.lock:

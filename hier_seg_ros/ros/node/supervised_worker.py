@@ -10,7 +10,12 @@ from dataclasses import dataclass
 
 from hier_seg_ros.frames.frame import Frame
 from hier_seg_ros.frames.ledger import Logger
-from hier_seg_ros.frames.watchdog import MOST_RESTARTS, RESTART_SECONDS, RestartLimit
+from hier_seg_ros.frames.watchdog import (
+    MOST_HANGING_THREADS,
+    MOST_RESTARTS,
+    RESTART_SECONDS,
+    RestartLimit,
+)
 from hier_seg_ros.ros.cameras.camera import Camera
 from hier_seg_ros.ros.node.worker import SegmentationWorker
 
@@ -91,31 +96,50 @@ class SupervisedWorker:
 
         """
         with self._changing:
+            self._worker.look()
             failure = '' if self._closed else self._worker.failure()
             if not failure:
                 return ''
             if not self._restarts.enter():
                 self._closed = True
-                for camera, _ in self._worker.abandon():
+                for camera, _ in self._abandon(self._worker):
                     camera.ledger.drop('stopped')
-                return (
-                    f'the worker was given up: {failure}, and {MOST_RESTARTS} others have taken '
-                    f'over in the last {RESTART_SECONDS / 60:.0f} minutes; see the lines above, '
-                    f'then activate the node again or start it anew'
-                )
+                return f'the worker was given up: {failure}, and {self._why_no_other()}'
             self._logger.error(f'another worker takes over: {failure}')
             try:
                 successor = self._start()
             except RuntimeError as error:  # the system has no thread left
                 self._logger.error(f'no worker can be started: {error}')
                 return ''
-            before, self._worker = self._worker, successor
-            for camera, frame in before.abandon():
+            # What waits goes before what comes.
+            for camera, frame in self._abandon(self._worker):
                 successor.put(camera, frame)
+            self._worker = successor
         return ''
 
-    def close(self) -> None:
-        """Stop after the frame under way, unless it hangs; calling it again does nothing."""
+    def _abandon(self, worker: SegmentationWorker) -> list[tuple[Camera, Frame]]:
+        frames = worker.abandon()
+        self._restarts.leave_behind(worker.thread)
+        return frames
+
+    def _why_no_other(self) -> str:
+        if self._restarts.hanging > MOST_HANGING_THREADS:
+            return f'{self._restarts.hanging} threads hang, which only a new process ends: start it'
+        return (
+            f'{MOST_RESTARTS} others have taken over in the last {RESTART_SECONDS / 60:.0f} '
+            f'minutes; see the lines above, then activate the node again or start it anew'
+        )
+
+    def close(self, patience: float | None = None) -> None:
+        """Stop after the frame under way, unless it hangs; calling it again does nothing.
+
+        Parameters
+        ----------
+        patience
+            Seconds to wait for it at most; None: as many as the work on a frame may take.
+
+        """
         with self._changing:
             self._closed = True
-        self._worker.close()
+        self._worker.close(patience)
+        self._restarts.leave_behind(self._worker.thread)

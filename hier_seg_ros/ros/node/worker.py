@@ -18,7 +18,7 @@ from hier_seg_ros.frames.back_off import BackOff
 from hier_seg_ros.frames.frame import Frame, Request, SegmentedFrame
 from hier_seg_ros.frames.frame_lock import FrameLock
 from hier_seg_ros.frames.latest_frames import LatestFrames
-from hier_seg_ros.frames.watchdog import Watchdog
+from hier_seg_ros.frames.watchdog import LOADING_BOUND, Watchdog
 from hier_seg_ros.images.encodings import InvalidFrameError, one_line
 from hier_seg_ros.images.messages import rgb_of
 from hier_seg_ros.ros.cameras.camera import Camera
@@ -42,6 +42,8 @@ class Processing:
     # By the cameras' names; the whole image for one that is not there.
     regions: Mapping[str, Region] = field(default_factory=dict)
     lock: FrameLock = field(default_factory=FrameLock)
+    # A thread that hangs may still be in the segmenter, so that no other one must enter it.
+    hanging: bool = False
 
     def region(self, camera: str) -> Region:
         """Return the part of a camera's images that is segmented."""
@@ -62,7 +64,8 @@ class _Job:
 class SegmentationWorker:
     """Runs from the moment it is made until `close` or `abandon`.
 
-    No exception that a frame causes ends it.
+    No exception that a frame causes ends it. Of each frame that it takes, exactly one fate is
+    entered in the camera's ledger, also where its thread hangs or dies over it.
     """
 
     def __init__(
@@ -72,6 +75,7 @@ class SegmentationWorker:
         captures: Captures,
         back_off: BackOff | None = None,
         watchdog: Watchdog | None = None,
+        renew: Callable[[], None] = lambda: None,
     ) -> None:
         """Start the thread.
 
@@ -88,6 +92,9 @@ class SegmentationWorker:
             How long to pause after memory has run out; the usual one where it is None.
         watchdog
             How long the work on a frame may take; the usual one where it is None.
+        renew
+            Called before the first frame where `processing.hanging` says so: exchanges the
+            segmenter. A HierSegError that it raises ends the worker.
 
         """
         self._processing = processing
@@ -95,12 +102,22 @@ class SegmentationWorker:
         self._captures = captures
         self._back_off = BackOff() if back_off is None else back_off
         self._watchdog = Watchdog() if watchdog is None else watchdog
+        self._renew = renew
+        self._why_ended = 'its thread has died'
         self._out_of_memory = ''
+        # The cameras that have a frame under way whose fate is open.
+        self._open: set[str] = set()
+        self._settling = threading.Lock()
         self._frames: LatestFrames[Frame] = LatestFrames()
         self._abandoned = False
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name='segmentation', daemon=True)
         self._thread.start()
+
+    @property
+    def thread(self) -> threading.Thread:
+        """The thread that works."""
+        return self._thread
 
     @property
     def out_of_memory(self) -> str:
@@ -125,16 +142,28 @@ class SegmentationWorker:
         if self._frames.closed:
             return ''
         if self._ended.is_set():
-            return 'its thread has died'
+            return self._why_ended
         if self._watchdog.busy > self._watchdog.bound:
             return f'it has been busy with one frame for {self._watchdog.busy:.0f} s'
         return ''
 
-    def close(self) -> None:
-        """Stop after the frame under way, unless it hangs; calling it again does nothing."""
+    def look(self) -> None:
+        """Enter that somebody asks for failures; to be called about once a second."""
+        self._watchdog.look()
+
+    def close(self, patience: float | None = None) -> None:
+        """Stop after the frame under way, unless it hangs; calling it again does nothing.
+
+        Parameters
+        ----------
+        patience
+            Seconds to wait for it at most; None: as many as the work on a frame may take.
+
+        """
         for name in self._frames.close():
             self._cameras[name].ledger.drop('stopped')
-        if not self._ended.wait(self._watchdog.bound):
+        bound = self._watchdog.bound
+        if not self._ended.wait(bound if patience is None else min(patience, bound)):
             self.abandon()
 
     def abandon(self) -> list[tuple[Camera, Frame]]:
@@ -148,6 +177,9 @@ class SegmentationWorker:
         """
         self._abandoned = True
         frames = self._frames.close()
+        if not self._ended.is_set():
+            self._processing.hanging = True
+        self._settle_all('too_late', 'took so long that it was given up')
         self._processing.lock.take_away(self._thread.ident)
         self._ended.set()
         return [(self._cameras[name], frame) for name, frame in frames.items()]
@@ -161,15 +193,42 @@ class SegmentationWorker:
         self._back_off.succeeded()
         self._out_of_memory = ''
 
+    def _settles(self, camera: Camera) -> bool:
+        """Return whether the fate of a camera's frame is open; it is the caller's to enter then."""
+        with self._settling:
+            if camera.source.camera not in self._open:
+                return False
+            self._open.remove(camera.source.camera)
+            return True
+
+    def _settle_all(self, reason: str, text: str) -> None:
+        """Enter a failure of each frame whose fate is open."""
+        for camera in self._cameras.values():
+            if self._settles(camera):
+                camera.ledger.fail(reason, text)
+
     def _run(self) -> None:
         try:
+            if self._processing.hanging:
+                self._watchdog.begin(LOADING_BOUND)
+                self._renew()
+                # How long that took says nothing of frames.
+                self._watchdog.end()
+                self._watchdog.forget()
             while not self._frames.closed:
                 self._process(self._frames.take())
+        except HierSegError as error:
+            self._why_ended = str(error)
         finally:
+            self._settle_all('unexpected', 'its worker has died')
             self._ended.set()
 
     def _process(self, frames: dict[str, Frame]) -> None:
+        with self._settling:
+            self._open = set(frames)
         with self._processing.lock:
+            if self._abandoned:
+                return
             self._watchdog.begin()
             try:
                 jobs = [
@@ -182,9 +241,7 @@ class SegmentationWorker:
             finally:
                 self._watchdog.end()
 
-    def _attempt(
-        self, step: Callable[..., T | None], camera: Camera, *arguments: Any, dropped: bool = True
-    ) -> T | None:
+    def _attempt(self, step: Callable[..., T | None], camera: Camera, *arguments: Any) -> T | None:
         """Return what a step in the processing of a frame returns; None where it fails.
 
         A frame whose step fails is counted as dropped, unless it was published before.
@@ -192,16 +249,17 @@ class SegmentationWorker:
         try:
             return step(camera, *arguments)
         except InvalidFrameError as error:
-            camera.ledger.reject(error)
+            if self._settles(camera):
+                camera.ledger.reject(error)
             return None
         except MemoryError:
             pass
         # A bug, in a library or here, costs the frame that triggers it, but not the next ones.
         except Exception as error:  # noqa: BLE001
-            camera.ledger.enter_bug(error, dropped)
+            camera.ledger.enter_bug(error, dropped=self._settles(camera))
             return None
         # Not before, because the exception holds on to what was to become the pixels.
-        self._run_out_of_memory(camera, dropped)
+        self._run_out_of_memory(camera)
         return None
 
     def _job(self, camera: Camera, frame: Frame) -> _Job | None:
@@ -212,10 +270,10 @@ class SegmentationWorker:
             unsegmented = SegmentedFrame(frame, self._processing.settings, camera_info=info)
             camera.outputs.publish(unsegmented)
             self._captures.add(unsegmented)
-            camera.ledger.drop('not_needed')
+            self._drop(camera, 'not_needed')
             return None
         if self._back_off.remaining() > 0.0:
-            camera.ledger.drop('backing_off')
+            self._drop(camera, 'backing_off')
             return None
         rgb = rgb_of(frame.message)
         height, width = camera.newest_shape = rgb.shape[:2]
@@ -227,22 +285,23 @@ class SegmentationWorker:
         camera.depth.hold(frame.stamp)
         return _Job(camera, frame, request, rgb, region)
 
+    def _drop(self, camera: Camera, reason: str) -> None:
+        if self._settles(camera):
+            camera.ledger.drop(reason)
+
     def _segment_and_publish(self, jobs: list[_Job]) -> None:
         level = max(job.request.level for job in jobs)
         confidence = any(job.request.confidence for job in jobs)
         flagged = False
         for job, result in zip(jobs, self._segment(jobs, level, confidence), strict=True):
-            if result is None:
-                continue
-            if self._abandoned:
-                job.camera.ledger.fail('too_late', 'segmented after another worker had taken over')
+            if result is None or self._abandoned:
                 continue
             segmented = self._attempt(self._publish, job.camera, job, result)
             if segmented is not None:
                 flagged = flagged or bool(segmented.flags)
-                self._attempt(self._keep, job.camera, segmented, dropped=False)
+                self._attempt(self._keep, job.camera, segmented)
         if flagged and self._processing.settings.capture_flagged:
-            self._attempt(self._request_capture, jobs[0].camera, dropped=False)
+            self._attempt(self._request_capture, jobs[0].camera)
 
     def _publish(self, camera: Camera, job: _Job, result: SegmentationResult) -> SegmentedFrame:
         """Judge a result, publish it and return it."""
@@ -257,7 +316,7 @@ class SegmentationWorker:
             flags=check_result(result, settings.max_class_share, settings.max_void_share),
             camera_info=camera.input.camera_info(job.frame),
         )
-        camera.publish(segmented)
+        camera.publish(segmented, lambda: self._settles(camera))
         return segmented
 
     def _keep(self, camera: Camera, segmented: SegmentedFrame) -> None:
@@ -286,7 +345,7 @@ class SegmentationWorker:
         # As in `_attempt`.
         except Exception as error:  # noqa: BLE001
             out_of_memory = _is_out_of_memory(error)
-            if not out_of_memory and len(jobs) == 1:
+            if not out_of_memory and len(jobs) == 1 and self._settles(jobs[0].camera):
                 _enter_failure(jobs[0].camera, error)
         # From here on, because the exception holds on to the tensors of what failed.
         if out_of_memory and segmenter.device.type == 'cuda':
@@ -297,11 +356,11 @@ class SegmentationWorker:
             self._run_out_of_memory(jobs[0].camera)
         return [None]
 
-    def _run_out_of_memory(self, camera: Camera, dropped: bool = True) -> None:
+    def _run_out_of_memory(self, camera: Camera) -> None:
         device = self._processing.segmenter.device
         self._out_of_memory = f'{device}: out of memory; set input_long_side or use a smaller model'
         self._back_off.failed()
-        if dropped:
+        if self._settles(camera):
             camera.ledger.fail('out_of_memory', self._out_of_memory)
 
 

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -225,6 +226,24 @@ def test_a_checkpoint_of_another_kind_is_refused(tmp_path: Path) -> None:
     # Objects are never built from a file.
     torch.save({'format': 2, 'run': Path('anything')}, path)
     with pytest.raises(HierSegError, match='is no checkpoint'):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize('packed', ['compressed', 'overlapping'])
+def test_what_would_unpack_to_any_size_is_no_checkpoint(tmp_path: Path, packed: str) -> None:
+    path = tmp_path / CHECKPOINT
+    torch.save({'format': 2, 'weights': torch.zeros(1000)}, path)
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    method = zipfile.ZIP_DEFLATED if packed == 'compressed' else zipfile.ZIP_STORED
+    with zipfile.ZipFile(path, 'w', method) as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+        if packed == 'overlapping':
+            # The list at the end of the file names the largest part a hundred times over.
+            largest = max(archive.infolist(), key=lambda part: part.file_size)
+            archive.filelist.extend([largest] * 100)
+    with pytest.raises(HierSegError, match=r'its parts (are compressed|overlap)\); remove it'):
         read_checkpoint(path)
 
 

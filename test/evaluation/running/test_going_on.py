@@ -251,3 +251,33 @@ def test_a_folder_of_recordings_is_all_of_them(
     scores = scores_of(tmp_path / 'out')
     assert [Path(bag['path']).name for bag in scores['bags']] == ['one', 'two']
     assert scores['images']['evaluated'] == 6
+
+
+def test_a_full_disk_is_named_and_nothing_is_lost(
+    tmp_path: Path,
+    scene: Path,
+    recorded: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    arguments = [str(scene), '--predictions', str(recorded), '--out', str(tmp_path / 'out')]
+    original = results.Results.add
+
+    def fail(self: Any, source: Any, frame: Any) -> None:
+        if frame.number == 9:
+            raise OSError(28, 'No space left on device')
+        original(self, source, frame)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(results.Results, 'add', fail)
+        assert main(arguments) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert 'cannot be written (No space left on device)' in line and '--resume' not in line
+        assert not (tmp_path / 'out').exists() and list(tmp_path.glob('.*')) == []
+        patch.setattr(results, 'STATE_SECONDS', 0.0)
+        patch.setattr(results, 'STATE_SHARE', 0)
+        assert main(arguments) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.endswith('what was evaluated before is kept: go on with --resume')
+    evaluate(*arguments, '--resume')
+    assert len(frames_of(tmp_path / 'out')) == FRAMES

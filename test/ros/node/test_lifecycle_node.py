@@ -375,6 +375,7 @@ def test_several_cameras_send_jpeg_to_one_node(own_ros_domain, client, varied_mo
     [
         (['-p', 'model:=/no/such/model'], '/no/such/model'),
         (['-p', 'overlay_alpha:=7.0'], 'overlay_alpha'),
+        (['-p', 'precision:=[]'], 'parameter precision: '),
         (['--params-file', '/no/such/file.yaml'], '/no/such/file.yaml'),
     ],
 )

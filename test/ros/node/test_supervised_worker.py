@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import threading
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,11 +14,16 @@ pytest.importorskip('rclpy', reason='needs ROS 2 (rclpy)')
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import State, Transition
-from ros_client import Command, Lifecycle, image, parameter, set_parameters, street
+from ros_client import DEADLINE, Command, Lifecycle, image, parameter, set_parameters, street
 from sensor_msgs.msg import Image
 
 from hier_seg_ros.frames.ledger import FrameLedger
-from hier_seg_ros.frames.watchdog import MOST_RESTARTS, RESTART_SECONDS, RestartLimit
+from hier_seg_ros.frames.watchdog import (
+    MOST_HANGING_THREADS,
+    MOST_RESTARTS,
+    RESTART_SECONDS,
+    RestartLimit,
+)
 from hier_seg_ros.ros.node.supervised_worker import SupervisedWorker
 
 
@@ -39,6 +45,12 @@ class StubWorker:
         self.why = ''
         self.frames = []
         self.calls = []
+        self.looks = 0
+        self.hung = threading.Event()
+        self.thread = threading.Thread(target=self.hung.wait, daemon=True)
+
+    def look(self):
+        self.looks += 1
 
     def failure(self):
         return self.why
@@ -51,8 +63,8 @@ class StubWorker:
         self.why = ''
         return self.frames
 
-    def close(self):
-        self.calls.append('close')
+    def close(self, patience):
+        self.calls.append('close' if patience is None else f'close {patience}')
 
     def forget_failures(self):
         self.calls.append('forget')
@@ -72,7 +84,9 @@ def bench():
     bench.camera = SimpleNamespace(ledger=FrameLedger('front', bench.log))
     bench.limit = RestartLimit(lambda: bench.now)
     bench.worker = SupervisedWorker(start, bench.limit, bench.log)
-    return bench
+    yield bench
+    for worker in bench.workers:
+        worker.hung.set()
 
 
 def test_a_worker_that_is_well_is_left_alone(bench):
@@ -81,6 +95,7 @@ def test_a_worker_that_is_well_is_left_alone(bench):
     bench.worker.close()
     assert len(bench.workers) == 1
     assert bench.workers[0].calls == ['forget', 'close']
+    assert bench.workers[0].looks == 1
     assert bench.worker.report().restarts == ''
 
 
@@ -126,6 +141,31 @@ def test_restarts_that_are_far_apart_go_on_for_ever(bench):
     assert len(bench.workers) == 1 + 3 * MOST_RESTARTS
 
 
+def test_threads_that_hang_are_limited_however_far_apart_they_are(bench):
+    for _ in range(MOST_HANGING_THREADS):
+        bench.now += RESTART_SECONDS
+        bench.workers[-1].thread.start()
+        bench.workers[-1].why = 'it hangs'
+        assert bench.worker.watch() == ''
+    bench.now += RESTART_SECONDS
+    bench.workers[-1].thread.start()
+    bench.workers[-1].why = 'it hangs'
+    assert f'{MOST_HANGING_THREADS + 1} threads hang' in bench.worker.watch()
+    bench.worker.close()
+    assert bench.limit.hanging == MOST_HANGING_THREADS + 1
+    # Those that came back after all count no more.
+    for worker in bench.workers[:2]:
+        worker.hung.set()
+        worker.thread.join(DEADLINE)
+    assert bench.limit.hanging == MOST_HANGING_THREADS - 1
+    assert bench.limit.enter()
+
+
+def test_closing_is_as_patient_as_it_is_told_to_be(bench):
+    bench.worker.close(4.0)
+    assert bench.workers[0].calls == ['close 4.0']
+
+
 def test_where_no_thread_can_be_started_it_is_tried_again_and_then_given_up(bench):
     bench.workers[0].why = 'it hangs'
     bench.refuse = True
@@ -156,9 +196,9 @@ from hier_seg_ros.ros.node.segmenter_node import main
 from hier_seg_ros.segmenter import Segmenter
 hanging = set()
 begin, segment = Watchdog.begin, Segmenter.segment
-def begin_of_thread(self):
+def begin_of_thread(self, *arguments):
     self.thread = threading.get_ident()
-    begin(self)
+    begin(self, *arguments)
 Watchdog.begin = begin_of_thread
 Watchdog.busy = property(lambda self: 1e6 if getattr(self, 'thread', None) in hanging else 0.0)
 def hang(self, images, **options):

@@ -83,13 +83,14 @@ def bench(client, segmenter):
             ]
             self.worker = self.start()
 
-        def start(self):
+        def start(self, renew=lambda: None):
             return SegmentationWorker(
                 self.processing,
                 self.cameras,
                 self.captures,
                 BackOff(clock=lambda: self.now),
                 Watchdog(clock=lambda: self.now),
+                renew,
             )
 
         def put(self, camera, message):
@@ -455,8 +456,11 @@ def test_a_thread_that_dies_is_noticed(bench, monkeypatch):
     # Nothing that is an Exception gets so far.
     bench.segmenter.failures = [SystemExit()]
     bench.put(0, image(street()))
-    bench.worker._thread.join(DEADLINE)
+    bench.worker.thread.join(DEADLINE)
     assert bench.worker.failure() == 'its thread has died'
+    assert bench.cameras[0].ledger.counts == {'failed/unexpected': 1}
+    # Nobody is in the segmenter any more.
+    assert not bench.processing.hanging
     bench.worker.close()
     assert bench.worker.failure() == ''
 
@@ -490,6 +494,8 @@ def test_a_thread_that_hangs_is_noticed_and_nothing_late_is_published(bench, cli
     for camera, frame in hung.abandon():
         bench.worker.put(camera, frame)
     assert hung.failure() == ''
+    # Its frame is accounted for at once, whether it ever comes back or not.
+    assert bench.cameras[0].ledger.counts == {'failed/too_late': 1}
     hung.close()  # does not wait
     # The change has its turn, and then the frame that waited; it hangs in the same segmenter.
     change_thread.join(DEADLINE)
@@ -505,6 +511,67 @@ def test_a_thread_that_hangs_is_noticed_and_nothing_late_is_published(bench, cli
     assert bench.processing.lock.waiting == 0
     bench.put(0, image(street()))
     bench.counts('published', 2)
+
+
+def test_who_takes_over_from_a_thread_that_hangs_renews_the_segmenter_first(bench):
+    bench.subscribe('left/level_1/labels')
+    bench.segmenter.gate.clear()
+    bench.put(0, image(street()))
+    assert bench.segmenter.entered.wait(DEADLINE)
+    hung, before = bench.worker, bench.segmenter
+    hung.abandon()
+    assert bench.processing.hanging
+    renewed = RecordingSegmenter(before._segmenter)
+
+    def renew():
+        bench.processing.segmenter = renewed
+        bench.processing.hanging = False
+
+    bench.worker = bench.start(renew)
+    bench.put(0, image(street()))
+    bench.counts('published', 1)
+    assert (len(before.calls), len(renewed.calls)) == (1, 1)
+    before.gate.set()
+    hung.thread.join(DEADLINE)
+    # Exactly one fate each: the late result adds none.
+    assert bench.cameras[0].ledger.counts == {'published': 1, 'failed/too_late': 1}
+    bench.worker.close()
+    bench.worker = bench.start(lambda: pytest.fail('nothing hangs'))
+    bench.put(0, image(street()))
+    bench.counts('published', 2)
+
+
+def test_a_model_that_cannot_be_renewed_ends_the_worker(bench):
+    bench.worker.close()
+    bench.processing.hanging = True
+
+    def renew():
+        raise HierSegError('model: is gone; bring it back')
+
+    bench.worker = bench.start(renew)
+    bench.worker.thread.join(DEADLINE)
+    assert bench.worker.failure() == 'model: is gone; bring it back'
+
+
+def test_a_frame_that_hangs_while_it_is_published_has_one_fate(bench, monkeypatch, client):
+    labels = bench.subscribe('left/level_1/labels')
+    outputs = bench.cameras[0].outputs
+    entered, gate = threading.Event(), threading.Event()
+    publish = outputs.publish
+
+    def hang(segmented):
+        entered.set()
+        assert gate.wait(DEADLINE)
+        publish(segmented)
+
+    monkeypatch.setattr(outputs, 'publish', hang)
+    bench.put(0, image(street()))
+    assert entered.wait(DEADLINE)
+    bench.worker.abandon()
+    gate.set()
+    bench.worker.thread.join(DEADLINE)
+    client.wait_for(lambda: labels, 'the labels, which were under way')
+    assert bench.cameras[0].ledger.counts == {'failed/too_late': 1}
 
 
 def test_close_does_not_wait_for_ever(bench):

@@ -122,12 +122,13 @@ let closed = [];
 addEventListener('beforeprint', () => {
   closed = [...document.querySelectorAll('details:not([open])')];
   closed.forEach((one) => { one.open = true; });
-  document.querySelectorAll('img[loading=lazy]').forEach((image) => { image.loading = 'eager'; });
-  // The styles are those of the paper by now, and the colours follow them.
+  // Paper is light, and browsers apply its styles only after this.
+  document.documentElement.style.colorScheme = 'light';
   waiting.forEach((start) => start());
   redraw();
 });
 addEventListener('afterprint', () => {
   closed.forEach((one) => { one.open = false; });
+  document.documentElement.style.colorScheme = '';
   redraw();
 });

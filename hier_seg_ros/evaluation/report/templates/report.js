@@ -77,7 +77,7 @@ function showPictures() {
   note.textContent = `The page holds no pictures of this frame; these are of ${name}, at ${seconds.toFixed(2)} s.`
     + ` To have them, evaluate with --show ${points[current].name}`;
   const link = document.getElementById('frame-link');
-  link.href = `#${card.id}`;
+  link.href = `#${encodeURIComponent(card.id)}`;
   for (const kind of ['photograph', 'truth', 'prediction']) {
     const source = picture(card, kind);
     for (const image of document.querySelectorAll(`[data-view=${kind}]`)) fill(image, source);
@@ -231,6 +231,15 @@ if (timeline !== null) {
 
 // ---- confusion and calibration ----
 
+// Small shares count: the eye is to find one in a hundred. A large one stands out from the card.
+function shareColors(card) {
+  const dark = Number(card.match(/\d+/)[0]) < 128;
+  const steps = dark
+    ? ['rgb(45 70 110)', 'rgb(65 105 175)', 'rgb(110 160 235)', 'rgb(185 215 255)']
+    : ['rgb(170 190 225)', 'rgb(100 140 205)', 'rgb(45 85 175)', 'rgb(20 40 120)'];
+  return [[0, card], ...[0.01, 0.1, 0.5, 1].map((share, place) => [share, steps[place]])];
+}
+
 function confusionPlot(colors) {
   const select = document.getElementById('confusion-output');
   const { truth, prediction, pixels } = data.confusions[Number(select.value)];
@@ -239,8 +248,7 @@ function confusionPlot(colors) {
     type: 'heatmap', x: prediction, y: truth, zmin: 0, zmax: 1, xgap: 1, ygap: 1,
     z: pixels.map((row, place) => row.map((count) => count / totals[place])),
     customdata: pixels,
-    // Small shares count: the eye is to find one in a hundred.
-    colorscale: [[0, colors.card], [0.01, 'rgb(120 150 200)'], [0.1, 'rgb(70 110 190)'], [0.5, 'rgb(45 80 170)'], [1, 'rgb(20 40 120)']],
+    colorscale: shareColors(colors.card),
     colorbar: { tickformat: '.0%', thickness: 12, outlinewidth: 0 },
     hovertemplate: 'truth: %{y}<br>prediction: %{x}<br>%{z:.2%} of the truth, %{customdata:,} pixels<extra></extra>',
   };

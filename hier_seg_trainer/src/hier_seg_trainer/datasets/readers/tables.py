@@ -11,6 +11,8 @@ from pathlib import Path
 from hier_seg_ros.errors import HierSegError
 from hier_seg_trainer.datasets.faults import EntryError
 
+# Of a list, which has some 50 bytes for each image or object: of twenty million of them.
+MOST_BYTES = 2**30
 # No image is as large, and beyond it Pillow cannot draw.
 MAXIMUM_COORDINATE = 1_000_000
 
@@ -32,6 +34,11 @@ def read_text(path: Path, advice: str) -> str:
 
     """
     try:
+        # Opening a pipe would wait for someone to write to it.
+        if path.exists() and not path.is_file():
+            raise OSError('it is no regular file')
+        if path.stat().st_size > MOST_BYTES:
+            raise OSError(f'it has more than {MOST_BYTES // 2**20} MB')
         return path.read_text(encoding='utf-8-sig')
     except (OSError, UnicodeDecodeError) as error:
         raise HierSegError(f'{path}: cannot be read ({error}); {advice}') from error

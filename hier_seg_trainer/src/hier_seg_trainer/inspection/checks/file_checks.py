@@ -11,7 +11,7 @@ from typing import TypeVar
 from PIL import Image
 
 from hier_seg_ros.errors import HierSegError
-from hier_seg_ros.images.image_files import UPRIGHT, orientation_of
+from hier_seg_ros.images.image_files import UPRIGHT, check_pixels, orientation_of
 from hier_seg_trainer.datasets.readers.image_pairs import IMAGE_SUFFIXES
 from hier_seg_trainer.datasets.samples import StreetDataset
 from hier_seg_trainer.datasets.stored_pixels import FORMATS, is_stored_size, upright_rgb
@@ -113,6 +113,7 @@ def _decoded(path: Path, *, photograph: bool) -> Image.Image:
     with Image.open(path, formats=FORMATS) as image:
         if photograph:
             return upright_rgb(image)
+        check_pixels(image)
         image.load()
         return image
 

@@ -69,6 +69,11 @@ def read_checkpoint(path: Path) -> Mapping[str, Any]:
     try:
         # torch.load does not look at the checksums.
         with zipfile.ZipFile(path) as archive:
+            # PyTorch compresses nothing; what another program has packed may unpack to anything.
+            if any(part.compress_type != zipfile.ZIP_STORED for part in archive.infolist()):
+                raise ValueError('its parts are compressed')
+            if sum(part.file_size for part in archive.infolist()) > path.stat().st_size:
+                raise ValueError('its parts overlap')
             damaged = archive.testzip()
         if damaged is not None:
             raise ValueError(f'its part {damaged} is damaged')
