@@ -242,14 +242,14 @@ def _read_bag(folder: Path) -> None:
 
 
 def _write_mapping(folder: Path) -> None:
-    from hier_seg_trainer.datasets.mapping import bundled_mapping
+    from hier_seg_ros.label_spaces.bundled import bundled_mapping
 
     for name in ('camvid', 'gtsdb'):
         shutil.copy(bundled_mapping(name), folder / f'{name}.yaml')
 
 
 def _read_mapping(folder: Path) -> None:
-    from hier_seg_trainer.datasets.mapping import LabelMapping
+    from hier_seg_ros.label_spaces.mapping import LabelMapping
 
     for path in sorted(folder.iterdir()):
         mapping = LabelMapping.load(path, _tree())

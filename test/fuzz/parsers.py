@@ -27,6 +27,7 @@ from hier_seg_ros.images.encodings import ENCODINGS
 from hier_seg_ros.images.image_files import decode_pixels
 from hier_seg_ros.images.messages import rgb_of
 from hier_seg_ros.images.video_codecs import video_codec
+from hier_seg_ros.label_spaces.mapping import LabelMapping
 from hier_seg_ros.ros.launching.arguments import params_file
 from hier_seg_ros.segmenter.model_folder.description import (
     check_hierarchy,
@@ -35,7 +36,6 @@ from hier_seg_ros.segmenter.model_folder.description import (
 )
 from hier_seg_ros.segmenter.model_folder.weights import check_header, read_header
 from hier_seg_trainer.configuration import load_experiment
-from hier_seg_trainer.datasets.mapping import LabelMapping
 from hier_seg_trainer.datasets.opening import open_dataset
 from hier_seg_trainer.datasets.readers.run_lengths import read_runs
 
