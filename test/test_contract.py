@@ -88,6 +88,27 @@ ROOMS_WITHIN = {
         'replay': {'process', 'topics'},
         'node': {'cameras', 'captures', 'diagnostics', 'process', 'topics'},
     },
+    'hier_seg_ros.evaluation': {
+        'output_folder': set(),
+        'recorded_outputs': set(),
+        'replay_account': set(),
+        'prediction_writer': {'recorded_outputs'},
+        'predictions': {'recorded_outputs'},
+        'scores': {'recorded_outputs'},
+        'truth': {'recorded_outputs'},
+        'report': {'recorded_outputs', 'scores'},
+        'running': {
+            'output_folder', 'prediction_writer', 'predictions', 'recorded_outputs',
+            'replay_account', 'report', 'scores', 'truth',
+        },
+        'result_files': {'replay_account', 'report', 'running', 'scores'},
+        'afterwards': {
+            'output_folder', 'recorded_outputs', 'report', 'result_files', 'running', 'scores',
+        },
+        'comparison': {'output_folder', 'report'},
+        'bag_evaluation': {'afterwards', 'output_folder', 'result_files', 'running'},
+        'evaluate_bag': {'afterwards', 'bag_evaluation', 'comparison'},
+    },
     'hier_seg_trainer': {
         'options': set(),
         'pages': set(),
