@@ -10,6 +10,7 @@ from hier_seg_ros.frames.watchdog import (
     LONGEST_UNWATCHED,
     MOST_RESTARTS,
     RESTART_SECONDS,
+    SECONDS_A_PIXEL,
     SHORTEST_BOUND,
     WARM_UP_FRAMES,
     RestartLimit,
@@ -54,6 +55,18 @@ def test_the_first_frames_have_twice_the_time(clock):
     work(watchdog, clock, 0.1, WARM_UP_FRAMES - 1)
     assert watchdog.bound == 2 * SHORTEST_BOUND
     work(watchdog, clock, 0.1)
+    assert watchdog.bound == SHORTEST_BOUND
+
+
+def test_an_enormous_frame_has_more_time(clock):
+    watchdog = Watchdog(clock)
+    work(watchdog, clock, 0.1, WARM_UP_FRAMES)
+    watchdog.begin()
+    watchdog.allow(640 * 480)
+    assert watchdog.bound == SHORTEST_BOUND
+    watchdog.allow(8192 * 8192)
+    assert watchdog.bound == SECONDS_A_PIXEL * 2**26 > 2 * SHORTEST_BOUND
+    watchdog.end()
     assert watchdog.bound == SHORTEST_BOUND
 
 

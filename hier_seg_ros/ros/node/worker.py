@@ -237,6 +237,8 @@ class SegmentationWorker:
                     if (job := self._attempt(self._job, self._cameras[name], frame)) is not None
                 ]
                 if jobs:
+                    # Whoever sends enormous images must not have the node given up for it.
+                    self._watchdog.allow(sum(job.rgb.shape[0] * job.rgb.shape[1] for job in jobs))
                     self._segment_and_publish(jobs)
             finally:
                 self._watchdog.end()

@@ -165,6 +165,16 @@ def test_waiting_frames_of_all_cameras_run_as_one_batch_and_the_newest_wins(benc
     assert bench.cameras[0].ledger.counts['replaced'] == 1
 
 
+def test_the_watchdog_knows_how_many_pixels_are_worked_on(bench, monkeypatch):
+    allowed = []
+    monkeypatch.setattr(Watchdog, 'allow', lambda self, pixels: allowed.append(pixels))
+    bench.subscribe('left/overlay')
+    pixels = street()
+    bench.put(0, image(pixels))
+    bench.counts('published', 1)
+    assert allowed == [pixels.shape[0] * pixels.shape[1]]
+
+
 def test_a_failing_segmenter_drops_the_frame_and_goes_on(bench):
     bench.subscribe('left/level_1/labels')
     bench.segmenter.failures = [HierSegError('no'), RuntimeError('CUDA error: illegal access')]
