@@ -96,7 +96,7 @@ ROOMS_WITHIN = {
         'predictions': {'recorded_outputs'},
         'scores': {'recorded_outputs'},
         'truth': {'recorded_outputs'},
-        'report': {'recorded_outputs', 'scores'},
+        'report': {'recorded_outputs', 'replay_account', 'scores'},
         'running': {
             'output_folder', 'prediction_writer', 'predictions', 'recorded_outputs',
             'replay_account', 'report', 'scores', 'truth',

@@ -130,6 +130,8 @@ def test_scores_have_latency_and_dropped_frames(
         'live replay: 2 of 3 frames answered, 1 of them in part; 1 dropped (replaced 1)' in output
     )
     assert 'end to end: median ' in output
+    page = (out / 'report.html').read_text(encoding='utf-8')
+    assert '2 of 3' in page and '1 dropped (replaced 1)' in page and 'end to end: median' in page
 
 
 def test_a_recording_that_was_not_live_says_nothing_of_it(

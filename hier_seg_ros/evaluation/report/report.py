@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hier_seg_ros.evaluation.replay_account import latency_text, replay_text
 from hier_seg_ros.evaluation.report.frame_pictures import FramePictures
 from hier_seg_ros.evaluation.report.frame_records import FRAMES_FILE, frame_records
 from hier_seg_ros.evaluation.report.page import write_page
@@ -105,6 +106,7 @@ def tiles(summary: Mapping[str, Any]) -> list[Tile]:
         *_image_tiles(summary),
         *_label_tiles(summary),
         *_sign_tiles(summary),
+        *_replay_tiles(summary),
         *_other_tiles(summary),
     ]
 
@@ -166,6 +168,22 @@ def _sign_tiles(summary: Mapping[str, Any]) -> list[Tile]:
                 f'{objects["signs"]} signs right: class, and IoU of 0.5 or more',
             ),
         ]
+    return found
+
+
+def _replay_tiles(summary: Mapping[str, Any]) -> list[Tile]:
+    """Return what a live replay through the node came to; nothing where there was none."""
+    found = []
+    replays = [bag['replay'] for bag in summary.get('bags', ()) if 'replay' in bag]
+    if replays:
+        answered = sum(replay['answered'] for replay in replays)
+        frames = sum(replay['frames'] for replay in replays)
+        note = '; '.join(replay_text(replay) for replay in replays)
+        found.append(Tile('Frames answered', f'{answered:,} of {frames:,}', note))
+    end_to_end = summary.get('timing', {}).get('milliseconds', {}).get('end_to_end')
+    if end_to_end is not None:
+        note = f'from sending to the last output; {latency_text(end_to_end)}'
+        found.append(Tile('Latency', f'{end_to_end["median"]:.0f} ms', note))
     return found
 
 
