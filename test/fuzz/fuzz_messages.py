@@ -17,7 +17,14 @@ import numpy as np
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import seed as with_seed
 from hypothesis import strategies as st
-from image_messages import camera_infos, compressed_images, depth_images, raw_images
+from image_messages import (
+    RegionOfInterest,
+    camera_infos,
+    compressed_images,
+    depth_images,
+    good_camera_info,
+    raw_images,
+)
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / 'benchmarks'))
 
@@ -66,11 +73,18 @@ def intrinsics(message: Any) -> None:
     assert np.isfinite(intrinsics_of(message, 16, 24)).all()
 
 
+NO_REGION = RegionOfInterest(0, 0, 0, 0, False)
 CONVERSIONS: dict[str, tuple[Callable[[Any], None], st.SearchStrategy[Any]]] = {
     'Image': (rgb_shape, raw_images()),
     'CompressedImage': (rgb_shape, compressed_images()),
     'depth Image': (metres, depth_images()),
-    'CameraInfo': (intrinsics, camera_infos() | camera_infos(width=24, height=16)),
+    'CameraInfo': (
+        intrinsics,
+        camera_infos()
+        | camera_infos(width=24, height=16)
+        | camera_infos(width=24, height=16, binning_x=1, binning_y=0, roi=NO_REGION)
+        | camera_infos(width=24, height=0, roi=NO_REGION, p=good_camera_info().p),
+    ),
 }
 
 
