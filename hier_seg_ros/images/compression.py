@@ -50,6 +50,24 @@ def encode_jpeg(rgb: NDArray[np.uint8], quality: int = JPEG_QUALITY) -> bytes:
     return encoded.tobytes()
 
 
+def encode_rgb_png(rgb: NDArray[np.uint8]) -> bytes:
+    """Return the content of a PNG file of `rgb`, H×W×3 uint8, in the least time.
+
+    OpenCV makes it where it is installed, in a third of the time that Pillow takes.
+    """
+    pixels = np.ascontiguousarray(rgb)
+    if opencv_fault():
+        buffer = io.BytesIO()
+        Image.fromarray(pixels).save(buffer, 'PNG', compress_level=1)
+        return buffer.getvalue()
+    import cv2
+
+    bgr = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+    # With its defaults, which are for speed; to name a compression takes twice the time.
+    encoded: Any = cv2.imencode('.png', bgr)[1]
+    return encoded.tobytes()
+
+
 def encode_png(labels: NDArray[np.uint8]) -> bytes:
     """Return the content of a grey PNG file of `labels`, H×W uint8, without loss.
 

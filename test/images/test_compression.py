@@ -9,7 +9,7 @@ import pytest
 
 from hier_seg_ros.files.opencv import opencv_fault
 from hier_seg_ros.images import compression
-from hier_seg_ros.images.compression import encode_jpeg, encode_png
+from hier_seg_ros.images.compression import encode_jpeg, encode_png, encode_rgb_png
 from hier_seg_ros.images.image_files import decode_pixels
 
 
@@ -54,6 +54,14 @@ def test_labels_take_little_room() -> None:
     labels = np.zeros((480, 640), np.uint8)
     labels[100:300, 200:500] = 110
     assert len(encode_png(labels)) < labels.size / 100
+
+
+@pytest.mark.parametrize('size', [(1, 1), (1, 17), (33, 1), (48, 64)])
+def test_colours_come_back_as_they_were(encoder: None, size: tuple[int, int]) -> None:
+    rgb = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    for pixels in (rgb, rgb[:, ::-1], photograph(*size)):
+        decoded = decode_pixels(encode_rgb_png(pixels), 'colours')
+        assert np.array_equal(decoded, pixels)
 
 
 @pytest.mark.parametrize('size', [(1, 1), (48, 64), (120, 161)])

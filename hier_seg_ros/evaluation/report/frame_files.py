@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from hier_seg_ros.evaluation.recorded_outputs import Outputs
 from hier_seg_ros.evaluation.report.frame_pictures import (
@@ -28,7 +27,7 @@ from hier_seg_ros.evaluation.report.pictures import (
 from hier_seg_ros.evaluation.report.titles import title
 from hier_seg_ros.evaluation.scores.sign_list import CsvRow, SignLine, csv_row
 from hier_seg_ros.hierarchy import Hierarchy
-from hier_seg_ros.images.compression import encode_png
+from hier_seg_ros.images.compression import encode_jpeg, encode_png, encode_rgb_png
 from hier_seg_ros.segmenter.outputs import ImageOutput, evaluated_outputs, label_values, level_name
 
 SIGNS_ON_PAGE = 12  # cut-outs for one frame; all signs are in signs.csv
@@ -126,7 +125,7 @@ class FrameFiles:
     def _write_files(self, name: str, rgb: NDArray[np.uint8], outputs: Outputs) -> dict[str, str]:
         """Write the full pictures; return the links to those that the report leads to."""
         photograph = self._path('photographs', f'{name}.jpg')
-        Image.fromarray(np.ascontiguousarray(rgb)).save(photograph, 'JPEG', quality=90)
+        photograph.write_bytes(encode_jpeg(rgb))
         links = {'Photograph': self._link(photograph)}
         for output_name, output in self._outputs.items():
             if output_name in outputs:
@@ -179,7 +178,4 @@ def _write_png(path: Path, pixels: NDArray[np.uint8]) -> None:
 
     There are a dozen of them for each frame, more than everything else that an evaluation does.
     """
-    if pixels.ndim == 2:
-        path.write_bytes(encode_png(pixels))
-    else:
-        Image.fromarray(np.ascontiguousarray(pixels)).save(path, 'PNG', compress_level=1)
+    path.write_bytes(encode_png(pixels) if pixels.ndim == 2 else encode_rgb_png(pixels))
