@@ -92,6 +92,7 @@ class Pipeline:
         self._processing = Processing(load_model(settings, closing), settings, regions)
         self._topics = Topics(node, connections)
         self._worker: SupervisedWorker | None = None
+        self._ending: threading.Timer | None = None
         self._restarts = restarts
         self._cameras: tuple[Camera, ...] = ()
         self._enabled = True
@@ -182,13 +183,19 @@ class Pipeline:
         """
         worker = self._worker
         if worker is not None:
-            timer = threading.Timer(ENDING_PATIENCE, worker.close, (0.0,))
-            timer.daemon = True
-            timer.start()
+            self._ending = threading.Timer(ENDING_PATIENCE, worker.close, (0.0,))
+            self._ending.daemon = True
+            self._ending.start()
 
     def close(self) -> None:
         """Stop and let go of the model and of all topics; again, it does nothing."""
         self.stop()
+        # It holds on to the worker and so to all topics, whose shared memory would outlast the
+        # process.
+        if self._ending is not None:
+            self._ending.cancel()
+            self._ending.join()
+            self._ending = None
         self._captures.close()
         for camera in self._cameras:
             camera.close()

@@ -10,10 +10,12 @@ import os
 import sys
 import threading
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.files.numpy_faults import numpy_faults_named
+from hier_seg_ros.ros.process.dds_profile import own_segments, use_dds_profile, wait_for_removal
 from hier_seg_ros.ros.process.stop_request import StopRequest
 
 if TYPE_CHECKING:
@@ -32,14 +34,16 @@ def main() -> NoReturn:
     """
     # Before the imports, which take seconds: a signal must neither end in a traceback nor wait.
     stop = StopRequest(early_exit_code=0)
+    segments: list[Path] = []
     try:
-        code = _run(sys.argv, stop)
+        code = _run(sys.argv, stop, segments)
     except HierSegError as error:
         print(f'{COMMAND}: {error}', file=sys.stderr)
         code = 1
     # rclpy's lifecycle node lies in a circle of references. What it holds of the middleware, shared
     # memory above all, would outlast the process.
     gc.collect()
+    wait_for_removal(segments)
     # All is closed. Letting Python take torch apart needs seconds of a busy processor, in which
     # launch loses patience and kills the process.
     sys.stdout.flush()
@@ -47,10 +51,10 @@ def main() -> NoReturn:
     os._exit(code)
 
 
-def _run(arguments: list[str], stop: StopRequest) -> int:
+def _run(arguments: list[str], stop: StopRequest, segments: list[Path]) -> int:
+    """Run the node; return the exit code. `segments` gets its shared memory."""
     import rclpy
 
-    from hier_seg_ros.ros.process.dds_profile import use_dds_profile
     from hier_seg_ros.ros.process.startup import initialize, parse_arguments
 
     options = parse_arguments(_parser(), arguments)
@@ -68,6 +72,7 @@ def _run(arguments: list[str], stop: StopRequest) -> int:
                 node.get_logger().warning(log_line)
             return _spin(node, stop)
         finally:
+            segments += own_segments()
             node.close()
             node.destroy_node()
     finally:

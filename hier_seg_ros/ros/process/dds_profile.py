@@ -8,7 +8,8 @@ import fcntl
 import os
 import re
 import time
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Sequence
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
@@ -125,6 +126,33 @@ def _remove_leftovers(folder: Path) -> None:
         # In use, another user's, or already removed by another process that starts.
         except OSError:
             continue
+
+
+def own_segments() -> list[Path]:
+    """Return the shared memory of Fast DDS that is this process's own: it has the lock files open.
+
+    There is none where another middleware or another transport is in use.
+    """
+    found = []
+    for descriptor in Path('/proc/self/fd').iterdir():
+        # The one that lists the folder is closed by then.
+        with suppress(OSError):
+            path = descriptor.readlink()
+            segment = path.with_name(path.name.removesuffix(LOCK_SUFFIX))
+            if segment != path and SEGMENT_NAME.fullmatch(segment.name):
+                found.append(segment)
+    return found
+
+
+def wait_for_removal(segments: Sequence[Path], seconds: float = 1.0) -> None:
+    """Wait until Fast DDS has removed shared memory, but no longer than that.
+
+    Threads of its own do that once the last participant is gone; a process that ends meanwhile
+    would leave it.
+    """
+    until = time.monotonic() + seconds
+    while any(segment.exists() for segment in segments) and time.monotonic() < until:
+        time.sleep(0.005)
 
 
 def _free_bytes(folder: Path) -> int:

@@ -16,7 +16,7 @@ import pytest
 
 pytest.importorskip('rclpy', reason='needs ROS 2 (rclpy)')
 
-from ros_client import Command, open_files
+from ros_client import DEADLINE, Command, open_files
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.ros.process import dds_profile as transport
@@ -172,11 +172,39 @@ def test_fast_dds_locks_its_segments_as_the_clean_up_expects():
     assert not any(segment.exists() for segment in segments)
 
 
+def test_a_process_waits_until_its_shared_memory_is_removed():
+    code = """
+import gc, rclpy
+from hier_seg_ros.ros.process import dds_profile
+dds_profile.use_dds_profile()
+rclpy.init()
+node = rclpy.create_node('waits')
+segments = dds_profile.own_segments()
+print(len(segments), sum(segment.exists() for segment in segments))
+# Of a participant that lives they would be waited for no longer than that.
+dds_profile.wait_for_removal(segments, 0.01)
+node.destroy_node()
+rclpy.shutdown()
+del node
+gc.collect()
+dds_profile.wait_for_removal(segments, 60.0)
+print(sum(segment.exists() for segment in segments))
+"""
+    result = subprocess.run(
+        [sys.executable, '-c', code], capture_output=True, text=True, timeout=DEADLINE
+    )
+    own, before, after = map(int, result.stdout.split())
+    skip_without_segments(own)
+    assert (before, after) == (own, 0)
+
+
+# While it is being activated, and while it waits for frames.
+@pytest.mark.parametrize('line', ['is ready on', 'no frame has come yet'])
 @pytest.mark.parametrize('signal_number', [signal.SIGINT, signal.SIGTERM])
-def test_a_node_that_ends_leaves_no_shared_memory(signal_number, untrained_model):
+def test_a_node_that_ends_leaves_no_shared_memory(signal_number, line, untrained_model):
     node = Command('segmenter_node', '--ros-args', '-p', f'model:={untrained_model}')
     try:
-        node.wait_for_output('is ready on')
+        node.wait_for_output(line)
         segments = segments_of(node.process.pid)
         skip_without_segments(segments)
         assert node.stop(signal_number) == 0

@@ -67,9 +67,10 @@ def read_batches(
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         yield from batches
     except HierSegError as error:
-        # A data loader puts the traceback of its worker process before the message.
-        message = str(error).strip().splitlines()[-1]
-        raise HierSegError(message.split(f'{type(error).__name__}: ', 1)[-1]) from error
+        # A data loader puts the traceback of its worker process before the message, of which the
+        # error makes one line.
+        message = str(error).rpartition(f'.{type(error).__name__}: ')[2]
+        raise HierSegError(message.removesuffix('\\n')) from error
     except (RuntimeError, ConnectionError, EOFError) as error:
         if isinstance(error, RuntimeError) and 'DataLoader worker' not in str(error):
             raise
