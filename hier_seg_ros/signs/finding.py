@@ -83,12 +83,18 @@ def _occupied_tiles(labels: LabelImage, is_sign: Mask) -> Mask:
     runs = np.split(ids, np.flatnonzero(np.diff(ids) > 1) + 1)
     for top in range(0, height, _BLOCK_ROWS):
         block = labels[top : top + _BLOCK_ROWS]
-        # What is below the first id wraps around to more than the last one.
-        masks = [block - np.uint8(run[0]) <= np.uint8(run[-1] - run[0]) for run in runs]
-        mask = reduce(np.logical_or, masks)
+        mask = reduce(np.logical_or, [_holds(block, *run[[0, -1]]) for run in runs])
         rows, columns = np.divmod(np.flatnonzero(mask), width)
         tiles[(top + rows) // _TILE, columns // _TILE] = True
     return tiles
+
+
+def _holds(labels: LabelImage, first: np.intp, last: np.intp) -> Mask:
+    """Return where the values of an image lie in `first`-`last`."""
+    if first == last:
+        return labels == np.uint8(first)
+    # What is below the first one wraps around to more than the last one.
+    return labels - np.uint8(first) <= np.uint8(last - first)
 
 
 def _regions(labels: LabelImage, is_sign: Mask, min_pixels: int) -> Iterator[tuple[int, int, Mask]]:

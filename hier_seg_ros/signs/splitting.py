@@ -20,6 +20,7 @@ from hier_seg_ros.signs.parts import (
     connected_parts,
     distance_to_edge,
     numbered_parts,
+    peaks,
     without_holes,
 )
 
@@ -60,8 +61,8 @@ def split_signs(region: Mask, labels: Labels) -> list[Mask]:
     shape, classes = region[::stride, ::stride], labels[::stride, ::stride]
     parts = [
         part
-        for piece in _shares(shape, _nearest(_cores(shape)))
-        for part in _shares(piece, _nearest(_class_parts(piece, classes)))
+        for piece in _divided(shape, _cores(shape))
+        for part in _divided(piece, _class_parts(piece, classes))
     ]
     if len(parts) < 2:
         return [region]
@@ -76,6 +77,9 @@ def _cores(region: Mask) -> list[Mask]:
     radius = float(distance.max())
     least = max(MIN_RADIUS, NECK_WIDTH_SHARE * radius)
     if np.count_nonzero(filled) < ROUND_SHARE * np.pi * (radius - 0.5) ** 2:
+        return [filled]
+    # Each shape that a narrow place joins has a place that is wider than those around it.
+    if numbered_parts(peaks(distance) & (distance >= least))[1] == 1:
         return [filled]
     # What is left by each narrowing that takes the region apart.
     remains = []
@@ -148,10 +152,13 @@ def _is_within(inner: Window, outer: Window) -> bool:
     return common >= WITHIN_SHARE * size
 
 
+def _divided(region: Mask, parts: list[Mask]) -> list[Mask]:
+    """Return the pixels of a region by the part of it that is nearest."""
+    return [region] if len(parts) == 1 else _shares(region, _nearest(parts))
+
+
 def _nearest(parts: list[Mask]) -> NDArray[np.int32]:
     """Return for each pixel the place in the list of the part that is nearest, from 0."""
-    if len(parts) == 1:
-        return np.zeros(parts[0].shape, np.int32)
     numbered = np.full(parts[0].shape, -1, np.int32)
     for number, part in enumerate(parts):
         numbered[part] = number

@@ -1,6 +1,6 @@
 # Copyright 2026 The hier_seg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""OpenCV and SciPy give the same parts, holes and distances, and so the same signs."""
+"""OpenCV and SciPy give the same parts, holes, distances and peaks, and so the same signs."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from hier_seg_ros.signs.parts import (
     connected_parts,
     distance_to_edge,
     numbered_parts,
+    peaks,
     without_holes,
 )
 
@@ -70,6 +71,12 @@ def test_holes_and_distances_are_the_same(
             assert scipy.dtype == opencv.dtype and (scipy == opencv).all()
 
 
+def test_peaks_are_the_same(masks: Masks, both: Callable[..., tuple[Any, Any]]) -> None:
+    for mask in masks:
+        scipy, opencv = both(lambda mask=mask: peaks(distance_to_edge(mask)))
+        assert (scipy == opencv).all()
+
+
 def test_signs_are_the_same(both: Callable[..., tuple[Any, Any]]) -> None:
     rng = np.random.default_rng(5)
     y, x = np.mgrid[:200, :300]
@@ -112,3 +119,12 @@ def test_a_ring_and_a_dot() -> None:
     assert filled[1:8, 1:8].all() and filled.sum() == 51
     assert distance_to_edge(filled)[4, 4] == 4.0
     assert distance_to_edge(shape)[1, 1] == 1.0
+
+
+@pytest.mark.usefixtures('library')
+def test_a_shape_with_a_narrow_place_has_two_peaks() -> None:
+    y, x = np.mgrid[:40, :70]
+    disc = np.hypot(y - 20, x - 20) < 15
+    for shape, count in ((disc, 1), (disc | (np.hypot(y - 20, x - 48) < 15), 2)):
+        distance = distance_to_edge(shape)
+        assert numbered_parts(peaks(distance) & (distance > 6))[1] == count

@@ -13,6 +13,7 @@ from PIL import Image
 from hier_seg_ros.hierarchy import UNLABELLED
 from hier_seg_ros.signs import splitting
 from hier_seg_ros.signs.finding import TRAFFIC_SIGN_IDS, find_signs
+from hier_seg_ros.signs.parts import connected_parts
 from hier_seg_ros.signs.sign_areas import SignArea
 
 HEIGHT, WIDTH = 240, 320
@@ -151,6 +152,27 @@ def test_three_signs_on_a_pole_are_three() -> None:
     masks = [disc(160, y, 20) for y in (50, 88, 126)]
     signs = found(labels_of((masks[0], 3), (masks[1], 3), (masks[2], 9)))
     assert sorted(sign.sign for sign in signs) == [3, 3, 9]
+
+
+def test_regions_with_one_peak_would_not_be_split(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(11)
+    y, x = np.mgrid[:80, :80]
+    shapes = []
+    for _ in range(150):
+        shape = np.zeros((80, 80), bool)
+        for _ in range(rng.integers(1, 4)):
+            far = np.hypot(y - rng.integers(20, 60), x - rng.integers(20, 60))
+            shape |= far < rng.integers(4, 20)
+        regions = connected_parts(shape)
+        shapes += [regions.mask(place) for place in range(len(regions.windows))]
+    one_class = [np.zeros(shape.shape, np.uint8) for shape in shapes]
+    quick = list(map(splitting.split_signs, shapes, one_class))
+    monkeypatch.setattr(splitting, 'peaks', lambda distance: np.zeros(distance.shape, bool))
+    slow = list(map(splitting.split_signs, shapes, one_class))
+    assert 0 < sum(len(parts) > 1 for parts in slow) < len(slow)
+    for one, other in zip(quick, slow, strict=True):
+        assert len(one) == len(other)
+        assert all((part == same).all() for part, same in zip(one, other, strict=True))
 
 
 def test_specks_of_noise_are_not_looked_into(monkeypatch: pytest.MonkeyPatch) -> None:
