@@ -349,7 +349,7 @@ class Segmenter:
             if classifier == self._root:
                 return root
             with _inference(self._threads):
-                return self._network.logits(features, classifier)
+                return self._network.logits(features.float(), classifier)
 
         def compute_part(image: int, classifier: str, part: Part) -> Tensor:
             with _inference(self._threads):
