@@ -220,7 +220,7 @@ def _level_color_output(hierarchy: Hierarchy, level: int) -> ImageOutput:
         f'{level_name(level)}/color',
         'rgb8',
         level,
-        lambda rgb, result, alpha: colors.take(result.finest, axis=0),
+        lambda rgb, result, alpha: colored(result.finest, colors),
     )
 
 

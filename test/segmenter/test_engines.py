@@ -140,7 +140,7 @@ def test_every_classifier_has_float32_logits_from_features_of_a_reduced_precisio
     for classifier in segmenter.hierarchy.classifiers:
         got, wanted = logits[classifier.name], expected[classifier.name]
         assert got.dtype == torch.float32
-        assert (got - wanted).abs().mean() < 0.02 * wanted.abs().mean()
+        assert (got - wanted).abs().mean() < 0.05 * wanted.abs().mean()
 
 
 def test_results_stay_as_they_are_while_others_are_computed(street: Segmenter) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils import skip_init
 
 
 def upsampled(coarse: Tensor, fine: Tensor) -> Tensor:
@@ -47,7 +48,8 @@ class SubPixelUpsampling(nn.Module):
         """Take over the weights of a transposed convolution."""
         super().__init__()
         channels_in, channels_out, *_ = transposed.weight.shape
-        self.convolution = nn.Conv2d(channels_in, 4 * channels_out, 2, padding=1)
+        # No random weights: a conversion shall not move the random numbers of whoever loads a model.
+        self.convolution = skip_init(nn.Conv2d, channels_in, 4 * channels_out, 2, padding=1)
         # Row 2 q + r of what is upsampled is the sum of rows q - t with the kernel's rows 2 t + r.
         split = transposed.weight.detach().reshape(channels_in, channels_out, 2, 2, 2, 2)
         kernel = split.permute(1, 3, 5, 0, 2, 4).flip(-2, -1).reshape(-1, channels_in, 2, 2)
