@@ -176,7 +176,7 @@ class Slow:
         def held(camera, segmented, settles):
             self.entered.set()
             assert self.gate.wait(DEADLINE)
-            self.stamps.append(segmented.frame.stamp)
+            self.stamps.append(segmented.frame.message.header.stamp.sec)
             publish(camera, segmented, settles)
 
         monkeypatch.setattr(Camera, 'publish', held)
@@ -204,7 +204,7 @@ def test_a_frame_is_published_while_the_next_is_segmented_and_all_in_order(bench
     assert bench.cameras[0].ledger.counts == {'replaced': 1}
     slow.gate.set()
     bench.counts('published', 3)
-    assert slow.stamps == [1_000_000_000, 2_000_000_000, 4_000_000_000]
+    assert slow.stamps == [1, 2, 4]
     assert len(bench.segmenter.calls) == 3
 
 
@@ -226,7 +226,7 @@ def test_a_change_waits_until_what_was_segmented_is_published(bench, monkeypatch
     assert seen == []
     slow.gate.set()
     thread.join(DEADLINE)
-    assert seen == [[1_000_000_000]]
+    assert seen == [[1]]
 
 
 def test_close_waits_for_the_publication_under_way(bench, monkeypatch):
@@ -265,9 +265,10 @@ def test_a_publication_that_hangs_is_found_and_each_frame_under_way_fails_once(b
     assert not bench.worker.thread.is_alive()
     # What came back later was not counted again, and the second one not even published.
     assert bench.cameras[0].ledger.counts == {'failed/too_late': 2}
-    assert slow.stamps == [1_000_000_000]
+    assert slow.stamps == [1]
 
 
+@pytest.mark.filterwarnings('ignore::pytest.PytestUnhandledThreadExceptionWarning')
 def test_a_publication_that_ends_its_thread_ends_the_worker(bench, monkeypatch):
     bench.subscribe('left/level_1/labels')
 
