@@ -219,9 +219,7 @@ class DecisionRule:
             ids[pixels], _ = self._decide_pixels(sparse, choice, 1, None, False)
         return ids
 
-    def _root_confidence(
-        self, logits: Tensor, ids: Tensor, grid: Grid
-    ) -> tuple[Tensor, Tensor]:
+    def _root_confidence(self, logits: Tensor, ids: Tensor, grid: Grid) -> tuple[Tensor, Tensor]:
         """Return the root's decision with the confidence, given what the largest logits decide."""
         rows = max(1, _CONFIDENCE_BLOCK_VALUES // (len(logits) * grid.width))
         confidence = torch.empty(grid.height, grid.width)

@@ -11,7 +11,6 @@ from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.files.opencv import opencv_fault
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
 
-
 # What is computed in between for so many pixels stays in a processor's cache.
 _BLOCK_PIXELS = 1 << 15
 
