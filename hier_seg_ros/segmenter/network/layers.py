@@ -48,7 +48,7 @@ class SubPixelUpsampling(nn.Module):
         """Take over the weights of a transposed convolution."""
         super().__init__()
         channels_in, channels_out, *_ = transposed.weight.shape
-        # No random weights: a conversion shall not move the random numbers of whoever loads a model.
+        # No random weights: a conversion shall not move the random numbers of who loads a model.
         self.convolution = skip_init(nn.Conv2d, channels_in, 4 * channels_out, 2, padding=1)
         # Row 2 q + r of what is upsampled is the sum of rows q - t with the kernel's rows 2 t + r.
         split = transposed.weight.detach().reshape(channels_in, channels_out, 2, 2, 2, 2)
