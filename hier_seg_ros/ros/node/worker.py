@@ -237,11 +237,14 @@ class SegmentationWorker:
         """Process frames, and those that come before the last of them are published."""
         self._open_fates(frames)
         with self._processing.lock:
-            while frames and not self._abandoned:
-                self._process(frames)
-                frames = self._following()
-                self._open_fates(frames)
-            self._publication.wait()
+            try:
+                while frames and not self._abandoned:
+                    self._process(frames)
+                    frames = self._following()
+                    self._open_fates(frames)
+            finally:
+                # Also where the thread dies: a change must not come in between.
+                self._publication.wait()
 
     def _following(self) -> dict[str, Frame]:
         """Return the frames to go on with at once; none where others want the lock."""

@@ -269,6 +269,22 @@ def test_a_publication_that_hangs_is_found_and_each_frame_under_way_fails_once(b
 
 
 @pytest.mark.filterwarnings('ignore::pytest.PytestUnhandledThreadExceptionWarning')
+def test_what_is_being_published_counts_as_published_where_the_thread_dies(bench, monkeypatch):
+    bench.subscribe('left/level_1/labels')
+    slow = Slow(monkeypatch)
+    bench.put(0, stamped(1))
+    assert slow.entered.wait(DEADLINE)
+    bench.segmenter.entered.clear()
+    bench.segmenter.failures = [SystemExit()]
+    bench.put(0, stamped(2))
+    assert bench.segmenter.entered.wait(DEADLINE)
+    slow.gate.set()
+    bench.worker.thread.join(DEADLINE)
+    assert not bench.worker.thread.is_alive()
+    assert bench.cameras[0].ledger.counts == {'published': 1, 'failed/unexpected': 1}
+
+
+@pytest.mark.filterwarnings('ignore::pytest.PytestUnhandledThreadExceptionWarning')
 def test_a_publication_that_ends_its_thread_ends_the_worker(bench, monkeypatch):
     bench.subscribe('left/level_1/labels')
 
