@@ -300,7 +300,7 @@ class Segmenter:
         results = []
         for index in range(len(images)):
             logits = batch.of_image(index)
-            with _inference(self._threads_beside_engine):
+            with _inference(self._threads_beside_engine()):
                 ids, probability = rule.decide(logits, confidence=confidence, max_level=max_level)
             scaled = None
             if probability is not None:
@@ -353,12 +353,11 @@ class Segmenter:
                 return self._network.logits(features.float(), classifier)
 
         def compute_part(image: int, classifier: str, part: Part) -> Tensor:
-            with _inference(self._threads_beside_engine):
+            with _inference(self._threads_beside_engine()):
                 return self._network.logits_within(features.of_image(image), classifier, part)
 
         return Logits(compute, grid, compute_part if self._network.works_in_parts else None)
 
-    @property
     def _threads_beside_engine(self) -> int:
         """How many of PyTorch's threads to use for what is not the network.
 
@@ -442,7 +441,7 @@ class Segmenter:
 
     def _prepare(self, images: list[NDArray[np.uint8]], scale: float) -> tuple[Tensor, Grid]:
         """Return the network's input (N, 3, h, w) and how the images lie on its logits."""
-        with _inference(self._threads_beside_engine):
+        with _inference(self._threads_beside_engine()):
             return self._prepared(self._stack(images).to(self.device, non_blocking=True), scale)
 
     def _prepared(self, images: Tensor, scale: float = 1.0) -> tuple[Tensor, Grid]:
