@@ -3,10 +3,12 @@
 """Several cameras through one node, against a node for each: frames per second and memory.
 
     taskset --cpu-list 0,1 python benchmarks/cameras.py
+    taskset --cpu-list 0,1 python benchmarks/cameras.py --against camera
 
 The nodes are the real ones with a real model, in processes of their own. The cameras send faster
 than the nodes can work, and so the frames that are answered in a second are what the nodes can do.
-Both ways take turns, with fresh processes each time, so that neither sees the other's memory. A
+Both ways take turns, with fresh processes each time, so that neither sees the other's memory.
+``--against camera`` compares with a single camera, which sends as many images as all of them. A
 user's environment holds: the number of torch's threads is left alone unless OMP_NUM_THREADS says
 otherwise.
 """
@@ -44,7 +46,8 @@ from hier_seg_ros.ros.process.dds_profile import use_dds_profile
 from hier_seg_ros.ros.topics.messages import image_message
 from hier_seg_ros.ros.topics.topics import output_qos, sensor_qos
 
-ONE, MANY = 'one node', 'a node for each camera'
+ONE, MANY, ALONE = 'one node', 'a node for each camera', 'one camera'
+AGAINST = {'nodes': MANY, 'camera': ALONE}
 READY = 'is ready on'
 SECONDS_TO_START = 180.0
 POLL_SECONDS = 0.1
@@ -112,6 +115,12 @@ def main() -> int:
         metavar='TOPIC',
         help='what is subscribed to; the first counts (default: overlay level_3/labels)',
     )
+    parser.add_argument(
+        '--against',
+        choices=AGAINST,
+        default='nodes',
+        help='compare with a node for each camera, or with one camera (default nodes)',
+    )
     parser.add_argument('--json', type=Path, help='also write the numbers here')
     options = parser.parse_args()
     result: dict[str, Any] = circumstances()
@@ -120,7 +129,8 @@ def main() -> int:
     if log_line is not None:
         print(log_line, file=sys.stderr)
 
-    runs: dict[str, list[Run]] = {ONE: [], MANY: []}
+    against = AGAINST[options.against]
+    runs: dict[str, list[Run]] = {ONE: [], against: []}
     for turn in range(options.rounds):
         for way, done in runs.items():
             done.append(_run(way, options))
@@ -147,7 +157,7 @@ def main() -> int:
         'omp_num_threads': os.environ.get('OMP_NUM_THREADS', 'not set'),
         'load_average_after': circumstances()['load_average'],
         'ways': ways,
-        'ratio': {key: round(ways[ONE][key] / ways[MANY][key], 3) for key in ways[ONE]},
+        'ratio': {key: round(ways[ONE][key] / ways[against][key], 3) for key in ways[ONE]},
         'turns': {way: [asdict(run) for run in done] for way, done in runs.items()},
     }
     _print(result)
@@ -173,9 +183,9 @@ def _summary(runs: Sequence[Run]) -> dict[str, float]:
 
 def _run(way: str, options: argparse.Namespace) -> Run:
     """Start the nodes, send images for a while, and end them."""
-    names = [f'camera{number}' for number in range(options.cameras)]
+    names = [f'camera{number}' for number in range(1 if way == ALONE else options.cameras)]
     commands = []
-    for cameras in [names] if way == ONE else [[name] for name in names]:
+    for cameras in [[name] for name in names] if way == MANY else [names]:
         commands.append(
             [
                 *(sys.executable, '-m', 'hier_seg_ros.ros.node.segmenter_node', '--ros-args'),
@@ -186,7 +196,7 @@ def _run(way: str, options: argparse.Namespace) -> Run:
         )
     topics = {name: f'/segmenter{f"_{name}" if way == MANY else ""}/{name}/' for name in names}
     with _nodes(commands) as processes:
-        client = Client(topics, options)
+        client = Client(topics, options, options.rate * options.cameras / len(names))
         try:
             client.wait_for_answers()
             processor = _processor_seconds(processes)
@@ -231,8 +241,8 @@ def _nodes(commands: Sequence[Sequence[str]]) -> Iterator[list[subprocess.Popen[
 class Client:
     """All cameras, which send on a thread, and the receiver of the answers, on another."""
 
-    def __init__(self, topics: dict[str, str], options: argparse.Namespace) -> None:
-        """Begin to send; `topics` holds what a camera's outputs begin with."""
+    def __init__(self, topics: dict[str, str], options: argparse.Namespace, rate: float) -> None:
+        """Begin to send, in Hz; `topics` holds what a camera's outputs begin with."""
         self._counted = options.outputs[0]
         self._changed = threading.Condition()
         self._stamps: dict[str, set[int]] = {name: set() for name in topics}
@@ -250,7 +260,7 @@ class Client:
         self._stop = threading.Event()
         self._threads = [
             threading.Thread(target=self._executor.spin),
-            threading.Thread(target=self._send, args=(publishers, _pixels(options), options.rate)),
+            threading.Thread(target=self._send, args=(publishers, _pixels(options), rate)),
         ]
         for thread in self._threads:
             thread.start()

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 Frame = TypeVar('Frame')
@@ -38,24 +39,34 @@ class LatestFrames(Generic[Frame]):
             self._changed.notify()
             return replaced
 
-    def take(self, timeout: float | None = None) -> dict[str, Frame]:
+    def take(
+        self, timeout: float | None = None, unless: Callable[[], bool] = lambda: False
+    ) -> dict[str, Frame]:
         """Take all waiting frames by camera, waiting until there is one.
 
         Parameters
         ----------
         timeout
             Seconds to wait; None waits without limit.
+        unless
+            Ends the waiting where it returns true; it is asked when a frame comes, and by `wake`.
 
         Returns
         -------
         dict[str, Frame]
-            The frames; nothing when the time is over, or as soon as `close` was called.
+            The frames; nothing when the waiting has ended without any, or as soon as `close` was
+            called.
 
         """
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._closed, timeout)
+            self._changed.wait_for(lambda: self._waiting or self._closed or unless(), timeout)
             frames, self._waiting = self._waiting, {}
             return frames
+
+    def wake(self) -> None:
+        """Let whoever waits ask whether to go on waiting."""
+        with self._changed:
+            self._changed.notify_all()
 
     def close(self) -> dict[str, Frame]:
         """Wake whoever waits; return the frames that are dropped by it, by camera.

@@ -59,6 +59,10 @@ class Watchdog:
         self._excused = 0.0
         self.forget()
 
+    def another(self) -> Watchdog:
+        """Return one of the same clock and bound, for other work on the frames."""
+        return Watchdog(self._clock, self._shortest_bound)
+
     def forget(self) -> None:
         """Forget how long frames have taken: another model works on them."""
         self._slowest = 0.0

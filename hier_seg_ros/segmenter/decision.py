@@ -13,6 +13,7 @@ import math
 from collections.abc import Collection
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -23,6 +24,10 @@ from hier_seg_ros.segmenter.interpolation import Grid, neighbours, upsample_at, 
 from hier_seg_ros.segmenter.logits import Logits
 
 _CPU_BLOCK_VALUES = 1 << 20
+# The same where the confidence is computed: 15 % faster than with four times or a quarter of it.
+_CONFIDENCE_BLOCK_VALUES = 1 << 18
+# Marks, in a map of bytes that say which logit is the largest, where neighbours disagree.
+_DISAGREE = 255
 
 
 @dataclass(frozen=True)
@@ -145,7 +150,7 @@ class DecisionRule:
         for choice in others:
             if choice.depth > max_level:
                 break
-            pixels = torch.nonzero(finest.eq(choice.parent_id)).flatten()
+            pixels = _where(finest, choice.parent_id)
             if len(pixels) == 0:
                 continue
             # To look where they lie would mean to wait for a GPU.
@@ -170,10 +175,12 @@ class DecisionRule:
         self, logits: Tensor, choice: Choice, grid: Grid, with_softmax: bool
     ) -> tuple[Tensor, Tensor | None]:
         """Decide every pixel of an image; the results are flat."""
-        if not with_softmax and logits.device.type == 'cpu':
+        if logits.device.type == 'cpu':
             decided = self._decide_root_sparsely(logits, choice, grid)
             if decided is not None:
-                return decided, None
+                if not with_softmax:
+                    return decided, None
+                return self._root_confidence(logits, decided, grid)
         rows = max(1, _block_length(logits) // grid.width)
         blocks = []
         for first in range(0, grid.height, rows):
@@ -189,9 +196,9 @@ class DecisionRule:
 
         Bilinear interpolation is a mean of four neighbours: the logit that is the largest of each
         of them is the largest in between, too. None where logits are not finite: no such thing
-        holds then.
+        holds then, nor where there are so many classes that no byte is left over.
         """
-        if not math.isfinite(logits.sum()):
+        if len(logits) > _DISAGREE or not math.isfinite(logits.sum()):
             return None
         winner = _largest(logits[:-1] if self._replaces_void else logits)
         top, _, _ = neighbours(torch.arange(grid.height), grid.scale_y, logits.shape[1])
@@ -199,13 +206,33 @@ class DecisionRule:
         along_row = _agrees_with_next(winner, 1)
         agree = along_row & _agrees_with_next(winner, 0) & along_row.roll(-1, 0)
         agree[-1] = along_row[-1]
-        table = self._reported_table(choice, logits.device)
-        ids = table.take(winner.long()).index_select(0, top).index_select(1, left).flatten()
-        certain = agree.index_select(0, top).index_select(1, left).flatten()
-        for pixels in torch.nonzero(~certain).flatten().split(_block_length(logits)):
+        # From here on bytes are looked up, which NumPy does several times as fast. Columns come
+        # first: there are fewer rows then, and whole rows are quickly copied.
+        winner.masked_fill_(~agree, _DISAGREE)
+        winners = winner.numpy().take(left.numpy(), axis=1).take(top.numpy(), axis=0).ravel()
+        table = np.full(_DISAGREE + 1, UNLABELLED, np.uint8)
+        table[: len(logits)] = choice.ids_to_report
+        ids = torch.from_numpy(table.take(winners))
+        uncertain = torch.from_numpy(np.flatnonzero(winners == _DISAGREE))
+        for pixels in uncertain.split(_block_length(logits)):
             sparse = upsample_at(logits, pixels, grid)
             ids[pixels], _ = self._decide_pixels(sparse, choice, 1, None, False)
         return ids
+
+    def _root_confidence(self, logits: Tensor, ids: Tensor, grid: Grid) -> tuple[Tensor, Tensor]:
+        """Return the root's decision with the confidence, given what the largest logits decide."""
+        rows = max(1, _CONFIDENCE_BLOCK_VALUES // (len(logits) * grid.width))
+        confidence = torch.empty(grid.height, grid.width)
+        for first in range(0, grid.height, rows):
+            last = min(first + rows, grid.height)
+            dense = upsample_rows(logits, grid, first, last)
+            value = (dense[:-1] if self._replaces_void else dense).amax(0)
+            # The softmax of the largest logit is 1 / sum(exp(logit - largest)).
+            torch.sum(dense.sub_(value).exp_(), 0, out=confidence[first:last])
+        confidence = confidence.flatten().reciprocal_()
+        if self.options.min_confidence > 0.0:
+            ids = torch.where(confidence >= self.options.min_confidence, ids, UNLABELLED)
+        return ids, confidence.masked_fill_(ids == UNLABELLED, 0.0)
 
     def _decide_pixels(
         self,
@@ -246,6 +273,14 @@ class DecisionRule:
     def _reported_table(choice: Choice, device: torch.device) -> Tensor:
         """Return the id to report for each of a choice's logits, (C,) uint8."""
         return torch.tensor(choice.ids_to_report, dtype=torch.uint8, device=device)
+
+
+def _where(ids: Tensor, node_id: int) -> Tensor:
+    """Return the positions (P,) int64 at which flat `ids` are that of a node."""
+    if ids.device.type == 'cpu':
+        # A fifth of the time.
+        return torch.from_numpy(np.flatnonzero(ids.numpy() == node_id))
+    return torch.nonzero(ids.eq(node_id)).flatten()
 
 
 def _largest(logits: Tensor) -> Tensor:

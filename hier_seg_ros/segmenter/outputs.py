@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy, Node
 from hier_seg_ros.segmenter.class_groups import ClassGroups
-from hier_seg_ros.segmenter.pictures.drawing import color_image, overlay
+from hier_seg_ros.segmenter.pictures.drawing import color_image, colored, overlay
 from hier_seg_ros.segmenter.pictures.sign_names import SignNames, named_signs
 from hier_seg_ros.segmenter.result import SegmentationResult
 
@@ -220,7 +220,7 @@ def _level_color_output(hierarchy: Hierarchy, level: int) -> ImageOutput:
         f'{level_name(level)}/color',
         'rgb8',
         level,
-        lambda rgb, result, alpha: colors.take(result.finest, axis=0),
+        lambda rgb, result, alpha: colored(result.finest, colors),
     )
 
 

@@ -128,6 +128,21 @@ def test_labels_of_photographs_of_any_size_are_those_of_the_plain_form(
     assert segmenter.engine.name == engine and segmenter.engine_problem == ''
 
 
+def test_every_classifier_has_float32_logits_from_features_of_a_reduced_precision(
+    street: Segmenter,
+) -> None:
+    importable('openvino')
+    if not choice._has_native_bfloat16():
+        pytest.skip('this processor has no bfloat16')
+    segmenter = Segmenter.load(MODEL, 'cpu', engine='openvino', precision='bfloat16')
+    (photograph,) = photographs(1)
+    logits, expected = segmenter.logits(photograph), street.logits(photograph)
+    for classifier in segmenter.hierarchy.classifiers:
+        got, wanted = logits[classifier.name], expected[classifier.name]
+        assert got.dtype == torch.float32
+        assert (got - wanted).abs().mean() < 0.05 * wanted.abs().mean()
+
+
 def test_results_stay_as_they_are_while_others_are_computed(street: Segmenter) -> None:
     importable('openvino')
     segmenter = Segmenter.load(MODEL, 'cpu', engine='openvino', precision='float32')

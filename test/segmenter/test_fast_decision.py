@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -33,13 +34,21 @@ def decided_plainly(
     rule: DecisionRule, hierarchy: Hierarchy, logits: dict[str, torch.Tensor], grid: Grid
 ) -> torch.Tensor:
     """Return the node ids, every logit interpolated at every pixel."""
+    return all_decided_plainly(rule, hierarchy, logits, grid)[0]
+
+
+def all_decided_plainly(
+    rule: DecisionRule, hierarchy: Hierarchy, logits: dict[str, torch.Tensor], grid: Grid
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the node ids and the confidence, every logit interpolated at every pixel."""
     dense = {name: upsample(values[None], grid)[0] for name, values in logits.items()}
     same = Grid(grid.height, grid.width, 1.0, 1.0)
-    # The confidence is what the short cut goes without.
-    ids, _ = rule.decide(
-        Logits(dense.__getitem__, same), confidence=True, max_level=hierarchy.depth
-    )
-    return ids
+    with mock.patch.object(DecisionRule, '_decide_root_sparsely', return_value=None):
+        ids, confidence = rule.decide(
+            Logits(dense.__getitem__, same), confidence=True, max_level=hierarchy.depth
+        )
+    assert confidence is not None
+    return ids, confidence
 
 
 @pytest.mark.parametrize('seed', range(24))
@@ -64,9 +73,40 @@ def test_any_tree_size_and_option_is_decided_as_the_plain_way_does(seed: int) ->
     ids, _ = rule.decide(
         Logits(logits.__getitem__, grid), confidence=False, max_level=hierarchy.depth
     )
-    plain = decided_plainly(rule, hierarchy, logits, grid)
+    plain, plain_confidence = all_decided_plainly(rule, hierarchy, logits, grid)
     # Rounding decides where two logits are equal but for it.
     assert (ids != plain).float().mean() <= 1e-4 + 1.5 / ids.numel() * (seed % 3 == 0)
+    ids, confidence = rule.decide(
+        Logits(logits.__getitem__, grid), confidence=True, max_level=hierarchy.depth
+    )
+    assert confidence is not None
+    same = ids == plain
+    assert (~same).float().mean() <= 1e-4 + 1.5 / ids.numel() * (seed % 3 == 0)
+    torch.testing.assert_close(confidence[same], plain_confidence[same], rtol=0.0, atol=1e-5)
+
+
+@pytest.mark.parametrize('classes', [253, 254, 255])
+def test_as_many_classes_as_there_are_ids_are_decided_as_the_plain_way_does(classes: int) -> None:
+    random = np.random.default_rng(classes)
+    hierarchy = Hierarchy(
+        {
+            'format': 1,
+            'name': 'wide',
+            'nodes': [
+                {'id': number, 'name': f'node {number}', 'color': [number, 0, 0]}
+                for number in range(classes)
+            ],
+        }
+    )
+    rule = DecisionRule(hierarchy, [node.name for node in hierarchy.nodes], DecisionOptions())
+    logits = smooth_logits(random, hierarchy, 9, 12)
+    # So that the last ones win somewhere.
+    logits['root'][-3:] += 2.0
+    grid = Grid(36, 48, 4.0, 4.0)
+    ids, _ = rule.decide(Logits(logits.__getitem__, grid), confidence=False, max_level=1)
+    plain = decided_plainly(rule, hierarchy, logits, grid)
+    assert torch.equal(ids, plain)
+    assert {classes - 1, UNLABELLED} <= set(ids.unique().tolist())
 
 
 @pytest.mark.parametrize('value', [float('nan'), float('inf'), -float('inf')])

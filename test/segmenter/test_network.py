@@ -23,6 +23,7 @@ from hier_seg_ros.segmenter.network import (
     Features,
     HierarchicalNetwork,
     NetworkOptions,
+    SubPixelUpsampling,
     build_network,
     classifier_sizes,
     fold_batch_norm,
@@ -252,6 +253,20 @@ def test_learned_upsampling_starts_as_the_bilinear_one(street_tree: Hierarchy) -
     )
     inner = (..., slice(1, -1), slice(1, -1))
     torch.testing.assert_close(upsampling(coarse)[inner], bilinear[inner])
+
+
+@pytest.mark.parametrize(
+    ('channels_in', 'channels_out', 'size'),
+    [(1, 1, (1, 1)), (5, 3, (7, 4)), (12, 12, (6, 9)), (3, 8, (1, 5)), (2, 1, (4, 1))],
+)
+def test_sub_pixels_upsample_as_a_transposed_convolution_does(
+    channels_in: int, channels_out: int, size: tuple[int, int]
+) -> None:
+    torch.manual_seed(3)
+    transposed = nn.ConvTranspose2d(channels_in, channels_out, 4, stride=2, padding=1)
+    logits = torch.randn(2, channels_in, *size)
+    with torch.no_grad():
+        torch.testing.assert_close(SubPixelUpsampling(transposed)(logits), transposed(logits))
 
 
 @pytest.mark.parametrize('depth', [1, 5])

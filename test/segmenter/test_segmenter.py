@@ -17,6 +17,7 @@ from hier_seg_ros import DecisionOptions, HierSegError, Segmenter
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
 from hier_seg_ros.images.image_files import decode_image, read_image, write_png
 from hier_seg_ros.segmenter.model_folder import read_model_folder
+from hier_seg_ros.segmenter.pictures import drawing
 from hier_seg_ros.segmenter.pictures.drawing import color_image, overlay
 from hier_seg_ros.segmenter.segmenter import SegmentationResult, scaled_size
 
@@ -330,6 +331,27 @@ def test_cuda_and_cpu_agree(untrained_model: Path) -> None:
     (on_cpu,) = Segmenter.load(untrained_model, 'cpu', precision='float32').segment([image])
     (on_cuda,) = Segmenter.load(untrained_model, 'cuda', precision='float32').segment([image])
     assert (on_cpu.finest != on_cuda.finest).mean() <= 0.001
+
+
+@pytest.mark.parametrize('alpha', [0.0, 0.3, 0.5, 1.0])
+@pytest.mark.parametrize('size', [(1, 1), (7, 40000), (300, 217)])
+def test_pictures_are_the_same_in_blocks_as_pixel_by_pixel(
+    street_tree: Hierarchy, alpha: float, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random = np.random.default_rng(7)
+    image = random.integers(0, 256, (*size, 3), np.uint8)
+    labels = random.integers(0, 256, (size[1], size[0]), np.uint8).T
+    colors = street_tree.colors[labels]
+    weight = round(256 * alpha)
+    expected = (image.astype(int) * (256 - weight) + colors.astype(int) * weight) >> 8
+    expected[labels == 255] = image[labels == 255]
+    np.testing.assert_array_equal(overlay(image, labels, street_tree, alpha), expected)
+    mirrored = overlay(image[..., ::-1], labels, street_tree, alpha)
+    swapped = overlay(np.ascontiguousarray(image[..., ::-1]), labels, street_tree, alpha)
+    np.testing.assert_array_equal(mirrored, swapped)
+    np.testing.assert_array_equal(color_image(labels, street_tree), colors)
+    monkeypatch.setattr(drawing, 'opencv_fault', lambda: 'not installed')
+    np.testing.assert_array_equal(color_image(labels, street_tree), colors)
 
 
 def test_drawing(street_tree: Hierarchy) -> None:

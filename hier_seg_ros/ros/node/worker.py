@@ -1,6 +1,6 @@
 # Copyright 2026 The hier_seg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The thread that takes the newest frames, segments them as one batch and publishes."""
+"""The threads that take the newest frames, segment them as one batch and publish."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.frames.back_off import BackOff
+from hier_seg_ros.frames.background_step import BackgroundStep
 from hier_seg_ros.frames.frame import Frame, Request, SegmentedFrame
 from hier_seg_ros.frames.frame_lock import FrameLock
 from hier_seg_ros.frames.latest_frames import LatestFrames
-from hier_seg_ros.frames.watchdog import LOADING_BOUND, Watchdog
+from hier_seg_ros.frames.watchdog import LOADING_BOUND, SECONDS_A_PIXEL, Watchdog
 from hier_seg_ros.images.encodings import InvalidFrameError, one_line
 from hier_seg_ros.images.messages import rgb_of
 from hier_seg_ros.ros.cameras.camera import Camera
@@ -64,6 +65,9 @@ class _Job:
 class SegmentationWorker:
     """Runs from the moment it is made until `close` or `abandon`.
 
+    One thread decodes and segments; another one publishes what it has segmented last, while the
+    next frames are segmented. No further ones come in between, so the order is kept.
+
     No exception that a frame causes ends it. Of each frame that it takes, exactly one fate is
     entered in the camera's ledger, also where its thread hangs or dies over it.
     """
@@ -83,7 +87,8 @@ class SegmentationWorker:
         ----------
         processing
             Its lock is held from reading the settings to the last publication of a frame, so that
-            every change falls between two frames.
+            every change falls between two frames; while frames follow one another and nobody wants
+            a change, over several of them.
         cameras
             Whose frames are taken.
         captures
@@ -91,7 +96,8 @@ class SegmentationWorker:
         back_off
             How long to pause after memory has run out; the usual one where it is None.
         watchdog
-            How long the work on a frame may take; the usual one where it is None.
+            How long the segmentation of a frame may take, and its publication; the usual one where
+            it is None.
         renew
             Called before the first frame where `processing.hanging` says so: exchanges the
             segmenter. A HierSegError that it raises ends the worker.
@@ -105,10 +111,12 @@ class SegmentationWorker:
         self._renew = renew
         self._why_ended = 'its thread has died'
         self._out_of_memory = ''
-        # The cameras that have a frame under way whose fate is open.
-        self._open: set[str] = set()
+        # The frames under way whose fate is open, with their cameras, by the frames' identity.
+        self._open: dict[int, tuple[Camera, Frame]] = {}
         self._settling = threading.Lock()
         self._frames: LatestFrames[Frame] = LatestFrames()
+        self._publication = BackgroundStep('publication', self._frames.wake)
+        self._publication_watchdog = self._watchdog.another()
         self._abandoned = False
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name='segmentation', daemon=True)
@@ -143,13 +151,15 @@ class SegmentationWorker:
             return ''
         if self._ended.is_set():
             return self._why_ended
-        if self._watchdog.busy > self._watchdog.bound:
-            return f'it has been busy with one frame for {self._watchdog.busy:.0f} s'
+        for watchdog in (self._watchdog, self._publication_watchdog):
+            if watchdog.busy > watchdog.bound:
+                return f'it has been busy with one frame for {watchdog.busy:.0f} s'
         return ''
 
     def look(self) -> None:
         """Enter that somebody asks for failures; to be called about once a second."""
         self._watchdog.look()
+        self._publication_watchdog.look()
 
     def close(self, patience: float | None = None) -> None:
         """Stop after the frame under way, unless it hangs; calling it again does nothing.
@@ -162,7 +172,7 @@ class SegmentationWorker:
         """
         for name in self._frames.close():
             self._cameras[name].ledger.drop('stopped')
-        bound = self._watchdog.bound
+        bound = max(self._watchdog.bound, self._publication_watchdog.bound)
         if not self._ended.wait(bound if patience is None else min(patience, bound)):
             self.abandon()
 
@@ -188,24 +198,23 @@ class SegmentationWorker:
         """Begin anew with another model: it may need less memory, and other times."""
         self._recover()
         self._watchdog.forget()
+        self._publication_watchdog.forget()
 
     def _recover(self) -> None:
         self._back_off.succeeded()
         self._out_of_memory = ''
 
-    def _settles(self, camera: Camera) -> bool:
-        """Return whether the fate of a camera's frame is open; it is the caller's to enter then."""
+    def _settles(self, frame: Frame) -> bool:
+        """Return whether the fate of a frame is open; it is the caller's to enter then."""
         with self._settling:
-            if camera.source.camera not in self._open:
-                return False
-            self._open.remove(camera.source.camera)
-            return True
+            return self._open.pop(id(frame), None) is not None
 
     def _settle_all(self, reason: str, text: str) -> None:
         """Enter a failure of each frame whose fate is open."""
-        for camera in self._cameras.values():
-            if self._settles(camera):
-                camera.ledger.fail(reason, text)
+        with self._settling:
+            under_way, self._open = self._open, {}
+        for camera, _ in under_way.values():
+            camera.ledger.fail(reason, text)
 
     def _run(self) -> None:
         try:
@@ -216,52 +225,76 @@ class SegmentationWorker:
                 self._watchdog.end()
                 self._watchdog.forget()
             while not self._frames.closed:
-                self._process(self._frames.take())
+                self._process_stream(self._frames.take())
         except HierSegError as error:
             self._why_ended = str(error)
         finally:
+            self._publication.close()
             self._settle_all('unexpected', 'its worker has died')
             self._ended.set()
 
-    def _process(self, frames: dict[str, Frame]) -> None:
-        with self._settling:
-            self._open = set(frames)
+    def _process_stream(self, frames: dict[str, Frame]) -> None:
+        """Process frames, and those that come before the last of them are published."""
+        self._open_fates(frames)
         with self._processing.lock:
-            if self._abandoned:
-                return
-            self._watchdog.begin()
             try:
-                jobs = [
-                    job
-                    for name, frame in frames.items()
-                    if (job := self._attempt(self._job, self._cameras[name], frame)) is not None
-                ]
-                if jobs:
-                    # Whoever sends enormous images must not have the node given up for it.
-                    self._watchdog.allow(sum(job.rgb.shape[0] * job.rgb.shape[1] for job in jobs))
-                    self._segment_and_publish(jobs)
+                while frames and not self._abandoned:
+                    self._process(frames)
+                    frames = self._following()
+                    self._open_fates(frames)
             finally:
-                self._watchdog.end()
+                # Also where the thread dies: a change must not come in between.
+                self._publication.wait()
 
-    def _attempt(self, step: Callable[..., T | None], camera: Camera, *arguments: Any) -> T | None:
+    def _following(self) -> dict[str, Frame]:
+        """Return the frames to go on with at once; none where others want the lock."""
+        if self._processing.lock.waiting:
+            return {}
+        return self._frames.take(unless=lambda: not self._publication.busy)
+
+    def _open_fates(self, frames: dict[str, Frame]) -> None:
+        with self._settling:
+            for name, frame in frames.items():
+                self._open[id(frame)] = self._cameras[name], frame
+
+    def _process(self, frames: dict[str, Frame]) -> None:
+        self._watchdog.begin()
+        try:
+            jobs = [
+                job
+                for name, frame in frames.items()
+                if (job := self._attempt(self._job, self._cameras[name], frame)) is not None
+            ]
+            if jobs:
+                # Whoever sends enormous images must not have the node given up for it.
+                pixels = sum(job.rgb.shape[0] * job.rgb.shape[1] for job in jobs)
+                self._watchdog.allow(pixels)
+                results = self._segment_all(jobs)
+                self._publication.begin(lambda: self._publish_all(jobs, results, pixels))
+        finally:
+            self._watchdog.end()
+
+    def _attempt(
+        self, step: Callable[..., T | None], camera: Camera, frame: Frame, *arguments: Any
+    ) -> T | None:
         """Return what a step in the processing of a frame returns; None where it fails.
 
         A frame whose step fails is counted as dropped, unless it was published before.
         """
         try:
-            return step(camera, *arguments)
+            return step(camera, frame, *arguments)
         except InvalidFrameError as error:
-            if self._settles(camera):
+            if self._settles(frame):
                 camera.ledger.reject(error)
             return None
         except MemoryError:
             pass
         # A bug, in a library or here, costs the frame that triggers it, but not the next ones.
         except Exception as error:  # noqa: BLE001
-            camera.ledger.enter_bug(error, dropped=self._settles(camera))
+            camera.ledger.enter_bug(error, dropped=self._settles(frame))
             return None
         # Not before, because the exception holds on to what was to become the pixels.
-        self._run_out_of_memory(camera)
+        self._run_out_of_memory(camera, frame)
         return None
 
     def _job(self, camera: Camera, frame: Frame) -> _Job | None:
@@ -270,12 +303,14 @@ class SegmentationWorker:
         if request.empty:
             info = camera.input.camera_info(frame)
             unsegmented = SegmentedFrame(frame, self._processing.settings, camera_info=info)
+            # Not before what has come earlier.
+            self._publication.wait()
             camera.outputs.publish(unsegmented)
             self._captures.add(unsegmented)
-            self._drop(camera, 'not_needed')
+            self._drop(camera, frame, 'not_needed')
             return None
         if self._back_off.remaining() > 0.0:
-            self._drop(camera, 'backing_off')
+            self._drop(camera, frame, 'backing_off')
             return None
         rgb = rgb_of(frame.message)
         height, width = camera.newest_shape = rgb.shape[:2]
@@ -287,47 +322,59 @@ class SegmentationWorker:
         camera.depth.hold(frame.stamp)
         return _Job(camera, frame, request, rgb, region)
 
-    def _drop(self, camera: Camera, reason: str) -> None:
-        if self._settles(camera):
+    def _drop(self, camera: Camera, frame: Frame, reason: str) -> None:
+        if self._settles(frame):
             camera.ledger.drop(reason)
 
-    def _segment_and_publish(self, jobs: list[_Job]) -> None:
+    def _segment_all(self, jobs: list[_Job]) -> list[SegmentationResult | None]:
         level = max(job.request.level for job in jobs)
         confidence = any(job.request.confidence for job in jobs)
-        flagged = False
-        for job, result in zip(jobs, self._segment(jobs, level, confidence), strict=True):
-            if result is None or self._abandoned:
-                continue
-            segmented = self._attempt(self._publish, job.camera, job, result)
-            if segmented is not None:
-                flagged = flagged or bool(segmented.flags)
-                self._attempt(self._keep, job.camera, segmented)
-        if flagged and self._processing.settings.capture_flagged:
-            self._attempt(self._request_capture, jobs[0].camera)
+        return self._segment(jobs, level, confidence)
 
-    def _publish(self, camera: Camera, job: _Job, result: SegmentationResult) -> SegmentedFrame:
+    def _publish_all(
+        self, jobs: list[_Job], results: list[SegmentationResult | None], pixels: int
+    ) -> None:
+        """Publish frames that have a result; in the other thread."""
+        self._publication_watchdog.begin(SECONDS_A_PIXEL * pixels)
+        try:
+            flagged = False
+            for job, result in zip(jobs, results, strict=True):
+                if result is None or self._abandoned:
+                    continue
+                segmented = self._attempt(self._publish, job.camera, job.frame, job, result)
+                if segmented is not None:
+                    flagged = flagged or bool(segmented.flags)
+                    self._attempt(self._keep, job.camera, job.frame, segmented)
+            if flagged and self._processing.settings.capture_flagged:
+                self._attempt(self._request_capture, jobs[0].camera, jobs[0].frame)
+        finally:
+            self._publication_watchdog.end()
+
+    def _publish(
+        self, camera: Camera, frame: Frame, job: _Job, result: SegmentationResult
+    ) -> SegmentedFrame:
         """Judge a result, publish it and return it."""
         settings = self._processing.settings
         segmented = SegmentedFrame(
-            frame=job.frame,
+            frame=frame,
             settings=settings,
             request=job.request,
             rgb=job.rgb,
             result=result,
             # Before it is published: what is counted as published cannot fail any more.
             flags=check_result(result, settings.max_class_share, settings.max_void_share),
-            camera_info=camera.input.camera_info(job.frame),
+            camera_info=camera.input.camera_info(frame),
         )
-        camera.publish(segmented, lambda: self._settles(camera))
+        camera.publish(segmented, lambda: self._settles(frame))
         return segmented
 
-    def _keep(self, camera: Camera, segmented: SegmentedFrame) -> None:
+    def _keep(self, camera: Camera, frame: Frame, segmented: SegmentedFrame) -> None:
         """Enter the flags of a published frame, and keep it for captures."""
         for flag in segmented.flags:
             camera.ledger.flag(flag)
         self._captures.add(segmented)
 
-    def _request_capture(self, camera: Camera) -> None:
+    def _request_capture(self, camera: Camera, frame: Frame) -> None:
         self._captures.request(self._processing.settings.capture_directory)
 
     def _segment(
@@ -347,7 +394,7 @@ class SegmentationWorker:
         # As in `_attempt`.
         except Exception as error:  # noqa: BLE001
             out_of_memory = _is_out_of_memory(error)
-            if not out_of_memory and len(jobs) == 1 and self._settles(jobs[0].camera):
+            if not out_of_memory and len(jobs) == 1 and self._settles(jobs[0].frame):
                 _enter_failure(jobs[0].camera, error)
         # From here on, because the exception holds on to the tensors of what failed.
         if out_of_memory and segmenter.device.type == 'cuda':
@@ -355,14 +402,14 @@ class SegmentationWorker:
         if len(jobs) > 1:
             return [result for job in jobs for result in self._segment([job], level, confidence)]
         if out_of_memory:
-            self._run_out_of_memory(jobs[0].camera)
+            self._run_out_of_memory(jobs[0].camera, jobs[0].frame)
         return [None]
 
-    def _run_out_of_memory(self, camera: Camera) -> None:
+    def _run_out_of_memory(self, camera: Camera, frame: Frame) -> None:
         device = self._processing.segmenter.device
         self._out_of_memory = f'{device}: out of memory; set input_long_side or use a smaller model'
         self._back_off.failed()
-        if self._settles(camera):
+        if self._settles(frame):
             camera.ledger.fail('out_of_memory', self._out_of_memory)
 
 

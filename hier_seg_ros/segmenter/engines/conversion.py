@@ -18,13 +18,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from hier_seg_ros.segmenter.network import HierarchicalNetwork, fix_same_padding
+from hier_seg_ros.segmenter.network import (
+    HierarchicalNetwork,
+    SubPixelUpsampling,
+    fix_same_padding,
+)
 
 INPUT = 'images'
 # The last ones are missing where the network has no details.
 OUTPUTS = ('root', 'shared', 'details')
 # To be raised with every change of this module: graphs that were kept of before are not used then.
-CONVERSION = 1
+CONVERSION = 2
 # The newest that torch 2.4 writes.
 _OPSET = 17
 
@@ -47,6 +51,9 @@ def network_graph(network: HierarchicalNetwork, root: str) -> bytes:
     """
     network = copy.deepcopy(network).cpu().float()
     fix_same_padding(network)
+    for branch in network.branches.values():
+        if isinstance(branch.upsampling, nn.ConvTranspose2d):
+            branch.upsampling = SubPixelUpsampling(branch.upsampling)
     names = OUTPUTS if network.details is not None else OUTPUTS[:2]
     # Height and width differ, so that a layer that confuses them is found out.
     example = torch.zeros(1, 2 * network.size_multiple, 3 * network.size_multiple, 3)

@@ -18,7 +18,8 @@ class EngineOutputs(NamedTuple):
     Attributes
     ----------
     features
-        What the branches of the other classifiers need, float32.
+        What the branches of the other classifiers need, in float32 or the precision of the
+        engine.
     root
         The root classifier's logits (N, C, h, w), float32.
 

@@ -16,6 +16,7 @@ from hier_seg_ros.segmenter.network.hierarchical_network import (
     classifier_sizes,
     parameter_count,
 )
+from hier_seg_ros.segmenter.network.layers import SubPixelUpsampling
 from hier_seg_ros.segmenter.network.network_options import (
     ARCHITECTURES,
     DEEPLABV3_RESNET50,
@@ -39,6 +40,7 @@ __all__ = [
     'Features',
     'HierarchicalNetwork',
     'NetworkOptions',
+    'SubPixelUpsampling',
     'build_backbone',
     'build_network',
     'check_options',

@@ -48,6 +48,10 @@ class Features(NamedTuple):
         details = None if self.details is None else self.details[index : index + 1]
         return Features(self.shared[index : index + 1], details)
 
+    def float(self) -> Features:
+        """Return them in float32, whatever an engine gave them in."""
+        return Features(self.shared.float(), None if self.details is None else self.details.float())
+
 
 class HierarchicalNetwork(nn.Module):
     """Logits of every classifier of a tree.
@@ -139,7 +143,7 @@ class HierarchicalNetwork(nn.Module):
         Parameters
         ----------
         features
-            Of one image, (1, C, h, w).
+            Of one image, (1, C, h, w), in any precision.
         classifier
             Its name.
         part
@@ -156,7 +160,7 @@ class HierarchicalNetwork(nn.Module):
         details = features.details
         if details is not None:
             details = details[..., 2 * top : 2 * bottom, 2 * left : 2 * right]
-        logits = self.logits(Features(shared, details), classifier)[0]
+        logits = self.logits(Features(shared, details).float(), classifier)[0]
         row, column = part.top - upsampling * top, part.left - upsampling * left
         rows, columns = part.bottom - part.top, part.right - part.left
         return logits[:, row : row + rows, column : column + columns]

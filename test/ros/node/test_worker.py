@@ -165,6 +165,140 @@ def test_waiting_frames_of_all_cameras_run_as_one_batch_and_the_newest_wins(benc
     assert bench.cameras[0].ledger.counts['replaced'] == 1
 
 
+class Slow:
+    """Holds every publication of a worker's frames until it is told to let them go."""
+
+    def __init__(self, monkeypatch):
+        self.entered, self.gate = threading.Event(), threading.Event()
+        self.stamps = []
+        publish = Camera.publish
+
+        def held(camera, segmented, settles):
+            self.entered.set()
+            assert self.gate.wait(DEADLINE)
+            self.stamps.append(segmented.frame.message.header.stamp.sec)
+            publish(camera, segmented, settles)
+
+        monkeypatch.setattr(Camera, 'publish', held)
+
+
+def stamped(second):
+    message = image(street())
+    message.header.stamp.sec = second
+    return message
+
+
+def test_a_frame_is_published_while_the_next_is_segmented_and_all_in_order(bench, monkeypatch):
+    bench.subscribe('left/level_1/labels')
+    slow = Slow(monkeypatch)
+    bench.put(0, stamped(1))
+    assert slow.entered.wait(DEADLINE)
+    bench.segmenter.entered.clear()
+    bench.put(0, stamped(2))
+    # The first one is not published yet.
+    assert bench.segmenter.entered.wait(DEADLINE)
+    assert slow.stamps == [] and 'published' not in bench.cameras[0].ledger.counts
+    # No third one begins meanwhile: the newest waits, and wins.
+    bench.put(0, stamped(3))
+    bench.put(0, stamped(4))
+    assert bench.cameras[0].ledger.counts == {'replaced': 1}
+    slow.gate.set()
+    bench.counts('published', 3)
+    assert slow.stamps == [1, 2, 4]
+    assert len(bench.segmenter.calls) == 3
+
+
+def test_a_change_waits_until_what_was_segmented_is_published(bench, monkeypatch):
+    bench.subscribe('left/level_1/labels')
+    slow = Slow(monkeypatch)
+    bench.put(0, stamped(1))
+    assert slow.entered.wait(DEADLINE)
+    seen = []
+
+    def change():
+        with bench.processing.lock:
+            seen.append(list(slow.stamps))
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    while not bench.processing.lock.waiting:
+        assert thread.is_alive()
+    assert seen == []
+    slow.gate.set()
+    thread.join(DEADLINE)
+    assert seen == [[1]]
+
+
+def test_close_waits_for_the_publication_under_way(bench, monkeypatch):
+    bench.subscribe('left/level_1/labels')
+    slow = Slow(monkeypatch)
+    bench.put(0, stamped(1))
+    assert slow.entered.wait(DEADLINE)
+    thread = threading.Thread(target=bench.worker.close)
+    thread.start()
+    while not bench.worker._frames.closed:
+        assert thread.is_alive()
+    slow.gate.set()
+    thread.join(DEADLINE)
+    assert not thread.is_alive()
+    assert bench.cameras[0].ledger.counts == {'published': 1}
+
+
+def test_a_publication_that_hangs_is_found_and_each_frame_under_way_fails_once(bench, monkeypatch):
+    bench.subscribe('left/level_1/labels')
+    slow = Slow(monkeypatch)
+    bench.put(0, stamped(1))
+    assert slow.entered.wait(DEADLINE)
+    bench.segmenter.entered.clear()
+    bench.put(0, stamped(2))
+    assert bench.segmenter.entered.wait(DEADLINE)
+    bench.worker.look()
+    assert bench.worker.failure() == ''
+    # As often as somebody looks; the process would be taken to have stood still otherwise.
+    for _ in range(30):
+        bench.now += 4.0
+        bench.worker.look()
+    assert 'busy with one frame' in bench.worker.failure()
+    bench.worker.abandon()
+    slow.gate.set()
+    bench.worker.thread.join(DEADLINE)
+    assert not bench.worker.thread.is_alive()
+    # What came back later was not counted again, and the second one not even published.
+    assert bench.cameras[0].ledger.counts == {'failed/too_late': 2}
+    assert slow.stamps == [1]
+
+
+@pytest.mark.filterwarnings('ignore::pytest.PytestUnhandledThreadExceptionWarning')
+def test_what_is_being_published_counts_as_published_where_the_thread_dies(bench, monkeypatch):
+    bench.subscribe('left/level_1/labels')
+    slow = Slow(monkeypatch)
+    bench.put(0, stamped(1))
+    assert slow.entered.wait(DEADLINE)
+    bench.segmenter.entered.clear()
+    bench.segmenter.failures = [SystemExit()]
+    bench.put(0, stamped(2))
+    assert bench.segmenter.entered.wait(DEADLINE)
+    slow.gate.set()
+    bench.worker.thread.join(DEADLINE)
+    assert not bench.worker.thread.is_alive()
+    assert bench.cameras[0].ledger.counts == {'published': 1, 'failed/unexpected': 1}
+
+
+@pytest.mark.filterwarnings('ignore::pytest.PytestUnhandledThreadExceptionWarning')
+def test_a_publication_that_ends_its_thread_ends_the_worker(bench, monkeypatch):
+    bench.subscribe('left/level_1/labels')
+
+    def end(camera, segmented, settles):
+        raise SystemExit
+
+    monkeypatch.setattr(Camera, 'publish', end)
+    bench.put(0, stamped(1))
+    bench.worker.thread.join(DEADLINE)
+    assert not bench.worker.thread.is_alive()
+    assert bench.worker.failure() == 'its thread has died'
+    assert bench.cameras[0].ledger.counts == {'failed/unexpected': 1}
+
+
 def test_the_watchdog_knows_how_many_pixels_are_worked_on(bench, monkeypatch):
     allowed = []
     monkeypatch.setattr(Watchdog, 'allow', lambda self, pixels: allowed.append(pixels))
