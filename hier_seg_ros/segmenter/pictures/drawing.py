@@ -39,12 +39,13 @@ def overlay(
         raise HierSegError(f'overlay: alpha is {alpha!r}; it must be in 0-1')
     # Integer arithmetic in 1/256: exact to one grey value and without a float copy of the image.
     weight = round(alpha * 256)
-    weights = np.full(256, 256 - weight, np.uint16)
-    weights[UNLABELLED] = 256
     tint = (hierarchy.colors.astype(np.uint16) * weight).astype(np.uint16)
-    tint[UNLABELLED] = 0
     blended = image.astype(np.uint16)
-    blended *= weights.take(labels)[..., None]
+    blended *= np.uint16(256 - weight)
     blended += tint.take(labels, axis=0)
     blended >>= 8
-    return blended.astype(np.uint8)
+    picture = blended.astype(np.uint8)
+    unlabelled = labels == UNLABELLED
+    if unlabelled.any():
+        np.copyto(picture, image, where=unlabelled[..., None])
+    return picture
