@@ -27,7 +27,12 @@ from hier_seg_ros.evaluation.report.pictures import (
 from hier_seg_ros.evaluation.report.titles import title
 from hier_seg_ros.evaluation.scores.sign_list import CsvRow, SignLine, csv_row
 from hier_seg_ros.hierarchy import Hierarchy
-from hier_seg_ros.images.compression import encode_jpeg, encode_png, encode_rgb_png
+from hier_seg_ros.images.compression import (
+    encode_both_pngs,
+    encode_jpeg,
+    encode_png,
+    encode_rgb_png,
+)
 from hier_seg_ros.segmenter.outputs import ImageOutput, evaluated_outputs, label_values, level_name
 
 SIGNS_ON_PAGE = 12  # cut-outs for one frame; all signs are in signs.csv
@@ -170,11 +175,15 @@ class FrameFiles:
         """Write an output as it is and, if it is a label image, in colours: the path of these."""
         folder = 'overlays' if output.name == 'overlay' else output.name
         path = self._path(folder, f'{name}.png')
-        _write_png(path, pixels)
-        if output.values is not None:
-            path = self._path(f'{output.name}_color', f'{name}.png')
-            path.write_bytes(encode_png(pixels, output.values.colors))
-        return path
+        if output.values is None:
+            path.write_bytes(encode_png(pixels) if pixels.ndim == 2 else encode_rgb_png(pixels))
+            return path
+        colored = self._path(f'{output.name}_color', f'{name}.png')
+        for place, content in zip(
+            (path, colored), encode_both_pngs(pixels, output.values.colors), strict=True
+        ):
+            place.write_bytes(content)
+        return colored
 
     def _label_pictures(self, outputs: Outputs, truth: Outputs) -> dict[str, dict[str, str]]:
         pictures: dict[str, dict[str, str]] = {}
@@ -203,11 +212,3 @@ class FrameFiles:
 
     def _link(self, path: Path) -> str:
         return path.relative_to(self._folder).as_posix()
-
-
-def _write_png(path: Path, pixels: NDArray[np.uint8]) -> None:
-    """Write a PNG file within a folder that is not in its place yet, in the least time.
-
-    There are a dozen of them for each frame, more than everything else that an evaluation does.
-    """
-    path.write_bytes(encode_png(pixels) if pixels.ndim == 2 else encode_rgb_png(pixels))

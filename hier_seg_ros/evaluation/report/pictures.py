@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 
 from hier_seg_ros.files.opencv import opencv_fault
 from hier_seg_ros.hierarchy import UNLABELLED
-from hier_seg_ros.images.compression import encode_jpeg, encode_png
+from hier_seg_ros.images.compression import encode_indexed_png, encode_jpeg
 from hier_seg_ros.signs.sign_areas import Box
 
 PICTURE_WIDTH = 640  # of the small pictures on the page, in pixels
@@ -61,7 +61,7 @@ def labels_uri(labels: NDArray[np.uint8], colors: NDArray[np.uint8]) -> str:
     width, height = _size_on_page(labels)
     rows, columns = _nearest(labels.shape[0], height), _nearest(labels.shape[1], width)
     scaled = labels.take(rows, axis=0).take(columns, axis=1)
-    return _data_uri(encode_png(scaled, colors, UNLABELLED), 'png')
+    return _data_uri(encode_indexed_png(scaled, colors, UNLABELLED), 'png')
 
 
 def mark_boxes(rgb: NDArray[np.uint8], boxes: Sequence[tuple[Box, str]]) -> NDArray[np.uint8]:

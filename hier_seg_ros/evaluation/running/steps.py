@@ -138,10 +138,9 @@ def _read(source: Source, part: Part) -> Iterator[Frame]:
         for number in count(part.first):
             begun = perf_counter()
             with source.reading:
-                found = next(images, END)
-            if isinstance(found, _End) or (part.stop is not None and number >= part.stop):
+                image = next(images, END)
+            if isinstance(image, _End) or (part.stop is not None and number >= part.stop):
                 break
-            image = found
             frame = Frame(number, part.images_before + number)
             if isinstance(image, HierSegError):
                 frame.image_rejected.append(str(image))
