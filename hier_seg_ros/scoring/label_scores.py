@@ -70,7 +70,8 @@ class LabelRuns:
 
     def pairs(self, truth: str, prediction: str) -> NDArray[np.uint16]:
         """Return ``256 × truth + prediction`` of each run, (R,), for two of the images."""
-        return (self.values[truth].astype(np.uint16) << 8) | self.values[prediction]
+        high = self.values[truth].astype(np.uint16) << np.uint16(8)
+        return np.bitwise_or(high, self.values[prediction], dtype=np.uint16)
 
     def matrix(self, truth: str, prediction: str) -> NDArray[np.int64]:
         """Return the confusion matrix of two of the images, (256, 256)."""

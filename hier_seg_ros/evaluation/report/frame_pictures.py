@@ -190,7 +190,8 @@ class PictureSelection:
 
     def _spread(self) -> dict[int, int]:
         """Return the first frame, by its index, of each `_stride` images that has one."""
-        stride, found = self._stride, {}
+        stride = self._stride
+        found: dict[int, int] = {}
         for index in sorted(self._kept):
             found.setdefault(self._kept[index].place // stride, index)
         return found

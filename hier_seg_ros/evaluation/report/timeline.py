@@ -163,7 +163,7 @@ class _Shares:
         return sums.T / sizes[:, None], ids
 
 
-def _curve_order(item: tuple[str, list[float]]) -> tuple[int, str]:
+def _curve_order(item: tuple[str, array[float]]) -> tuple[int, str]:
     kinds = ('mIoU', 'Confidence', 'Pixel accuracy', 'Flicker')
     return next(place for place, kind in enumerate(kinds) if item[0].startswith(kind)), item[0]
 

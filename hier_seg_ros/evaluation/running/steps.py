@@ -173,11 +173,13 @@ def _predicted(frames: Iterator[Frame], source: Source) -> Iterator[Frame]:
 
 def _counted(frames: Iterator[Frame], source: Source, counter: FrameCounter) -> Iterator[Frame]:
     for frame in frames:
-        if frame.image is not None and frame.rgb is not None and frame.found is not None:
+        if frame.rgb is not None and frame.found is not None:
             begun = perf_counter()
             frame.outputs = source.predictions.outputs(frame.rgb, frame.found)
             frame.found = None
-            frame.milliseconds['outputs'] = _since(begun)
+            if source.recorded is None:
+                frame.milliseconds['draw'] = _since(begun)
+        if frame.image is not None and frame.rgb is not None and frame.outputs is not None:
             begun = perf_counter()
             with source.reading:
                 frame.truth = source.truth.at(

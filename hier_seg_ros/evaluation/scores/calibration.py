@@ -72,15 +72,15 @@ def confidence_counts(
         return {}
     # All levels are counted at once: each verdict is a digit of one number.
     size = 3 ** len(verdicts)
-    number = np.zeros(1, np.uint8 if size <= 256 else np.uint32)
+    number = np.zeros(1, np.uint32)
     for verdict in verdicts.values():
-        number = number * number.dtype.type(3) + verdict
-    if lengths is not None:
-        number = np.repeat(number, lengths)
+        number = number * np.uint32(3) + verdict
     if size <= 256:
-        counts = pair_counts(number.reshape(confidence.shape), confidence, size)
+        pixels = _of_pixels(number.astype(np.uint8), lengths).reshape(confidence.shape)
+        counts = pair_counts(pixels, confidence, size)
     else:
-        counts = np.bincount(number << 8 | confidence.ravel(), minlength=256 * size)
+        pairs = _of_pixels(number, lengths) << np.uint32(8) | confidence.ravel()
+        counts = np.bincount(pairs, minlength=256 * size)
     by_verdict = counts.reshape(*(3 for _ in verdicts), 256)
     return {
         name: by_verdict.sum(axis=tuple(other for other in range(len(verdicts)) if other != axis))[
@@ -88,6 +88,10 @@ def confidence_counts(
         ]
         for axis, name in enumerate(verdicts)
     }
+
+
+def _of_pixels(values: NDArray[Any], lengths: NDArray[np.int64] | None) -> NDArray[Any]:
+    return values if lengths is None else np.repeat(values, lengths)
 
 
 def calibration_summary(counts: Counts) -> dict[str, Any]:

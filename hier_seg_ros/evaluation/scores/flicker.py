@@ -93,7 +93,7 @@ class FlickerMeter:
             return None
         return {
             name: (
-                np.count_nonzero(valid & (before.labels[name].take(places) != pixels)),
+                int(np.count_nonzero(valid & (before.labels[name].take(places) != pixels))),
                 compared,
             )
             for name, pixels in now.labels.items()
