@@ -94,7 +94,7 @@ def run_demo(bag: Path, model: str, out: Path) -> None:
         ]  # fmt: skip
         evaluate = [
             command('evaluate_bag'), str(bag), '--predictions', str(recorded),
-            '--model', str(model_folder), '--out', str(out),
+            '--model', str(model_folder), '--pictures', 'all', '--out', str(out),
         ]  # fmt: skip
         print(
             f'The node starts, and the photographs of {bag} go through it one by one.', flush=True

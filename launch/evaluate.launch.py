@@ -1,6 +1,9 @@
 # Copyright 2026 The hier_seg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Replay a bag through the node, live or frame by frame, and evaluate what it answers."""
+"""Replay a bag through the node, live or frame by frame, and evaluate what it answers.
+
+Of a bag that is damaged, what can be read is evaluated; the exit code is 1 then.
+"""
 
 from __future__ import annotations
 
@@ -124,18 +127,19 @@ def _start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         ],
         output='screen',
     )
+    failures: list[str] = []
     return [
         node,
         replay,
         # Before the evaluation is done and shuts it down, it has no reason to end.
         RegisterEventHandler(OnProcessExit(target_action=node, on_exit=fail_without_node)),
         RegisterEventHandler(
-            OnProcessExit(target_action=replay, on_exit=_next(evaluate, 'replay_bag has failed'))
+            OnProcessExit(target_action=replay, on_exit=_go_on(evaluate, recorded, failures))
         ),
         RegisterEventHandler(
             OnProcessExit(
                 target_action=evaluate,
-                on_exit=_next(Shutdown(reason='the evaluation is done'), 'evaluate_bag has failed'),
+                on_exit=_end(failures),
             )
         ),
     ]
@@ -151,14 +155,45 @@ def _recorded_topics(hierarchy: Hierarchy, lockstep: bool) -> list[str]:
     return [*(output.topic for output in outputs if not output.may_be_jpeg), 'hierarchy']
 
 
-def _next(
-    action: LaunchDescriptionEntity, reason: str
+def _go_on(
+    evaluate: LaunchDescriptionEntity, recorded: Path, failures: list[str]
 ) -> Callable[[ProcessExited, LaunchContext], LaunchDescriptionEntity | None]:
-    """Return what goes on with an action after a process has succeeded, and ends otherwise."""
+    """Return what evaluates once replay_bag has ended, if it has left a recording.
+
+    It does so even where it fails, as where the bag is damaged, which is noted in `failures`.
+    """
+    before = _written(recorded)
 
     def go_on(event: ProcessExited, context: LaunchContext) -> LaunchDescriptionEntity | None:
         if context.is_shutdown:
             return None
-        return action if event.returncode == 0 else failure(reason)
+        if event.returncode:
+            failures.append('replay_bag has failed')
+            # One from before is none of what was to be evaluated.
+            if event.returncode < 0 or _written(recorded) == before:
+                return failure(failures[0])
+        return evaluate
 
     return go_on
+
+
+def _written(folder: Path) -> int | None:
+    """Return what tells two recordings in a folder apart; None where there is none."""
+    return folder.stat().st_ino if folder.is_dir() else None
+
+
+def _end(
+    failures: list[str],
+) -> Callable[[ProcessExited, LaunchContext], LaunchDescriptionEntity | None]:
+    """Return what ends the launch once evaluate_bag has ended, with exit code 1 for a failure."""
+
+    def end(event: ProcessExited, context: LaunchContext) -> LaunchDescriptionEntity | None:
+        if context.is_shutdown:
+            return None
+        if event.returncode:
+            failures.append('evaluate_bag has failed')
+        if failures:
+            return failure(' and '.join(failures))
+        return Shutdown(reason='the evaluation is done')
+
+    return end

@@ -22,10 +22,21 @@ class StampSet:
         """Add a stamp; return whether it is new."""
         # Nearly all come in their order, so that nothing has to be moved.
         place = bisect_left(self._stamps, stamp)
-        if place < len(self._stamps) and self._stamps[place] == stamp:
+        if self._is_at(place, stamp):
             return False
         self._stamps.insert(place, stamp)
         return True
+
+    def __contains__(self, stamp: int) -> bool:
+        """Return whether a stamp has been there."""
+        return self._is_at(bisect_left(self._stamps, stamp), stamp)
+
+    def __len__(self) -> int:
+        """Return how many there were."""
+        return len(self._stamps)
+
+    def _is_at(self, place: int, stamp: int) -> bool:
+        return place < len(self._stamps) and self._stamps[place] == stamp
 
 
 class StampIndex(Mapping[int, int]):

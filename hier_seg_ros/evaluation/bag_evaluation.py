@@ -105,7 +105,7 @@ def _open_results(options: argparse.Namespace, folder: RunFolder, source: Source
         min_sign_pixels=options.min_sign_pixels,
         namespace=namespace_of(options),
         named=options.show,
-        with_pictures=options.pictures == 'all',
+        pictures=options.pictures,
     )
     results.keep_with_state(lambda: {'options': decisive_options(options)})
     return results
@@ -137,7 +137,8 @@ def _evaluate_here(
     def added() -> Generator[None, None, None]:
         for source in sources:
             results.begin_bag(source)
-            part = Part(source.index, results.of_bag(source.index).next)
+            first = results.of_bag(source.index).next
+            part = Part(source.index, first, images_before=_images_before(sources, source.index))
             see_images_before(source, part.first)
             with closing(evaluated_frames(source, part, options.min_sign_pixels)) as frames:
                 for frame in frames:
@@ -146,7 +147,7 @@ def _evaluate_here(
             results.end_bag()
 
     # This thread does nothing but wait, so that Ctrl-C comes between two frames.
-    with closing(ahead(added())) as steps:
+    with closing(ahead(added(), gives_way=sources[0].recorded is None)) as steps:
         for _ in steps:
             progress.update()
 
@@ -161,7 +162,12 @@ def _evaluate_elsewhere(
         parts = [
             part
             for source in sources
-            for part in plan_parts(source, results.of_bag(source.index).next, workers)
+            for part in plan_parts(
+                source,
+                results.of_bag(source.index).next,
+                workers,
+                images_before=_images_before(sources, source.index),
+            )
         ]
         for source in sources:
             results.begin_bag(source)
@@ -183,6 +189,11 @@ def _evaluate_elsewhere(
             stop = source.total if part.stop is None else part.stop
             joining.submit(results.join, source, folders[part], stop).result()
             progress.update(stop - part.first)
+
+
+def _images_before(sources: Sequence[Source], index: int) -> int:
+    """Return how many images the bags before one have."""
+    return sum(source.total for source in sources[:index])
 
 
 def _further_outputs(

@@ -35,6 +35,7 @@ def _load(arguments: Sequence[str]) -> tuple[Callable[[], int], str]:
         if not count.isdecimal() or int(count) < 1:
             parser.error(f'--export-worst: {count!r} is no number of frames; give N DIR')
         options.export_worst = int(count), Path(target)
+    options.pictures = options.pictures or ('shown' if options.video is None else 'all')
     command = f'evaluate_bag {shlex.join(arguments)}'
 
     from hier_seg_ros.evaluation.bag_evaluation import run
@@ -162,10 +163,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         '--pictures',
-        choices=('all', 'none'),
-        default='all',
-        help='whether to write the full pictures and labels of every image; the report has its own '
-        '(%(default)s)',
+        choices=('shown', 'all', 'none'),
+        help='of which images to write the full pictures and labels: of those that the report '
+        'shows, of every one, or of none; the report has its own (shown; all with --video, which '
+        'is made of them)',
     )
     parser.add_argument(
         '--video',

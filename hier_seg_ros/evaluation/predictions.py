@@ -49,10 +49,26 @@ class SegmenterPredictions:
 
     def at(self, rgb: NDArray[np.uint8], stamp: int, rejected: list[str]) -> Outputs | None:
         """Return the predictions for an image, H×W×3 uint8; none is ever rejected or missing."""
+        return self.outputs(rgb, self.found(rgb, stamp, rejected))
+
+    def found(
+        self, rgb: NDArray[np.uint8], stamp: int, rejected: list[str]
+    ) -> SegmentationResult | None:
+        """Segment an image: the first half of `at`, which keeps the network busy."""
         (result,) = self._segmenter.segment([rgb])
+        return result
+
+    def outputs(self, rgb: NDArray[np.uint8], found: SegmentationResult | None) -> Outputs | None:
+        """Return the predictions that `found` has decided: the second half of `at`."""
+        if found is None:
+            return None
         return {
-            name: output.render(rgb, result, self._alpha) for name, output in self._outputs.items()
+            name: output.render(rgb, found, self._alpha) for name, output in self._outputs.items()
         }
+
+    def drawn(self, rgb: NDArray[np.uint8], outputs: Outputs) -> Outputs:
+        """Return `outputs`, which have all pictures."""
+        return outputs
 
 
 class RecordedPredictions:
@@ -64,8 +80,6 @@ class RecordedPredictions:
         namespace: str,
         hierarchy: Hierarchy,
         alpha: float,
-        *,
-        draws: bool = True,
     ) -> None:
         """Find the outputs in an open bag.
 
@@ -79,8 +93,6 @@ class RecordedPredictions:
             The tree of the model that made the predictions.
         alpha
             The weight, 0-1, of the colours of an overlay that is drawn here.
-        draws
-            Whether pictures that were not recorded are drawn, which takes as long as scoring.
 
         Raises
         ------
@@ -90,7 +102,6 @@ class RecordedPredictions:
         """
         self.hierarchy = hierarchy
         self._alpha = alpha
-        self._draws = draws
         self._outputs = evaluated_outputs(hierarchy)
         available = bag.image_topics
         topics = {
@@ -115,19 +126,29 @@ class RecordedPredictions:
     def at(self, rgb: NDArray[np.uint8], stamp: int, rejected: list[str]) -> Outputs | None:
         """Return what was recorded for an image; None if nothing was.
 
-        Pictures that are missing, overlay and colours, are drawn here from the finest labels, if
-        they are wanted. The parameters are those of `RecordedOutputs.at`.
+        The parameters are those of `RecordedOutputs.at`.
         """
-        found = self._recorded.at(rgb, stamp, rejected)
-        if not found:
-            return None
-        finest = found.get(level_name(self.hierarchy.depth))
-        if finest is not None and self._draws:
-            result = SegmentationResult(self.hierarchy, finest, confidence=None)
-            for name, output in self._outputs.items():
-                if output.may_be_jpeg and name not in found:
-                    found[name] = output.render(rgb, result, self._alpha)
+        return self._recorded.at(rgb, stamp, rejected) or None
+
+    # As a `SegmenterPredictions` has them: here nothing is left to be done after reading.
+    found = at
+
+    def outputs(self, rgb: NDArray[np.uint8], found: Outputs | None) -> Outputs | None:
+        """Return what `found` has found."""
         return found
+
+    def drawn(self, rgb: NDArray[np.uint8], outputs: Outputs) -> Outputs:
+        """Return outputs and the pictures that were not recorded, drawn from the finest labels."""
+        finest = outputs.get(level_name(self.hierarchy.depth))
+        if finest is None:
+            return outputs
+        result = SegmentationResult(self.hierarchy, finest, confidence=None)
+        pictures = {
+            name: output.render(rgb, result, self._alpha)
+            for name, output in self._outputs.items()
+            if output.may_be_jpeg and name not in outputs
+        }
+        return {**outputs, **pictures}
 
 
 def _topics_of(output: ImageOutput) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.files.byte_images import looked_up, value_counts
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy, Node
 from hier_seg_ros.label_spaces.mapping import LabelClass, LabelMapping, MappedClass
 
@@ -63,9 +64,9 @@ class LabelSpace:
 
         """
         if values.dtype == np.uint8:
-            counts = np.bincount(values.ravel(), minlength=256)
+            counts = value_counts(values)
             strange = np.flatnonzero((counts > 0) & ~self._known)
-            return self._table.take(values), {str(v): int(counts[v]) for v in strange}
+            return looked_up(self._table, values), {str(v): int(counts[v]) for v in strange}
         wide = np.where((values < 0) | (values == _LARGEST), UNLABELLED, values)
         # What is above 255 is in no space.
         ids, unknown = self.from_values(np.where(wide > 255, UNLABELLED, wide).astype(np.uint8))

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.files.byte_images import looked_up
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
 
 Labels = NDArray[np.uint8]
@@ -86,17 +87,17 @@ class SegmentationResult:
         if level < 1:
             raise HierSegError(f'level {level}: levels begin at 1')
         table = self.hierarchy.level_of_id[min(level, self.hierarchy.depth) - 1]
-        return table.take(self.finest)
+        return looked_up(table, self.finest)
 
     @property
     def traffic_signs(self) -> Labels:
         """The traffic-sign image: (H, W) uint8 traffic-sign ids, 255 everywhere else."""
-        return self.hierarchy.traffic_sign_of_id.take(self.finest)
+        return looked_up(self.hierarchy.traffic_sign_of_id, self.finest)
 
     @property
     def categories(self) -> Labels:
         """The coarse groups: (H, W) uint8 indices into ``hierarchy.categories``; 255 outside."""
-        categories = self.hierarchy.category_of_id.take(self.finest)
+        categories = looked_up(self.hierarchy.category_of_id, self.finest)
         # A pixel that was left out is told apart from one that the network left undecided.
         if self.outside is not None:
             categories[self.outside] = UNLABELLED

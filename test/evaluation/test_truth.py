@@ -575,15 +575,21 @@ def test_the_wrong_label_space_is_said(street_tree, tmp_path, space):
 
 
 @pytest.mark.parametrize(
-    ('space', 'said'), [('tree', True), ('cityscapes', True), ('camvid', False)]
+    ('space', 'said', 'jobs'),
+    [
+        ('tree', True, '1'),
+        ('cityscapes', True, '1'),
+        ('cityscapes', True, '2'),
+        ('camvid', False, '1'),
+    ],
 )
-def test_the_palette_of_another_data_set_is_said(street_tree, tmp_path, space, said):
+def test_the_palette_of_another_data_set_is_said(street_tree, tmp_path, space, said, jobs):
     colors = [(128, 128, 128), (128, 0, 0), (192, 192, 128), (64, 0, 128), (64, 64, 0)]
     rgb = np.array(colors, np.uint8)[blocks([0, 1, 2, 3, 4], 4)]
     topics = {'/gt': lambda i: image_message(rgb, STAMPS[i], 'camera')}
     scores = evaluate(
         write_bag(tmp_path / 'bag', topics), tmp_path, street_tree,
-        '--image-topic', CAMERA, '--truth', '/gt', '--truth-space', space,
+        '--image-topic', CAMERA, '--truth', '/gt', '--truth-space', space, '--jobs', jobs,
     )  # fmt: skip
     lines = scores['truth_faults']
     assert any(line.endswith('give --truth-space camvid') for line in lines) is said

@@ -4,12 +4,21 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from hier_seg_ros.files.opencv import opencv_fault
 from hier_seg_ros.images import compression
-from hier_seg_ros.images.compression import encode_jpeg, encode_png, encode_rgb_png
+from hier_seg_ros.images.compression import (
+    encode_both_pngs,
+    encode_indexed_png,
+    encode_jpeg,
+    encode_png,
+    encode_rgb_png,
+)
 from hier_seg_ros.images.image_files import decode_pixels
 
 
@@ -48,6 +57,20 @@ def test_another_library_reads_the_same_labels() -> None:
     encoded = np.frombuffer(encode_png(labels), np.uint8)
     # As cv_bridge reads it; an error in a checksum would be a warning and no image.
     assert np.array_equal(cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED), labels)
+
+
+def test_labels_are_shown_in_the_colours_of_a_palette() -> None:
+    numbers = np.random.default_rng(0)
+    labels = numbers.integers(0, 256, (33, 47), np.uint8)
+    palette = numbers.integers(0, 256, (256, 3), np.uint8)
+    gray, colored = encode_both_pngs(labels, palette)
+    assert gray == encode_png(labels) and colored == encode_indexed_png(labels, palette)
+    assert np.array_equal(decode_pixels(colored, 'colours'), palette[labels])
+    shown = np.asarray(
+        Image.open(io.BytesIO(encode_indexed_png(labels, palette, 255))).convert('RGBA')
+    )
+    assert np.array_equal(shown[..., :3], palette[labels])
+    assert np.array_equal(shown[..., 3] == 0, labels == 255)
 
 
 def test_labels_take_little_room() -> None:

@@ -20,6 +20,7 @@ from hier_seg_ros.evaluation.result_files import (
 )
 from hier_seg_ros.evaluation.running.results import REJECTED_KEPT, SIGNS_FILE
 from hier_seg_ros.evaluation.scores.bag_scores import BagScores
+from hier_seg_ros.evaluation.scores.compact_lists import NameList
 from hier_seg_ros.evaluation.scores.scores_file import VERSION
 from hier_seg_ros.evaluation.scores.sign_list import COLUMNS
 from hier_seg_ros.evaluation.scores.timings import Timings
@@ -65,11 +66,11 @@ def merge_runs(runs: Sequence[Path], out: Path, command: str) -> tuple[list[str]
         scores.merge(_renamed(BagScores.from_state(summary['state'], source)))
         timings.merge(Timings.from_state(summary['timing_state']))
     names = _Names(summaries)
-    scores.flagged = [
+    scores.flagged = NameList(
         names.of(run, name)
         for run, summary in enumerate(summaries)
         for name in summary['state']['flagged']
-    ]
+    )
     bags = [bag for summary in summaries for bag in summary['bags']]
     joined = joined_summary(
         command,
@@ -151,7 +152,7 @@ def _joined_settings(summaries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def _renamed(scores: BagScores) -> BagScores:
     """Return scores without the names of frames, which are other ones among all."""
-    scores.flagged = []
+    scores.flagged = NameList()
     return scores
 
 

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,12 @@ from hier_seg_ros.evaluation.report.pictures import (
 from hier_seg_ros.evaluation.report.titles import title
 from hier_seg_ros.evaluation.scores.sign_list import CsvRow, SignLine, csv_row
 from hier_seg_ros.hierarchy import Hierarchy
-from hier_seg_ros.images.compression import encode_jpeg, encode_png, encode_rgb_png
+from hier_seg_ros.images.compression import (
+    encode_both_pngs,
+    encode_jpeg,
+    encode_png,
+    encode_rgb_png,
+)
 from hier_seg_ros.segmenter.outputs import ImageOutput, evaluated_outputs, label_values, level_name
 
 SIGNS_ON_PAGE = 12  # cut-outs for one frame; all signs are in signs.csv
@@ -35,6 +40,9 @@ SIGNS_ON_PAGE = 12  # cut-outs for one frame; all signs are in signs.csv
 
 class FrameFiles:
     """Writes the pictures and labels of one frame after the other.
+
+    With the pictures of the frames that the report shows alone, those of a frame are written while
+    it may be among them, and removed by `remove_dropped` once it is not.
 
     Attributes
     ----------
@@ -53,13 +61,24 @@ class FrameFiles:
         hierarchy: Hierarchy,
         named: Collection[str] = (),
         *,
-        with_pictures: bool = True,
+        kinds: str = 'shown',
     ) -> None:
-        """Take the folder that the files go to, and the names of frames that the report shows.
+        """Take what to write.
 
-        Without pictures, the report's own ones are all that is made.
+        Parameters
+        ----------
+        folder
+            Where the files go.
+        hierarchy
+            The tree of the labels.
+        named
+            Names of frames that the report shows in any case.
+        kinds
+            Of which frames full pictures are written: 'all', 'none', or those that the report
+            has pictures of, 'shown'.
+
         """
-        self._with_pictures = with_pictures
+        self._kinds = kinds
         self.count = 0
         self.pictures = PictureSelection(named)
         self.sign_rows: list[CsvRow] = []
@@ -72,12 +91,14 @@ class FrameFiles:
     def write(
         self,
         name: str,
+        place: int,
         stamp: int,
         rgb: NDArray[np.uint8],
         outputs: Outputs,
         truth: Outputs,
         signs: Sequence[SignLine],
         record: Mapping[str, Any],
+        drawn: Callable[[], Outputs],
     ) -> None:
         """Write the files of one frame, and keep its pictures if the report may show them.
 
@@ -85,6 +106,8 @@ class FrameFiles:
         ----------
         name
             What they are called, without their suffix.
+        place
+            That of the frame among all images of all bags, from 0.
         stamp
             The frame's, in nanoseconds.
         rgb
@@ -97,30 +120,44 @@ class FrameFiles:
             Its signs, as they are listed.
         record
             Its line of frames.jsonl.
+        drawn
+            Returns `outputs` with the pictures that are missing, which take their time.
 
         """
-        files = self._write_files(name, rgb, outputs) if self._with_pictures else {}
+        files: dict[str, str] = {}
+        if self._kinds == 'all':
+            files = self._write_files(name, rgb, drawn())
         names = self._values['traffic_signs'].texts
         self.sign_rows += [csv_row(name, stamp, line, names) for line in signs]
         rank = badness_rank(record)
 
         def pictures() -> FramePictures:
             return FramePictures(
-                index=index,
+                index=self.count,
+                place=place,
                 name=name,
                 stamp=stamp,
                 seconds=record['seconds'],
                 rank=rank,
                 photograph=photograph_uri(mark_boxes(rgb, [(s.box, s.verdict) for s in signs])),
                 labels=self._label_pictures(outputs, truth),
-                files=files,
+                files=self._write_files(name, rgb, drawn()) if self._kinds == 'shown' else files,
                 signs=[self._sign_card(rgb, line) for line in signs[:SIGNS_ON_PAGE]],
                 more_signs=max(0, len(signs) - SIGNS_ON_PAGE),
             )
 
-        index = self.count
-        self.pictures.offer(index, name, rank, pictures)
+        self.pictures.offer(place, name, rank, pictures)
         self.count += 1
+
+    def remove_dropped(self) -> None:
+        """Remove the files of frames that the report does not show, if there are to be none."""
+        dropped, self.pictures.dropped = self.pictures.dropped, set()
+        if self._kinds != 'shown' or not dropped:
+            return
+        for folder in [path for path in self._folder.iterdir() if path.is_dir()]:
+            for name in dropped:
+                for suffix in ('.png', '.jpg'):
+                    (folder / f'{name}{suffix}').unlink(missing_ok=True)
 
     def _write_files(self, name: str, rgb: NDArray[np.uint8], outputs: Outputs) -> dict[str, str]:
         """Write the full pictures; return the links to those that the report leads to."""
@@ -138,11 +175,15 @@ class FrameFiles:
         """Write an output as it is and, if it is a label image, in colours: the path of these."""
         folder = 'overlays' if output.name == 'overlay' else output.name
         path = self._path(folder, f'{name}.png')
-        _write_png(path, pixels)
-        if output.values is not None:
-            path = self._path(f'{output.name}_color', f'{name}.png')
-            _write_png(path, output.values.colors.take(pixels, axis=0))
-        return path
+        if output.values is None:
+            path.write_bytes(encode_png(pixels) if pixels.ndim == 2 else encode_rgb_png(pixels))
+            return path
+        colored = self._path(f'{output.name}_color', f'{name}.png')
+        for place, content in zip(
+            (path, colored), encode_both_pngs(pixels, output.values.colors), strict=True
+        ):
+            place.write_bytes(content)
+        return colored
 
     def _label_pictures(self, outputs: Outputs, truth: Outputs) -> dict[str, dict[str, str]]:
         pictures: dict[str, dict[str, str]] = {}
@@ -171,11 +212,3 @@ class FrameFiles:
 
     def _link(self, path: Path) -> str:
         return path.relative_to(self._folder).as_posix()
-
-
-def _write_png(path: Path, pixels: NDArray[np.uint8]) -> None:
-    """Write a PNG file within a folder that is not in its place yet, in the least time.
-
-    There are a dozen of them for each frame, more than everything else that an evaluation does.
-    """
-    path.write_bytes(encode_png(pixels) if pixels.ndim == 2 else encode_rgb_png(pixels))

@@ -37,6 +37,8 @@ class FramePictures:
     ----------
     index
         Its place among the evaluated frames, from 0.
+    place
+        Its place among all images of all bags, from 0.
     name
         What its files are called by.
     stamp
@@ -60,6 +62,7 @@ class FramePictures:
     """
 
     index: int
+    place: int
     name: str
     stamp: int
     seconds: float
@@ -95,17 +98,35 @@ def badness_rank(record: Mapping[str, Any]) -> tuple[int, float]:
 
 
 class PictureSelection:
-    """Keeps the frames that the report shows, while all frames pass one after the other."""
+    """Keeps the frames that the report shows, while all frames pass one after the other.
+
+    Which these are depends on the frames alone, and not on the parts in which they are evaluated.
+
+    Attributes
+    ----------
+    reached
+        The place of the last image that has passed, among all images of all bags; -1 for none.
+    dropped
+        The names of frames that were kept once and are no more; whoever uses it empties it.
+
+    """
 
     def __init__(self, named: Collection[str] = ()) -> None:
         """Take the names of frames that are shown in any case."""
+        self.reached = -1
+        self.dropped: set[str] = set()
         self._named = frozenset(named)
         self._kept: dict[int, FramePictures] = {}
-        self._stride = 1  # of the evenly spread ones
+
+    def reach(self, place: int) -> None:
+        """Note that the images up to a place, as in `FramePictures`, have passed."""
+        before, self.reached = self._stride, max(self.reached, place)
+        if self._stride != before:
+            self._drop()
 
     def offer(
         self,
-        index: int,
+        place: int,
         name: str,
         rank: tuple[int, float],
         make: Callable[[], FramePictures],
@@ -114,18 +135,19 @@ class PictureSelection:
 
         Parameters
         ----------
-        index
-            Its place among the evaluated frames, from 0; each is offered once.
-        name, rank
-            As in `FramePictures`.
+        place, name, rank
+            As in `FramePictures`; `reach` was told of the place.
         make
             Makes the pictures; called only if the frame is kept.
 
         """
         worst = self._worst()
         among_worst = len(worst) < WORST_FRAMES or rank < worst[-1].rank
-        if among_worst or index % self._stride == 0 or name in self._named:
-            self._kept[index] = make()
+        is_spread = place // self._stride not in self._spread()
+        if among_worst or is_spread or name in self._named:
+            self.dropped.discard(name)
+            frame = make()
+            self._kept[frame.index] = frame
             self._drop()
 
     def merge(self, frames: Iterable[FramePictures]) -> None:
@@ -145,21 +167,34 @@ class PictureSelection:
             for name in sorted(self._named - names)
         ]
 
+    @property
+    def _stride(self) -> int:
+        """Of so many images that follow one another, one is an evenly spread one."""
+        stride = 1
+        while self.reached // stride + 1 >= 2 * SPREAD_FRAMES:
+            stride *= 2
+        return stride
+
     def _worst(self) -> list[FramePictures]:
         return self.frames()[:WORST_FRAMES]
 
     def _drop(self) -> None:
-        while len(self._spread()) >= 2 * SPREAD_FRAMES:
-            self._stride *= 2
-        shown = {frame.index for frame in self._worst()}.union(self._spread())
-        self._kept = {
+        shown = {frame.index for frame in self._worst()}.union(self._spread().values())
+        kept = {
             index: frame
             for index, frame in self._kept.items()
             if index in shown or frame.name in self._named
         }
+        self.dropped |= {self._kept[index].name for index in self._kept.keys() - kept.keys()}
+        self._kept = kept
 
-    def _spread(self) -> list[int]:
-        return [index for index in self._kept if index % self._stride == 0]
+    def _spread(self) -> dict[int, int]:
+        """Return the first frame, by its index, of each `_stride` images that has one."""
+        stride = self._stride
+        found: dict[int, int] = {}
+        for index in sorted(self._kept):
+            found.setdefault(self._kept[index].place // stride, index)
+        return found
 
 
 def _order(frame: FramePictures) -> tuple[tuple[int, float], int]:

@@ -5,24 +5,23 @@
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from hier_seg_ros.files.opencv import opencv_fault
 from hier_seg_ros.hierarchy import UNLABELLED
+from hier_seg_ros.images.compression import encode_indexed_png, encode_jpeg
 from hier_seg_ros.signs.sign_areas import Box
 
 PICTURE_WIDTH = 640  # of the small pictures on the page, in pixels
 SIGN_EDGE = 80  # of the cut-outs of signs, in pixels
 JPEG_QUALITY = 80
 # By the names that Pillow 9.0 has, too, Ubuntu 22.04's; its types do not tell of them.
-NEAREST: int = Image.NEAREST  # type: ignore[attr-defined]
 BICUBIC: int = Image.BICUBIC  # type: ignore[attr-defined]
-LANCZOS: int = Image.LANCZOS  # type: ignore[attr-defined]
+BOX: int = Image.BOX  # type: ignore[attr-defined]
 VERDICT_COLORS = {
     'right': '#1f9d55',
     'wrong': '#e08a00',
@@ -34,7 +33,18 @@ VERDICT_COLORS = {
 
 def photograph_uri(rgb: NDArray[np.uint8]) -> str:
     """Return an image, H×W×3 uint8, as a JPEG of the page's width."""
-    return _jpeg_uri(_scaled(Image.fromarray(np.ascontiguousarray(rgb)), LANCZOS))
+    width, height = _size_on_page(rgb)
+    pixels = np.ascontiguousarray(rgb)
+    if (width, height) == rgb.shape[1::-1]:
+        scaled = pixels
+    elif opencv_fault():
+        scaled = np.asarray(Image.fromarray(pixels).resize((width, height), BOX))
+    else:
+        import cv2
+
+        # The mean of the pixels that one stands for, in a fifth of the time that Pillow takes.
+        scaled = np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA))
+    return _jpeg_uri(scaled)
 
 
 def labels_uri(labels: NDArray[np.uint8], colors: NDArray[np.uint8]) -> str:
@@ -48,13 +58,16 @@ def labels_uri(labels: NDArray[np.uint8], colors: NDArray[np.uint8]) -> str:
         RGB by value, (256, 3) uint8.
 
     """
-    picture = _scaled(Image.fromarray(np.ascontiguousarray(labels)), NEAREST)
-    picture.putpalette(colors.tobytes())  # from now on its mode is P
-    return _data_uri(picture, 'png', transparency=UNLABELLED)
+    width, height = _size_on_page(labels)
+    rows, columns = _nearest(labels.shape[0], height), _nearest(labels.shape[1], width)
+    scaled = labels.take(rows, axis=0).take(columns, axis=1)
+    return _data_uri(encode_indexed_png(scaled, colors, UNLABELLED), 'png')
 
 
 def mark_boxes(rgb: NDArray[np.uint8], boxes: Sequence[tuple[Box, str]]) -> NDArray[np.uint8]:
-    """Return a copy of `rgb`, H×W×3 uint8, with a frame around each box in its verdict's colour."""
+    """Return `rgb`, H×W×3 uint8, with a frame around each box in its verdict's colour."""
+    if not boxes:
+        return rgb
     picture = Image.fromarray(np.ascontiguousarray(rgb))
     draw = ImageDraw.Draw(picture)
     # Thick enough to be seen once the picture has been scaled down.
@@ -70,29 +83,31 @@ def cutout_uri(rgb: NDArray[np.uint8], box: Box) -> str:
     left, top, right, bottom = box
     half = max(right - left, bottom - top, 16) * 0.75
     center_x, center_y = (left + right) / 2, (top + bottom) / 2
-    # Beyond the image's edge, PIL fills with black.
-    square = (
-        round(center_x - half),
-        round(center_y - half),
-        round(center_x + half),
-        round(center_y + half),
-    )
-    cutout = Image.fromarray(np.ascontiguousarray(rgb)).crop(square)
-    return _jpeg_uri(cutout.resize((SIGN_EDGE, SIGN_EDGE), BICUBIC))
+    first_x, first_y = round(center_x - half), round(center_y - half)
+    last_x, last_y = round(center_x + half), round(center_y + half)
+    # What lies in the image, alone: to copy all of it for each sign takes longer than the rest.
+    shown = np.ascontiguousarray(rgb[max(0, first_y) : last_y, max(0, first_x) : last_x])
+    square = Image.new('RGB', (last_x - first_x, last_y - first_y))
+    square.paste(Image.fromarray(shown), (max(0, -first_x), max(0, -first_y)))
+    return _jpeg_uri(np.asarray(square.resize((SIGN_EDGE, SIGN_EDGE), BICUBIC)))
 
 
-def _scaled(picture: Image.Image, resampling: int) -> Image.Image:
-    if picture.width <= PICTURE_WIDTH:
-        return picture
-    height = max(1, round(picture.height * PICTURE_WIDTH / picture.width))
-    return picture.resize((PICTURE_WIDTH, height), resampling)
+def _size_on_page(pixels: NDArray[np.uint8]) -> tuple[int, int]:
+    """Return the width and the height that an image has on the page."""
+    height, width = pixels.shape[:2]
+    if width <= PICTURE_WIDTH:
+        return width, height
+    return PICTURE_WIDTH, max(1, round(height * PICTURE_WIDTH / width))
 
 
-def _jpeg_uri(picture: Image.Image) -> str:
-    return _data_uri(picture, 'jpeg', quality=JPEG_QUALITY)
+def _nearest(size: int, shown: int) -> NDArray[np.int64]:
+    """Return the rows, or columns, that stand for those around them."""
+    return ((np.arange(shown) + 0.5) * (size / shown)).astype(np.int64)
 
 
-def _data_uri(picture: Image.Image, kind: str, **options: Any) -> str:
-    file = io.BytesIO()
-    picture.save(file, kind, **options)
-    return f'data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode("ascii")}'
+def _jpeg_uri(rgb: NDArray[np.uint8]) -> str:
+    return _data_uri(encode_jpeg(rgb, JPEG_QUALITY), 'jpeg')
+
+
+def _data_uri(file: bytes, kind: str) -> str:
+    return f'data:image/{kind};base64,{base64.b64encode(file).decode("ascii")}'

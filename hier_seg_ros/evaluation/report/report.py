@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from hier_seg_ros.evaluation.replay_account import latency_text, replay_text
 from hier_seg_ros.evaluation.report.frame_pictures import FramePictures
-from hier_seg_ros.evaluation.report.frame_records import FRAMES_FILE, frame_records
+from hier_seg_ros.evaluation.report.frame_records import FRAMES_FILE, count_records, frame_records
 from hier_seg_ros.evaluation.report.page import write_page
 from hier_seg_ros.evaluation.report.timeline import Timeline
 from hier_seg_ros.evaluation.report.titles import css_color, percent, title
@@ -77,7 +77,10 @@ def write_report(
         name for name in levels if any('truth' in frame.labels.get(name, {}) for frame in frames)
     )
     records = folder / FRAMES_FILE
-    timeline = Timeline(frame_records(records) if records.is_file() else ())
+    there = records.is_file()
+    timeline = Timeline(
+        frame_records(records) if there else (), count_records(records) if there else 0
+    )
     write_page(
         folder / 'report.html',
         'report.html',

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -28,35 +29,53 @@ class Timeline:
 
     Attributes
     ----------
+    count
+        How many there are.
     names
-        What the frames are called.
+        What the frames are called, the first of each point.
     bags
-        The number of the bag that each comes from.
+        The number of the bag that each of these comes from.
     seconds
         The time of each on one axis: bags follow one another.
 
     """
 
-    def __init__(self, records: Iterable[Mapping[str, Any]]) -> None:
-        """Read all records; those of one bag follow one another."""
+    def __init__(self, records: Iterable[Mapping[str, Any]], count: int) -> None:
+        """Read all records.
+
+        Parameters
+        ----------
+        records
+            Those of one bag follow one another. None of them is kept.
+        count
+            How many there are.
+
+        """
+        self.count = 0
         self.names: list[str] = []
         self.bags: list[int] = []
-        self.seconds: list[float] = []
-        self._own_seconds: list[float] = []
-        self._curves: dict[str, list[float]] = {}
+        self.seconds = array('d')
+        self._own_seconds = array('d')
+        self._curves: dict[str, array[float]] = {}
         self._shares: dict[str, _Shares] = {}
-        offset = 0.0
+        self._size = max(1, -(-count // MOST_POINTS))
+        share_size = max(1, -(-count // MOST_SHARE_POINTS))
+        offset, last_bag = 0.0, None
         for record in records:
-            bag, seconds = record.get('bag', 0), float(record.get('seconds', len(self.names)))
-            if self.bags and bag != self.bags[-1]:
+            bag, seconds = record.get('bag', 0), float(record.get('seconds', self.count))
+            if last_bag not in (None, bag):
                 offset = max(self.seconds) + GAP_SECONDS
-            self.names.append(record['frame'])
-            self.bags.append(bag)
+            if self.count % self._size == 0:
+                self.names.append(record['frame'])
+                self.bags.append(bag)
+            last_bag = bag
             self._own_seconds.append(seconds)
             self.seconds.append(offset + seconds)
             self._add_curves(record)
             for output, shares in (record.get('shares') or {}).items():
-                self._shares.setdefault(output, _Shares()).add(len(self.names) - 1, shares)
+                own = self._shares.setdefault(output, _Shares(count, share_size))
+                own.add(self.count, shares)
+            self.count += 1
 
     def _add_curves(self, record: Mapping[str, Any]) -> None:
         values = {'Confidence': record.get('confidence')}
@@ -67,8 +86,8 @@ class Timeline:
             values[f'Flicker, {title(output).lower()}'] = flicker
         for name, value in values.items():
             if value is not None:
-                curve = self._curves.setdefault(name, [])
-                curve += [np.nan] * (len(self.names) - 1 - len(curve))
+                curve = self._curves.setdefault(name, array('d'))
+                _fill(curve, self.count)
                 curve.append(value)
 
     def as_json(self, values: Mapping[str, LabelValues]) -> dict[str, Any]:
@@ -80,17 +99,18 @@ class Timeline:
             What the values of the label images mean, by the name of the output.
 
         """
-        count = len(self.names)
-        size = max(1, -(-count // MOST_POINTS))  # frames for each point
+        size = self._size  # frames for each point
+        for curve in self._curves.values():
+            _fill(curve, self.count)
         return {
-            'frames': count,
+            'frames': self.count,
             'framesPerPoint': size,
-            'names': self.names[::size],
-            'bags': self.bags[::size],
+            'names': self.names,
+            'bags': self.bags,
             'ownSeconds': _rounded(_means(self._own_seconds, size), 3),
             'seconds': _rounded(_means(self.seconds, size), 3),
             'curves': [
-                {'name': name, 'values': _rounded(_means(_filled(curve, count), size), 4)}
+                {'name': name, 'values': _rounded(_means(curve, size), 4)}
                 for name, curve in sorted(self._curves.items(), key=_curve_order)
             ],
             'shares': {
@@ -101,8 +121,7 @@ class Timeline:
         }
 
     def _areas(self, shares: _Shares, values: LabelValues) -> dict[str, Any]:
-        size = max(1, -(-len(self.names) // MOST_SHARE_POINTS))
-        means, ids = shares.means(len(self.names), size)
+        means, ids = shares.means()
         totals = means.sum(axis=0)
         order = [int(column) for column in np.argsort(-totals, kind='stable')]
         kept, others = order[:MOST_SHARE_CLASSES], order[MOST_SHARE_CLASSES:]
@@ -118,43 +137,43 @@ class Timeline:
             rest = means[:, others].sum(axis=1)
             name = f'{len(others)} other classes'
             classes.append({'name': name, 'color': 'rgb(128 128 128)', 'values': _rounded(rest, 4)})
-        return {'seconds': _rounded(_means(self.seconds, size), 3), 'classes': classes}
+        return {'seconds': _rounded(_means(self.seconds, shares.size), 3), 'classes': classes}
 
 
 class _Shares:
-    """The shares of one output's classes, frame by frame; most classes are in few frames."""
+    """The sums of one output's shares by class and point; a point is `size` frames."""
 
-    def __init__(self) -> None:
-        self._frames: list[int] = []
-        self._ids: list[int] = []
-        self._values: list[float] = []
+    def __init__(self, count: int, size: int) -> None:
+        self.size = size
+        self._frames = count
+        self._points = -(-count // size)
+        self._sums: dict[int, list[float]] = {}
 
     def add(self, frame: int, shares: Mapping[str, float]) -> None:
+        point = frame // self.size
         for text, share in shares.items():
-            self._frames.append(frame)
-            self._ids.append(int(text))
-            self._values.append(share)
+            sums = self._sums.setdefault(int(text), [0.0] * self._points)
+            sums[point] += share
 
-    def means(self, count: int, size: int) -> tuple[NDArray[np.float64], list[int]]:
-        """Return the mean shares of each `size` frames, (points, ids), and the ids."""
-        ids, columns = np.unique(np.asarray(self._ids, np.int64), return_inverse=True)
-        points = -(-count // size)
-        means = np.zeros((points, len(ids)))
-        np.add.at(means, (np.asarray(self._frames, np.int64) // size, columns), self._values)
-        sizes = np.bincount(np.arange(count) // size, minlength=points)
-        return means / sizes[:, None], [int(one) for one in ids]
+    def means(self) -> tuple[NDArray[np.float64], list[int]]:
+        """Return the mean shares of each point, (points, ids), and the ids."""
+        ids = sorted(self._sums)
+        sums = np.array([self._sums[one] for one in ids]).reshape(len(ids), self._points)
+        sizes = np.bincount(np.arange(self._frames) // self.size, minlength=self._points)
+        return sums.T / sizes[:, None], ids
 
 
-def _curve_order(item: tuple[str, list[float]]) -> tuple[int, str]:
+def _curve_order(item: tuple[str, array[float]]) -> tuple[int, str]:
     kinds = ('mIoU', 'Confidence', 'Pixel accuracy', 'Flicker')
     return next(place for place, kind in enumerate(kinds) if item[0].startswith(kind)), item[0]
 
 
-def _filled(curve: list[float], count: int) -> list[float]:
-    return curve + [np.nan] * (count - len(curve))
+def _fill(curve: array[float], count: int) -> None:
+    """Let a curve have `count` values, of which the last are not known."""
+    curve.extend([np.nan] * (count - len(curve)))
 
 
-def _means(values: list[float], size: int) -> NDArray[np.float64]:
+def _means(values: array[float], size: int) -> NDArray[np.float64]:
     """Return the mean of each `size` values that follow one another, without NaN."""
     array = np.asarray(values, np.float64)
     groups = np.arange(len(array)) // size

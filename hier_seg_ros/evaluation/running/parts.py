@@ -31,7 +31,7 @@ class PartStoppedError(Exception):
     """A part was told to stop; nothing of it is left."""
 
 
-def plan_parts(source: Source, first: int, workers: int) -> list[Part]:
+def plan_parts(source: Source, first: int, workers: int, *, images_before: int = 0) -> list[Part]:
     """Return the parts of a bag from an image on.
 
     All of the bag is read once, which shows what is damaged. A bag whose stamps repeat is one part,
@@ -46,6 +46,8 @@ def plan_parts(source: Source, first: int, workers: int) -> list[Part]:
         The place of the first image, from 0.
     workers
         How many processes there are.
+    images_before
+        How many images the bags before this one have.
 
     """
     times, distinct = array('q'), True
@@ -60,7 +62,7 @@ def plan_parts(source: Source, first: int, workers: int) -> list[Part]:
     if first >= count:
         return []
     if not distinct or source.bag.is_stream(source.topic):
-        return [Part(source.index, first)]
+        return [Part(source.index, first, images_before=images_before)]
     size = min(max(-(-source.total // (PARTS_EACH * workers)), FEWEST_IMAGES), MOST_IMAGES)
     # At places that do not depend on where a run goes on, so that it can use what others have done.
     borders = [first, *range((first // size + 1) * size, count, size), count]
@@ -70,7 +72,7 @@ def plan_parts(source: Source, first: int, workers: int) -> list[Part]:
         time = int(recorded[max(0, begin - NEAR)])
         # Several images may have been recorded at the same time.
         place = int(np.searchsorted(recorded, time))
-        parts.append(Part(source.index, begin, end, place, time if place else None))
+        parts.append(Part(source.index, begin, end, place, time if place else None, images_before))
     return parts
 
 
@@ -124,7 +126,7 @@ def evaluate_part(
             min_sign_pixels=options.min_sign_pixels,
             namespace=namespace_of(options),
             named=options.show,
-            with_pictures=options.pictures == 'all',
+            pictures=options.pictures,
         )
         stack.callback(results.discard)
         results.begin_bag(source)

@@ -100,7 +100,7 @@ class Results:
         min_sign_pixels: int,
         namespace: str,
         named: Iterable[str] = (),
-        with_pictures: bool = True,
+        pictures: str = 'shown',
     ) -> None:
         """Begin with nothing, or go on where a run has left its state in the folder.
 
@@ -116,8 +116,8 @@ class Results:
             The node's name, for the topics of the predictions that are written.
         named
             Names of frames that the report shows in any case.
-        with_pictures
-            Whether to write the full pictures of each frame.
+        pictures
+            Of which frames to write the full pictures, as `FrameFiles` takes it.
 
         """
         self.folder = folder
@@ -127,7 +127,7 @@ class Results:
         self.rejected: list[str] = []
         self.reason = ''
         self._namespace = namespace
-        self._files = FrameFiles(folder, hierarchy, tuple(named), with_pictures=with_pictures)
+        self._files = FrameFiles(folder, hierarchy, tuple(named), kinds=pictures)
         self._saved_pictures: set[int] = set()
         self._writing: tuple[int, BagWriter, PredictionWriter] | None = None
         self._waiting: tuple[str, int] | None = None
@@ -179,6 +179,7 @@ class Results:
         """Take the next frame of a bag, with all that the steps have made of it."""
         counts = self.of_bag(source.index)
         counts.next = frame.number + 1
+        self._files.pictures.reach(frame.place)
         self._reject(frame.rejected, counts)
         if frame.image is not None and frame.outputs is None:
             counts.without_prediction += 1
@@ -208,13 +209,22 @@ class Results:
             bag=source.index,
             milliseconds=frame.milliseconds,
         )
+        rgb, outputs = frame.rgb, frame.outputs
         self._files.write(
-            name, stamp, frame.rgb, frame.outputs, frame.truth, frame.counts.signs.lines, record
+            name,
+            frame.place,
+            stamp,
+            rgb,
+            outputs,
+            frame.truth,
+            frame.counts.signs.lines,
+            record,
+            lambda: source.predictions.drawn(rgb, outputs),
         )
         csv.writer(self._signs).writerows(self._files.sign_rows)
         self._files.sign_rows.clear()
         if source.recorded is None:
-            self._writer(source).write(frame.outputs, stamp, frame.image.frame_id)
+            self._writer(source).write(outputs, stamp, frame.image.frame_id)
         self._records.write(json.dumps(record, allow_nan=False) + '\n')
         self.scores.add(frame.counts, name if record['flags'] else None)
         for step, milliseconds in frame.milliseconds.items():
@@ -248,6 +258,7 @@ class Results:
             self._records.write(json.dumps(record, allow_nan=False) + '\n')
         with (part / SIGNS_FILE).open(encoding='utf-8', newline='') as file:
             self._signs.writelines(islice(file, 1, None))
+        self._files.pictures.reach(state['images_reached'])
         self._files.pictures.merge(
             replace(
                 frame,
@@ -340,6 +351,7 @@ class Results:
                 'rejected': self.rejected,
                 'reason': self.reason,
                 'frames_written': self._files.count,
+                'images_reached': self._files.pictures.reached,
                 'bytes': {FRAMES_FILE: self._records.tell(), SIGNS_FILE: self._signs.tell()},
                 **self._extra(),
             }
@@ -361,6 +373,7 @@ class Results:
         for index in self._saved_pictures - frames.keys():
             (folder / f'{index}.json').unlink(missing_ok=True)
         self._saved_pictures = set(frames)
+        self._files.remove_dropped()
 
     def _restored(self) -> dict[str, Any]:
         """Take what the folder has of another run, if there is anything; return its state."""
@@ -374,6 +387,7 @@ class Results:
         self.rejected, self.reason = state['rejected'], state['reason']
         self._truth_states = state['truths']
         self._files.count = state['frames_written']
+        self._files.pictures.reach(state['images_reached'])
         # Pictures may have been saved after the state; their frames will come again.
         saved = [one for one in _saved_pictures(self.folder) if one.index < self._files.count]
         self._files.pictures.merge(saved)

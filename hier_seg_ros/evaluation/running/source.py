@@ -179,10 +179,7 @@ def _open_predictions(
     origin = f'recorded from the node at {namespace} in {recorded.path.name}'
     if options.model is not None:
         origin = f'model {Path(options.model).name}, {origin}'
-    predictions = RecordedPredictions(
-        recorded, namespace, hierarchy, options.alpha, draws=options.pictures == 'all'
-    )
-    return predictions, origin
+    return RecordedPredictions(recorded, namespace, hierarchy, options.alpha), origin
 
 
 def _segmenter(options: argparse.Namespace) -> Segmenter:

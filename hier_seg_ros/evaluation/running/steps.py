@@ -1,6 +1,10 @@
 # Copyright 2026 The hier_seg_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The steps of an evaluation, which each frame goes through: read, predict, count."""
+"""The steps of an evaluation, which each frame goes through: read, predict, count.
+
+Where a network runs here, it has the processors first: whatever else is done takes what it leaves,
+and never keeps it waiting.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +53,8 @@ class Part:
     begin, begin_time
         Where reading may begin so as to have the frame before, too: the place of an image and the
         time of its recording in nanoseconds. None for the beginning of the bag.
+    images_before
+        How many images the bags before this one have.
 
     """
 
@@ -56,6 +63,7 @@ class Part:
     stop: int | None = None
     begin: int = 0
     begin_time: int | None = None
+    images_before: int = 0
 
     @property
     def name(self) -> str:
@@ -69,10 +77,12 @@ class Frame:
 
     Attributes
     ----------
-    number
-        Its place in the bag, from 0.
+    number, place
+        Its place in the bag, and among all images of all bags, from 0.
     image, rgb
         As it was read, and its pixels, H×W×3 uint8; None where it cannot be used.
+    found
+        What its predictions are made of; None for no prediction.
     truth, outputs
         What is true and what was predicted; None for no prediction.
     counts
@@ -85,8 +95,10 @@ class Frame:
     """
 
     number: int
+    place: int
     image: StampedImage | None = None
     rgb: NDArray[np.uint8] | None = None
+    found: Any = None
     truth: Outputs = field(default_factory=dict)
     outputs: Outputs | None = None
     counts: FrameCounts | None = None
@@ -108,8 +120,9 @@ def evaluated_frames(
     counter = FrameCounter(source.hierarchy, min_sign_pixels, source.truth.counts_as)
     if part.first:
         _begin_after_frame_before(source, part, counter)
-    read = ahead(_seen(_read(source, part), source))
-    return ahead(_counted(ahead(_predicted(read, source)), source, counter))
+    gives_way = source.recorded is None
+    read = ahead(_seen(_read(source, part), source), gives_way=gives_way)
+    return ahead(_counted(ahead(_predicted(read, source)), source, counter), gives_way=gives_way)
 
 
 def _read(source: Source, part: Part) -> Iterator[Frame]:
@@ -125,11 +138,10 @@ def _read(source: Source, part: Part) -> Iterator[Frame]:
         for number in count(part.first):
             begun = perf_counter()
             with source.reading:
-                found = next(images, END)
-            if isinstance(found, _End) or (part.stop is not None and number >= part.stop):
+                image = next(images, END)
+            if isinstance(image, _End) or (part.stop is not None and number >= part.stop):
                 break
-            image = found
-            frame = Frame(number)
+            frame = Frame(number, part.images_before + number)
             if isinstance(image, HierSegError):
                 frame.image_rejected.append(str(image))
             elif isinstance(image, StampedImage):
@@ -150,7 +162,7 @@ def _predicted(frames: Iterator[Frame], source: Source) -> Iterator[Frame]:
     for frame in frames:
         if frame.image is not None and frame.rgb is not None:
             begun = perf_counter()
-            frame.outputs = source.predictions.at(
+            frame.found = source.predictions.found(
                 frame.rgb, frame.image.stamp, frame.outputs_rejected
             )
             frame.milliseconds['segment'] = _since(begun)
@@ -161,6 +173,12 @@ def _predicted(frames: Iterator[Frame], source: Source) -> Iterator[Frame]:
 
 def _counted(frames: Iterator[Frame], source: Source, counter: FrameCounter) -> Iterator[Frame]:
     for frame in frames:
+        if frame.rgb is not None and frame.found is not None:
+            begun = perf_counter()
+            frame.outputs = source.predictions.outputs(frame.rgb, frame.found)
+            frame.found = None
+            if source.recorded is None:
+                frame.milliseconds['draw'] = _since(begun)
         if frame.image is not None and frame.rgb is not None and frame.outputs is not None:
             begun = perf_counter()
             with source.reading:

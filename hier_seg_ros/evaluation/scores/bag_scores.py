@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.evaluation.scores.calibration import calibration_summary
+from hier_seg_ros.evaluation.scores.compact_lists import BoxList, NameList, scores_of_boxes
 from hier_seg_ros.evaluation.scores.frame_counts import FrameCounts
 from hier_seg_ros.evaluation.scores.score_summary import (
     detections_summary,
@@ -26,7 +26,6 @@ from hier_seg_ros.evaluation.scores.score_summary import (
     signs_summary,
 )
 from hier_seg_ros.hierarchy import Hierarchy
-from hier_seg_ros.scoring.detection_scores import DetectedBox, TrueBox
 from hier_seg_ros.scoring.sign_scores import SignScores
 from hier_seg_ros.segmenter.outputs import label_values
 
@@ -72,7 +71,7 @@ class BagScores:
         self.frames = 0
         self.received: Counter[str] = Counter()
         self.pixels: dict[str, Counts] = {}
-        self.flagged: list[str] = []
+        self.flagged = NameList()
         self._min_sign_pixels = min_sign_pixels
         self._motion_removed = motion_removed
         self._confusion: dict[str, Counts] = {}
@@ -81,14 +80,17 @@ class BagScores:
         self._flicker: dict[str, Counts] = {}
         self._signs_scored = False
         self._sign_sums = dict.fromkeys(SIGN_SUMS, 0)
-        self._true_boxes: list[TrueBox] = []
-        self._detected_boxes: list[DetectedBox] = []
+        self._true_boxes = BoxList()
+        self._detected_boxes = BoxList()
 
     def add(self, counts: FrameCounts, flagged: str | None = None) -> None:
         """Add one image, whose name is `flagged` if it is to be listed among those."""
         signs = counts.signs
         # Before it is counted: images are told apart by how many there were.
-        self._add_boxes(signs.true_boxes, signs.detected_boxes)
+        for true_box in signs.true_boxes:
+            self._true_boxes.add(true_box, self.frames)
+        for detected_box in signs.detected_boxes:
+            self._detected_boxes.add(detected_box, self.frames)
         self.frames += 1
         self.received.update(counts.received)
         _add_all(self.pixels, counts.pixels)
@@ -99,7 +101,7 @@ class BagScores:
         if counts.flicker is not None:
             _add_all(self._flicker, {name: np.array(pair) for name, pair in counts.flicker.items()})
         if flagged is not None:
-            self.flagged.append(flagged)
+            self.flagged.extend([flagged])
         self._signs_scored |= signs.scored
         for name in SIGN_SUMS:
             self._sign_sums[name] += getattr(signs, name)
@@ -114,7 +116,8 @@ class BagScores:
 
         """
         self._check_same(other)
-        self._add_boxes(other._true_boxes, other._detected_boxes)
+        self._true_boxes.extend(other._true_boxes, self.frames)
+        self._detected_boxes.extend(other._detected_boxes, self.frames)
         self.frames += other.frames
         self.received.update(other.received)
         _add_all(self.pixels, other.pixels)
@@ -125,7 +128,7 @@ class BagScores:
         self._signs_scored |= other._signs_scored
         for name in SIGN_SUMS:
             self._sign_sums[name] += other._sign_sums[name]
-        self.flagged += other.flagged
+        self.flagged.extend(other.flagged)
 
     def summary(self) -> dict[str, Any]:
         """Return the scores, as they go into scores.json."""
@@ -143,7 +146,8 @@ class BagScores:
                 )
             )
             texts = values['traffic_signs'].texts
-            objects = detections_summary(self._true_boxes, self._detected_boxes, texts)
+            found = scores_of_boxes(self._true_boxes, self._detected_boxes)
+            objects = detections_summary(found, texts)
         return {
             'scores': {
                 name: label_summary(matrix, values[name].texts)
@@ -171,7 +175,7 @@ class BagScores:
             'motion_removed': self._motion_removed,
             'class_shares': {name: shares(counts) for name, counts in self.pixels.items()},
             'confidence': certain / (255 * pixels) if pixels else None,
-            'flagged': self.flagged,
+            'flagged': list(self.flagged),
         }
 
     def state(self) -> dict[str, Any]:
@@ -190,12 +194,8 @@ class BagScores:
             'flicker': {name: counts.tolist() for name, counts in self._flicker.items()},
             'signs_scored': self._signs_scored,
             'sign_sums': dict(self._sign_sums),
-            'true_boxes': [
-                [box.image, box.class_id, *box.box, int(box.ignored)] for box in self._true_boxes
-            ],
-            'detected_boxes': [
-                [box.image, box.class_id, *box.box, box.score] for box in self._detected_boxes
-            ],
+            'true_boxes': [[*row, int(ignored)] for *row, ignored in self._true_boxes.rows()],
+            'detected_boxes': list(self._detected_boxes.rows()),
             'flagged': list(self.flagged),
         }
 
@@ -251,15 +251,11 @@ class BagScores:
         scores._flicker = {name: np.array(pair) for name, pair in state['flicker'].items()}
         scores._signs_scored = bool(state['signs_scored'])
         scores._sign_sums = {name: int(state['sign_sums'][name]) for name in SIGN_SUMS}
-        scores._true_boxes = [
-            TrueBox(image, class_id, (left, top, right, bottom), bool(ignored))
-            for image, class_id, left, top, right, bottom, ignored in state['true_boxes']
-        ]
-        scores._detected_boxes = [
-            DetectedBox(image, class_id, (left, top, right, bottom), float(score))
-            for image, class_id, left, top, right, bottom, score in state['detected_boxes']
-        ]
-        scores.flagged = list(state['flagged'])
+        for row in state['true_boxes']:
+            scores._true_boxes.add_row(row)
+        for row in state['detected_boxes']:
+            scores._detected_boxes.add_row(row)
+        scores.flagged.extend(state['flagged'])
         return scores
 
     def _check_same(self, other: BagScores) -> None:
@@ -277,11 +273,6 @@ class BagScores:
                     f'scores: {what} was {theirs} in one part and {ours} in another; evaluate '
                     f'both in the same way'
                 )
-
-    def _add_boxes(self, truths: list[TrueBox], detections: list[DetectedBox]) -> None:
-        """Keep the boxes of images that come after those counted so far."""
-        self._true_boxes += [replace(box, image=box.image + self.frames) for box in truths]
-        self._detected_boxes += [replace(box, image=box.image + self.frames) for box in detections]
 
 
 def _add_all(sums: dict[str, Counts], more: Mapping[str, Counts]) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hier_seg_ros.files.byte_images import pair_counts
 from hier_seg_ros.hierarchy import UNLABELLED
 
 BINS = 20  # of equal width over 0-1
@@ -45,16 +46,20 @@ def right_table(counts_as: NDArray[np.uint8] | None) -> NDArray[np.uint8]:
 
 
 def confidence_counts(
-    verdicts: Mapping[str, NDArray[np.uint8]], confidence: NDArray[np.uint8]
+    verdicts: Mapping[str, NDArray[np.uint8]],
+    confidence: NDArray[np.uint8],
+    lengths: NDArray[np.int64] | None = None,
 ) -> dict[str, Counts]:
     """Count pixels by their confidence.
 
     Parameters
     ----------
     verdicts
-        `WRONG`, `RIGHT` or `NEITHER` of each pixel, (H × W,), by the name of a level.
+        `WRONG`, `RIGHT` or `NEITHER` of each run of pixels, row by row, by the name of a level.
     confidence
         H×W uint8, 255 = certain.
+    lengths
+        How many pixels each run has; None for one.
 
     Returns
     -------
@@ -63,13 +68,19 @@ def confidence_counts(
         confidence.
 
     """
+    if not verdicts:
+        return {}
     # All levels are counted at once: each verdict is a digit of one number.
-    number = np.zeros(confidence.size, np.uint16)
-    for verdict in verdicts.values():
-        number = number * np.uint16(3) + verdict
     size = 3 ** len(verdicts)
-    combined = number.astype(np.uint32) << 8 if size > 256 else number << 8
-    counts = np.bincount(combined | confidence.ravel(), minlength=256 * size)
+    number = np.zeros(1, np.uint32)
+    for verdict in verdicts.values():
+        number = number * np.uint32(3) + verdict
+    if size <= 256:
+        pixels = _of_pixels(number.astype(np.uint8), lengths).reshape(confidence.shape)
+        counts = pair_counts(pixels, confidence, size)
+    else:
+        pairs = _of_pixels(number, lengths) << np.uint32(8) | confidence.ravel()
+        counts = np.bincount(pairs, minlength=256 * size)
     by_verdict = counts.reshape(*(3 for _ in verdicts), 256)
     return {
         name: by_verdict.sum(axis=tuple(other for other in range(len(verdicts)) if other != axis))[
@@ -77,6 +88,10 @@ def confidence_counts(
         ]
         for axis, name in enumerate(verdicts)
     }
+
+
+def _of_pixels(values: NDArray[Any], lengths: NDArray[np.int64] | None) -> NDArray[Any]:
+    return values if lengths is None else np.repeat(values, lengths)
 
 
 def calibration_summary(counts: Counts) -> dict[str, Any]:

@@ -87,13 +87,13 @@ class FlickerMeter:
             return None
         if not 0 < now.stamp - before.stamp <= LONGEST_GAP:
             return None
-        rows, columns, valid = self._places_before(before.gray, now.gray)
+        places, valid = self._places_before(before.gray, now.gray)
         compared = int(valid.sum())
         if compared < LEAST_COMPARED * valid.size:
             return None
         return {
             name: (
-                int((valid & (before.labels[name][rows, columns] != pixels)).sum()),
+                int(np.count_nonzero(valid & (before.labels[name].take(places) != pixels))),
                 compared,
             )
             for name, pixels in now.labels.items()
@@ -102,21 +102,19 @@ class FlickerMeter:
 
     def _places_before(
         self, before: Pixels, now: Pixels
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
-        """Return where each pixel was, row and column, and whether it can be compared."""
+    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Return where each pixel was, counted row by row, and whether it can be compared."""
         height, width = now.shape
-        places: NDArray[np.int64] = np.indices(now.shape)
-        rows, columns = places[0], places[1]
         # The search needs some pixels in each direction.
         if not self.motion_removed or min(height, width) < 32:
-            return rows, columns, np.ones(now.shape, bool)
+            return np.arange(now.size).reshape(now.shape), np.ones(now.shape, bool)
         flow = self._flow_between(now, before)
-        rows = np.rint(rows + flow[..., 1]).astype(np.int64)
-        columns = np.rint(columns + flow[..., 0]).astype(np.int64)
+        rows = np.rint(np.arange(height)[:, None] + flow[..., 1]).astype(np.int64)
+        columns = np.rint(np.arange(width) + flow[..., 0]).astype(np.int64)
         valid = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
-        rows, columns = rows.clip(0, height - 1), columns.clip(0, width - 1)
-        difference = np.abs(before[rows, columns].astype(np.int16) - now)
-        return rows, columns, valid & (difference <= BRIGHTNESS_TOLERANCE)
+        places = rows.clip(0, height - 1) * width + columns.clip(0, width - 1)
+        difference = np.abs(before.take(places).astype(np.int16) - now)
+        return places, valid & (difference <= BRIGHTNESS_TOLERANCE)
 
     def _flow_between(self, now: Pixels, before: Pixels) -> NDArray[np.float32]:
         """Return by how many columns and rows each pixel lay elsewhere before, (h, w, 2)."""
@@ -132,10 +130,10 @@ def _small(rgb: Pixels, stamp: int, labels: Mapping[str, Pixels]) -> _Small:
     # Labels must not be mixed, so one pixel stands for each block, in all images the same.
     rows = ((np.arange(max(1, int(height / scale))) + 0.5) * scale).astype(np.int64)
     columns = ((np.arange(max(1, int(width / scale))) + 0.5) * scale).astype(np.int64)
-    places = np.ix_(rows.clip(0, height - 1), columns.clip(0, width - 1))
+    rows, columns = rows.clip(0, height - 1), columns.clip(0, width - 1)
     # Green is most of the brightness that people see, and one channel is enough for motion.
     return _Small(
         stamp,
-        np.ascontiguousarray(rgb[..., 1][places]),
-        {name: pixels[places] for name, pixels in labels.items()},
+        rgb[..., 1].take(rows, axis=0).take(columns, axis=1),
+        {name: pixels.take(rows, axis=0).take(columns, axis=1) for name, pixels in labels.items()},
     )

@@ -14,12 +14,14 @@ from hier_seg_ros.evaluation.recorded_outputs import Outputs
 from hier_seg_ros.evaluation.scores.calibration import confidence_counts, right_table
 from hier_seg_ros.evaluation.scores.flicker import FlickerMeter
 from hier_seg_ros.evaluation.scores.sign_counts import SignCounts, count_signs
+from hier_seg_ros.files.byte_images import looked_up, value_counts
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
-from hier_seg_ros.scoring.label_scores import label_counts, pair_runs
+from hier_seg_ros.scoring.label_scores import label_runs
 from hier_seg_ros.segmenter.outputs import level_name
 
 Counts = NDArray[np.int64]
 Table = NDArray[np.uint8]
+TRUE = 'true '  # begins what the true image of an output is called among the runs
 
 
 @dataclass(frozen=True)
@@ -118,26 +120,31 @@ class FrameCounter:
 
         """
         levels = self._level_outputs(outputs)
-        runs = {name: pair_runs(*pair) for name, pair in self._compared(outputs, truth).items()}
-        matrices = {name: each.matrix() for name, each in runs.items()}
+        compared = self._compared(outputs, truth)
+        runs = label_runs(
+            {
+                **{f'{TRUE}{name}': true for name, (true, _) in compared.items()},
+                **{name: predicted for name, (_, predicted) in compared.items()},
+                **levels,
+            }
+        )
         confidence = outputs.get('confidence')
         calibration = {}
         if confidence is not None:
             verdicts = {
-                name: each.looked_up(self._right[name])
-                for name, each in runs.items()
+                name: self._right[name].take(runs.pairs(f'{TRUE}{name}', name))
+                for name in compared
                 if name in self._right
             }
-            calibration = confidence_counts(verdicts, confidence)
+            calibration = confidence_counts(verdicts, confidence, runs.lengths)
         return FrameCounts(
             received=tuple(outputs),
-            pixels={
-                name: matrices[name].sum(axis=0) if name in matrices else label_counts(pixels)
-                for name, pixels in levels.items()
+            pixels={name: runs.counts(name) for name in levels},
+            confusion={
+                name: self._regrouped(name, runs.matrix(f'{TRUE}{name}', name)) for name in compared
             },
-            confusion={name: self._regrouped(name, each) for name, each in matrices.items()},
             calibration=calibration,
-            confidence=None if confidence is None else _histogram(confidence),
+            confidence=None if confidence is None else value_counts(confidence),
             flicker=self._flicker.changes(rgb, stamp, levels),
             signs=count_signs(outputs, truth, self._hierarchy, self._min_sign_pixels),
         )
@@ -154,7 +161,7 @@ class FrameCounter:
         truth, outputs = self._with_level_of(truth, outputs), self._with_level_of(outputs, truth)
         finest = self._levels[-1]
         if 'categories' in truth and 'categories' not in outputs and finest in outputs:
-            outputs['categories'] = self._hierarchy.category_of_id.take(outputs[finest])
+            outputs['categories'] = looked_up(self._hierarchy.category_of_id, outputs[finest])
         return {name: (truth[name], outputs[name]) for name in truth if name in outputs}
 
     def _with_level_of(self, one: Outputs, other: Outputs) -> Outputs:
@@ -164,7 +171,7 @@ class FrameCounter:
         if not levels or not wanted or not levels[-1] > wanted[-1]:
             return dict(one)
         name = self._levels[wanted[-1]]
-        made = self._hierarchy.level_of_id[wanted[-1]].take(one[self._levels[levels[-1]]])
+        made = looked_up(self._hierarchy.level_of_id[wanted[-1]], one[self._levels[levels[-1]]])
         return {name: made, **one}
 
     def _regrouped(self, name: str, matrix: Counts) -> Counts:
@@ -180,13 +187,3 @@ class FrameCounter:
         regrouped = np.zeros_like(matrix)
         np.add.at(regrouped, (rows, columns), counts)
         return regrouped
-
-
-def _histogram(pixels: NDArray[np.uint8]) -> Counts:
-    """Return how often each value occurs in an image of any values, H×W: two pixels at a time."""
-    flat = np.ascontiguousarray(pixels).ravel()
-    pairs = np.bincount(flat[: flat.size // 2 * 2].view(np.uint16), minlength=256 * 256)
-    counts = pairs.reshape(256, 256).sum(axis=0) + pairs.reshape(256, 256).sum(axis=1)
-    if flat.size % 2:
-        counts[flat[-1]] += 1
-    return counts

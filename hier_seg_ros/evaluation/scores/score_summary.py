@@ -4,14 +4,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hier_seg_ros.hierarchy import UNLABELLED
-from hier_seg_ros.scoring.detection_scores import DetectedBox, TrueBox, detection_scores
+from hier_seg_ros.scoring.detection_scores import DetectionScores
 from hier_seg_ros.scoring.label_scores import RULES, class_scores
 from hier_seg_ros.scoring.sign_scores import SignScores
 
@@ -68,11 +68,8 @@ def signs_summary(scores: SignScores) -> dict[str, Any]:
     }
 
 
-def detections_summary(
-    truths: Sequence[TrueBox], detections: Sequence[DetectedBox], texts: Mapping[int, str]
-) -> dict[str, Any]:
+def detections_summary(scores: DetectionScores, texts: Mapping[int, str]) -> dict[str, Any]:
     """Return the scores of signs as objects; `texts` is the readable name by traffic-sign id."""
-    scores = detection_scores(truths, detections)
     return {
         'signs': scores.truths,
         'detections': scores.detections,

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,11 +21,13 @@ from hier_seg_ros.segmenter.outputs import level_name
 
 IMAGES = 50  # that are looked at
 COLORED_IMAGES = 10
+COLORS_KEPT = 4096
 LEAST_KNOWN = 0.98  # of the pixels of a truth in colours
 # Another space is named where it makes this share of the pixels right, and twice as many as the
 # one in use.
 LEAST_AGREEMENT = 0.4
 TIMES_AS_MANY = 2.0
+_PACKING = np.array([2**16, 2**8, 1])
 
 
 class SpaceCheck:
@@ -38,7 +41,8 @@ class SpaceCheck:
         # Pixels by value and by predicted node of level 1.
         self._pairs = np.zeros((256, 256), np.int64)
         self._colored_images = 0
-        self._colors: list[NDArray[np.uint8]] = []
+        # Pixels by colour, as one number: red, green and blue of 8 bits each.
+        self._colors: Counter[int] = Counter()
 
     def add(self, values: NDArray[np.integer], outputs: Outputs) -> None:
         """Note the values of an image's truth and what was predicted for it."""
@@ -57,6 +61,8 @@ class SpaceCheck:
         return {
             'images': self._images,
             'pairs': [[*place, int(self._pairs[tuple(place)])] for place in places],
+            'colored_images': self._colored_images,
+            'colors': [[color, pixels] for color, pixels in sorted(self._colors.items())],
         }
 
     def merge(self, state: Mapping[str, Any]) -> None:
@@ -65,20 +71,33 @@ class SpaceCheck:
             self._images = min(IMAGES, self._images + state['images'])
             for value, node_id, pixels in state['pairs']:
                 self._pairs[value, node_id] += pixels
+        if self._colored_images < COLORED_IMAGES:
+            self._colored_images = min(
+                COLORED_IMAGES, self._colored_images + state['colored_images']
+            )
+            self._add_colors(dict(state['colors']))
 
     def add_colors(self, rgb: NDArray[np.uint8]) -> None:
         """Note the colours of a truth, H×W×3, of which some are unknown."""
         if self._colored_images < COLORED_IMAGES:
             self._colored_images += 1
             # Colours are areas, too: every fourth pixel of every fourth row is enough.
-            self._colors.append(rgb[::4, ::4].reshape(-1, 3))
+            few = rgb[::4, ::4].reshape(-1, 3).astype(np.int64)
+            colors, pixels = np.unique(few @ _PACKING, return_counts=True)
+            self._add_colors(dict(zip(colors.tolist(), pixels.tolist(), strict=True)))
+
+    def _add_colors(self, pixels: Mapping[int, int]) -> None:
+        self._colors.update(pixels)
+        # Photographs, which are no truth, have hundreds of thousands of them.
+        self._colors = Counter(dict(self._colors.most_common(COLORS_KEPT)))
 
     def likely(self) -> str | None:
         """Return in words which space the truth seems to be of; None where it is the one in use."""
         return self._likely_by_color() if self._colors else self._likely_by_value()
 
     def _likely_by_color(self) -> str | None:
-        colors = np.concatenate(self._colors)[None]
+        packed = np.repeat(list(self._colors), list(self._colors.values()))
+        colors = (packed[:, None] // _PACKING % 256).astype(np.uint8)[None]
 
         def known(space: LabelSpace) -> float:
             return 1 - sum(space.from_colors(colors)[1].values()) / colors.shape[1]

@@ -4,9 +4,10 @@
 
 from __future__ import annotations
 
+import threading
 from array import array
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -40,6 +41,10 @@ class Source(Protocol):
 
     def key(self, stamp: int, number: int) -> Any:
         """Return what finds the labels of an image; None where there are none."""
+        ...
+
+    def no_keys(self) -> Any:
+        """Return a set without any key, which has only to add them, to have and to count them."""
         ...
 
     def pixels(self, key: Any) -> LabelPixels:
@@ -76,7 +81,9 @@ class TrueLabels:
         self.reason = ''
         self._space = space
         self._outputs = outputs
-        self._matched: set[Hashable] = set()
+        self._matched = source.no_keys()
+        # Images are seen by one thread and compared by another.
+        self._noting = threading.Lock()
         self._check = SpaceCheck(space, outputs.hierarchy)
         self._unknown: Counter[str] = Counter()
         self._with_unknown = 0
@@ -99,7 +106,7 @@ class TrueLabels:
         key = self.source.key(stamp, number)
         if key is None:
             return {}, None
-        self._matched.add(key)
+        self._note(key)
         try:
             pixels = self.source.pixels(key)
             if pixels.size != size:
@@ -128,6 +135,10 @@ class TrueLabels:
         """Note an image that is there, whether or not it is compared."""
         key = self.source.key(stamp, number)
         if key is not None:
+            self._note(key)
+
+    def _note(self, key: Any) -> None:
+        with self._noting:
             self._matched.add(key)
 
     def state(self) -> dict[str, Any]:

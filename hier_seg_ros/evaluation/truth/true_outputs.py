@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hier_seg_ros.evaluation.recorded_outputs import Outputs
+from hier_seg_ros.files.byte_images import looked_up, value_counts
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
 from hier_seg_ros.label_spaces.agreement import agreement_table
 from hier_seg_ros.label_spaces.class_tables import deepest_level
@@ -65,10 +66,12 @@ class TrueOutputs:
         if self._output is not None:
             return {self._output: ids}
         tree = self.hierarchy
-        outputs = {level_name(k): tree.level_of_id[k - 1].take(ids) for k in self._levels}
-        outputs['categories'] = self._category.take(ids)
-        signs = tree.traffic_sign_of_id.take(ids)
-        decided = (signs != UNLABELLED).any() and not self._undecided_sign.take(ids).any()
+        outputs = {level_name(k): looked_up(tree.level_of_id[k - 1], ids) for k in self._levels}
+        outputs['categories'] = looked_up(self._category, ids)
+        signs = looked_up(tree.traffic_sign_of_id, ids)
+        there = value_counts(ids) > 0
+        decided = there[tree.traffic_sign_of_id != UNLABELLED].any()
+        decided = decided and not there[self._undecided_sign].any()
         if self._space.every_sign or decided:
             outputs['traffic_signs'] = signs
         return outputs

@@ -135,6 +135,10 @@ class TruthFolder:
             candidates += [FileName(stamp // divisor, decimals), FileName(rounded, decimals)]
         return next((name for name in candidates if name in self._files), None)
 
+    def no_keys(self) -> set[FileName]:
+        """Return a set without any key."""
+        return set()
+
     def pixels(self, key: FileName) -> LabelPixels:
         """Return a file's labels.
 

@@ -5,9 +5,10 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Collection
+from collections.abc import Collection, Container
 
 from hier_seg_ros.bags.image_bag import ImageBag
+from hier_seg_ros.bags.stamp_index import StampSet
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.images.encodings import InvalidFrameError
 from hier_seg_ros.images.label_images import LabelPixels, label_message
@@ -54,6 +55,10 @@ class TruthTopic:
         """Return the stamp in nanoseconds where the topic has it; the image's number is no help."""
         return stamp if stamp in self._times else None
 
+    def no_keys(self) -> StampSet:
+        """Return a set without any key."""
+        return StampSet()
+
     def pixels(self, key: int) -> LabelPixels:
         """Return the labels of a stamp.
 
@@ -73,7 +78,7 @@ class TruthTopic:
         """Return what errors call the image of a stamp."""
         return f'{self.name}: stamp {key}'
 
-    def unmatched(self, matched: Collection[int], stamps: Collection[int]) -> str:
+    def unmatched(self, matched: Container[int], stamps: Collection[int]) -> str:
         """Return in words why label images belong to no image.
 
         Of a recording that is damaged, the images may be lost, which its damage says: then ''.

@@ -16,7 +16,6 @@ from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
-from std_msgs.msg import Header
 from tqdm import tqdm
 
 from hier_seg_ros.bags.bag import Bag
@@ -24,7 +23,6 @@ from hier_seg_ros.bags.messages import (
     COMPRESSED_IMAGE,
     IMAGE,
     LAST_STAMP,
-    deserialize,
     header_stamp,
     with_header_stamp,
 )
@@ -33,13 +31,12 @@ from hier_seg_ros.bags.storage.storage import BagMessage
 from hier_seg_ros.bags.writer import BagWriter
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.images.encodings import one_line
-from hier_seg_ros.images.messages import rgb_from_compressed_image
 from hier_seg_ros.ros.process.stop_request import StopRequest
 from hier_seg_ros.ros.replay.answers import Answers
+from hier_seg_ros.ros.replay.decompression import Decompressed, Decompressor
 from hier_seg_ros.ros.replay.live_recorder import LiveRecorder, LiveSummary
 from hier_seg_ros.ros.replay.other_side import POLL_SECONDS, OtherSide, PlayStoppedError, replay_qos
 from hier_seg_ros.ros.topics.message_definitions import message_class
-from hier_seg_ros.ros.topics.messages import image_message
 
 CLOCK_TOPIC = '/clock'
 
@@ -153,6 +150,7 @@ class BagPlayer:
         # What was played since the last image of lockstep: its CameraInfo, for one.
         self._companions: list[tuple[Publisher, bytes | Image]] = []
         self._tracks = self._create_tracks()
+        self._decompressor = Decompressor()
         answered = options.lockstep is not None or options.record_topics
         self._image_topic = self._find_image_topic() if answered else None
         self._recorder: LiveRecorder | None = None
@@ -302,7 +300,7 @@ class BagPlayer:
             messages = self._bag.messages(list(self._tracks))
             while (message := self._next(messages)) is not None:
                 # Before its turn: decoding must not make it late.
-                prepared = self._prepare(message)
+                prepared = list(self._prepare(message))
                 if first_time is None or previous is None:
                     started = time.monotonic()
                     first_time = previous = message.time
@@ -315,9 +313,11 @@ class BagPlayer:
                     self._node.get_logger().warning(f'{days} days without a message are skipped')
                 previous = message.time
                 late = self._wait_for_turn(message.time, first_time, started)
-                if prepared is not None:
-                    self._publish(message, *prepared, late, recording)
+                for one in prepared:
+                    self._publish(*one, late, recording)
                 progress.update()
+            for one in self._decompressed(self._decompressor.finish()):
+                self._publish(*one, 0.0, recording)
 
     def _next(self, messages: Iterator[BagMessage]) -> BagMessage | None:
         """Return the next message; None at the end, where damage comes out."""
@@ -353,8 +353,12 @@ class BagPlayer:
             seconds, rest = divmod(min(nanoseconds, LAST_STAMP), 1_000_000_000)
             self._clock.publish(Clock(clock=Time(sec=seconds, nanosec=rest)))
 
-    def _prepare(self, message: BagMessage) -> tuple[int, bytes | Image] | None:
-        """Return an answered image's stamp, else 0, and what is published; None if it cannot be."""
+    def _prepare(self, message: BagMessage) -> Iterator[tuple[BagMessage, int, bytes | Image]]:
+        """Yield what is published in a message's turn, each with its message.
+
+        Beside it is the stamp of an image that is answered, else 0. A packet of a video stream may
+        be followed by no image, or by one of an earlier packet.
+        """
         stamp = 0
         data = message.data
         try:
@@ -363,13 +367,26 @@ class BagPlayer:
                 if stamp <= 0 and self._recorder is not None:
                     stamp = self._time_instead_of_stamp(message)
                     data = with_header_stamp(data, stamp)
-            if self._tracks[message.topic].decompress:
-                return stamp, _decompressed(data)
         except HierSegError as error:
-            self._summary.undecodable += 1
-            self._node.get_logger().warning(f'{message.topic} at {message.time}: {error}')
-            return None
-        return stamp, data
+            self._leave_out(message, error)
+            return
+        if self._tracks[message.topic].decompress:
+            yield from self._decompressed(self._decompressor.images(message, data, stamp))
+        else:
+            yield message, stamp, data
+
+    def _decompressed(
+        self, found: Iterator[Decompressed]
+    ) -> Iterator[tuple[BagMessage, int, Image]]:
+        for message, stamp, image in found:
+            if isinstance(image, HierSegError):
+                self._leave_out(message, image)
+            else:
+                yield message, stamp, image
+
+    def _leave_out(self, message: BagMessage, error: HierSegError) -> None:
+        self._summary.undecodable += 1
+        self._node.get_logger().warning(f'{message.topic} at {message.time}: {error}')
 
     def _time_instead_of_stamp(self, message: BagMessage) -> int:
         """Return the time of recording, by which `ImageBag` knows an image without a stamp, too."""
@@ -433,18 +450,3 @@ class BagPlayer:
                 track.publisher.publish(data)
                 resend = now + resend_after
         self._slowest_answer = max(self._slowest_answer, time.monotonic() - sent)
-
-
-def _decompressed(data: bytes) -> Image:
-    """Return the Image message, rgb8, of a serialized CompressedImage.
-
-    Raises
-    ------
-    HierSegError
-        The image is damaged.
-
-    """
-    message = deserialize(data, COMPRESSED_IMAGE)
-    stamp = Time(sec=message.header.stamp.sec, nanosec=message.header.stamp.nanosec)
-    header = Header(stamp=stamp, frame_id=message.header.frame_id)
-    return image_message(rgb_from_compressed_image(message), 'rgb8', header)

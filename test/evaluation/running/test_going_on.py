@@ -197,6 +197,29 @@ def test_several_processes_find_the_same(
     assert frames_of(tmp_path / 'one')[-1]['frame'] == '1_008'
 
 
+def test_pictures_are_those_of_the_frames_that_the_report_shows(
+    tmp_path: Path, street_tree: Hierarchy
+) -> None:
+    frames = 90
+    scene = write_scene(tmp_path / 'long', frames)
+    recorded = write_predictions(tmp_path / 'of_long', frames, street_tree)
+    arguments = [scene, '--predictions', recorded, '--show', '003', '--out']
+    evaluate(*arguments, tmp_path / 'one')
+    evaluate(*arguments, tmp_path / 'two', '--jobs', '2')
+    stop_after(70, signal.SIGKILL, *arguments, tmp_path / 'three')
+    evaluate(*arguments, tmp_path / 'three', '--resume')
+    check_same(tmp_path / 'two', tmp_path / 'one')
+    check_same(tmp_path / 'three', tmp_path / 'one')
+    page = (tmp_path / 'one' / 'report.html').read_text(encoding='utf-8')
+    for folder in ('photographs', 'level_1', 'level_1_color', 'overlays'):
+        names = {path.stem for path in (tmp_path / 'one' / folder).iterdir()}
+        assert 32 <= len(names) < 50 and '003' in names
+        assert all(f'"{folder}/{name}.' in page for name in names) or folder == 'level_1'
+    evaluate(*arguments, tmp_path / 'all', '--pictures', 'all')
+    assert len(list((tmp_path / 'all' / 'overlays').iterdir())) == frames
+    assert scores_of(tmp_path / 'all') == scores_of(tmp_path / 'one')
+
+
 def test_merged_evaluations_are_one_of_all_bags(
     tmp_path: Path, scene: Path, street_tree: Hierarchy, recorded: Path
 ) -> None:

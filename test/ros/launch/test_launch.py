@@ -423,3 +423,16 @@ def test_rviz_shows_the_topics_in_use(arguments, displays):
         for display in config['Visualization Manager']['Displays']
     }
     assert displays.items() <= shown.items()
+
+
+@needs_ros2_launch
+def test_a_damaged_bag_is_evaluated_as_far_as_it_goes_and_fails(start, varied_model, tmp_path):
+    (storage,) = STREET.glob('*.mcap')
+    bag, out = tmp_path / 'cut.mcap', tmp_path / 'out'
+    bag.write_bytes(storage.read_bytes()[: storage.stat().st_size // 2])
+    arguments = ('device:=cpu', f'model:={varied_model}', f'out:={out}', 'lockstep:=true')
+    launched = start(EVALUATE, f'bag:={bag}', *arguments)
+    assert launched.wait(EVALUATION_DEADLINE) == 1, launched.output
+    scores = scores_of(out)
+    assert scores['images']['evaluated'] > 0 and len(scores['partial']) == 1
+    assert 'replay_bag has failed and evaluate_bag has failed' in launched.output

@@ -8,6 +8,7 @@ import io
 import shutil
 import signal
 from array import array
+from fractions import Fraction
 
 import numpy as np
 import PIL.Image
@@ -156,6 +157,48 @@ def test_decompressed_images_are_exact(bag, client):
         stamp = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
         assert message.encoding == 'rgb8'
         assert np.array_equal(pixels_of(message), pixels_by_stamp[stamp])
+
+
+def test_a_video_stream_is_decompressed(client, tmp_path):
+    av = pytest.importorskip('av', reason='PyAV is not installed: pip install av')
+    context = av.CodecContext.create('libx264', 'w')
+    context.width, context.height, context.pix_fmt = 96, 64, 'yuv420p'
+    context.time_base, context.framerate = Fraction(1, 10), Fraction(10)
+    # Images that refer to later ones come out later than their packets.
+    context.gop_size, context.max_b_frames = 6, 2
+    grays = [20 * index for index in range(12)]
+    packets = []
+    for index, gray in enumerate(grays):
+        sent = av.VideoFrame.from_ndarray(np.full((64, 96, 3), gray, np.uint8), 'rgb24')
+        sent.pts = index
+        packets += context.encode(sent)
+    packets += context.encode(None)
+    folder = tmp_path / 'video'
+    topic = '/camera/image_raw/compressed'
+    with BagWriter(folder) as writer:
+        writer.add_topic(topic, TYPES[topic])
+        for place, packet in enumerate(packets):
+            message = CompressedImage(format='h264', data=array('B', bytes(packet)))
+            message.header = header(packet.pts)
+            writer.write_serialized(topic, serialize_message(message), time_of(place))
+    images = client.collect('/camera/image_raw', Image)
+    command = Command('replay_bag', str(folder), '--decompress', '--loop')
+
+    def stamps():
+        return {m.header.stamp.sec * 10**9 + m.header.stamp.nanosec for m in images}
+
+    try:
+        client.wait_for(lambda: len(stamps()) == len(grays), 'the images')
+        command.stop()
+    finally:
+        command.kill()
+    gray_of = {time_of(index): gray for index, gray in enumerate(grays)}
+    assert stamps() == gray_of.keys()
+    for message in images:
+        pixels = pixels_of(message)
+        assert pixels.shape == (64, 96, 3)
+        stamp = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
+        assert np.abs(pixels.astype(int) - gray_of[stamp]).max() <= 8
 
 
 def test_unanswered_frames_are_counted_and_fail(bag, client, replay):
