@@ -81,6 +81,7 @@ class BagScores:
         self._flicker: dict[str, Counts] = {}
         self._signs_scored = False
         self._sign_sums = dict.fromkeys(SIGN_SUMS, 0)
+        self._set_names: dict[int, str] = {}
         self._true_boxes: list[TrueBox] = []
         self._detected_boxes: list[DetectedBox] = []
 
@@ -104,6 +105,23 @@ class BagScores:
         for name in SIGN_SUMS:
             self._sign_sums[name] += getattr(signs, name)
 
+    def name_sets(self, names: Mapping[int, str]) -> None:
+        """Take the names of labels that are sets of nodes, by their ids in the ground truth.
+
+        Raises
+        ------
+        HierSegError
+            An id has another name already.
+
+        """
+        for set_id, name in names.items():
+            known = self._set_names.setdefault(set_id, name)
+            if known != name:
+                raise HierSegError(
+                    f'scores: the ground truth calls a set of nodes {known!r} in one part and '
+                    f'{name!r} in another; evaluate both with the same mapping file'
+                )
+
     def merge(self, other: BagScores) -> None:
         """Add what was counted elsewhere, in images that come after those counted here.
 
@@ -114,6 +132,7 @@ class BagScores:
 
         """
         self._check_same(other)
+        self.name_sets(other._set_names)
         self._add_boxes(other._true_boxes, other._detected_boxes)
         self.frames += other.frames
         self.received.update(other.received)
@@ -146,7 +165,7 @@ class BagScores:
             objects = detections_summary(self._true_boxes, self._detected_boxes, texts)
         return {
             'scores': {
-                name: label_summary(matrix, values[name].texts)
+                name: label_summary(matrix, {**self._set_names, **values[name].texts})
                 for name, matrix in self._confusion.items()
             },
             'signs': signs,
@@ -197,6 +216,7 @@ class BagScores:
                 [box.image, box.class_id, *box.box, box.score] for box in self._detected_boxes
             ],
             'flagged': list(self.flagged),
+            'set_names': {str(set_id): name for set_id, name in self._set_names.items()},
         }
 
     @classmethod
@@ -260,6 +280,8 @@ class BagScores:
             for image, class_id, left, top, right, bottom, score in state['detected_boxes']
         ]
         scores.flagged = list(state['flagged'])
+        # Scores from before there were sets have none.
+        scores.name_sets({int(i): str(name) for i, name in state.get('set_names', {}).items()})
         return scores
 
     def _check_same(self, other: BagScores) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from hier_seg_ros.label_spaces.node_sets import NodeSet
 from hier_seg_trainer.datasets.faults import Fault
 
 Supervision = Literal['pixels', 'boxes', 'image']
@@ -72,7 +73,7 @@ class StreetSample:
     image
         RGB, H×W pixels.
     labels
-        (H, W) uint8 node ids, 255 where nothing is known.
+        (H, W) uint8 ids of nodes and of sets of nodes, 255 where nothing is known.
     boxes
         The objects; empty for an image that shows none.
     image_label
@@ -98,10 +99,12 @@ class StreetDataset(Protocol):
         As the log, the model card and the licence list give them.
     node_names
         Names of the nodes that its classes fall on.
+    node_sets
+        The sets of nodes that others of its classes fall on; only of labelled pixels.
     supervision
         Which of the three kinds of labels its samples have.
     mirror_of_id
-        (256,) int16, by node id: the node id that a mirrored image shows in its place, -1 where an
+        (256,) int16, by the id of a node or a set: the id that a mirrored image shows in its place, -1 where an
         image that shows the node must not be mirrored; 255 stays 255.
     complete_boxes
         Whether every object of its classes has its box, so that pixels far from all boxes show
@@ -115,6 +118,7 @@ class StreetDataset(Protocol):
     title: str
     licence: str
     node_names: frozenset[str]
+    node_sets: tuple[NodeSet, ...]
     supervision: Supervision
     mirror_of_id: NDArray[np.int16]
     complete_boxes: bool

@@ -54,7 +54,13 @@ class DatasetCounts:
             decisions = confusion_matrix(sample.labels, finest)
             self._decisions += decisions
             self._frames.append(
-                score_pixels(index, decisions, self._dataset.node_names, self._tree)
+                score_pixels(
+                    index,
+                    decisions,
+                    self._dataset.node_names,
+                    self._tree,
+                    self._dataset.node_sets,
+                )
             )
         if sample.boxes is not None:
             self._decisions += confusion_matrix(draw_boxes(sample.boxes, finest.shape), finest)
@@ -88,6 +94,7 @@ class DatasetCounts:
             image_decisions=self._image_decisions if supervision == 'image' else None,
             official=official,
             frames=tuple(self._frames),
+            node_sets=self._dataset.node_sets,
         )
 
 
