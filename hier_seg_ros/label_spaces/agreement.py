@@ -23,7 +23,7 @@ def agreement_table(
     """Return what a predicted node counts as beside each true one: the deepest that both know.
 
     A prediction below the true node counts as that node. Beside it, a data set's predictions count
-    as its classes (see `class_table`), and a member of a set as the set where the truth is that set.
+    as its classes (see `class_table`), and where the truth is a set of nodes a member as that set.
 
     Parameters
     ----------

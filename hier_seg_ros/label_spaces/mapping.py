@@ -14,15 +14,16 @@
     ignored:
       - {value: 0, name: unlabeled}
 
-``node`` is a node's name or readable name; several classes may share a node, and a coarse class
-may fall on a node with children. ``nodes`` in its place lists several nodes: a pixel of the class
-shows one of them, and nothing says which; only labelled pixels can have such a class. ``value`` (0-255) is the class's value in label images, or
-``color`` ([red, green, blue], 0-255 each) its colour in masks that tell classes by colour; both are
-left out where the data set itself gives them (Vistas, CVAT) or gives names (CSV, COCO, polygons).
-``shape`` is the outline that fills a box (one of `SHAPES`; a rectangle if left out). ``mirror`` is
-the class that a mirrored image shows, which may be the class itself; a class that has none, in a
-file that does not say ``mirror: all``, must not be mirrored. What the data set has and the tree has
-not is named under ``ignored``; a label image with any other value is refused.
+``node`` is a node's name or readable name; several classes may share a node, and a coarse class may
+fall on a node with children. ``nodes`` in its place lists several nodes: a pixel of the class shows
+one of them, and nothing says which; only labelled pixels can have such a class. ``value`` (0-255)
+is the class's value in label images, or ``color`` ([red, green, blue], 0-255 each) its colour in
+masks that tell classes by colour; both are left out where the data set itself gives them (Vistas,
+CVAT) or gives names (CSV, COCO, polygons). ``shape`` is the outline that fills a box (one of
+`SHAPES`; a rectangle if left out). ``mirror`` is the class that a mirrored image shows, which may
+be the class itself; a class that has none, in a file that does not say ``mirror: all``, must not be
+mirrored. What the data set has and the tree has not is named under ``ignored``; a label image with
+any other value is refused.
 """
 
 from __future__ import annotations
@@ -183,10 +184,10 @@ class LabelMapping:
 
     @cached_property
     def mirror_of_id(self) -> NDArray[np.int16]:
-        """(256,) int16, by the id of a node or a set: the node that a mirrored image shows, -1 where there is none.
+        """(256,) int16, by the id of a node or a set: the id that a mirrored image shows.
 
-        255 stays 255. A node that several classes share may be mirrored only if all of them may,
-        and all to the same node.
+        It is -1 where there is none; 255 stays 255. A node that several classes share may be
+        mirrored only if all of them may, and all to the same node.
         """
         node_of = {entry.name: entry.node.id for entry in self.classes}
         mirrors: dict[int, set[int]] = {}

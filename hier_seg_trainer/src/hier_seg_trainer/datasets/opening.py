@@ -105,9 +105,7 @@ def open_dataset(
         raise HierSegError(
             f'data format {format_name!r}: is not known; choose among {", ".join(FORMATS)}'
         )
-    return FORMATS[format_name](
-        path, split, hierarchy, mapping, strict, known_sets
-    )
+    return FORMATS[format_name](path, split, hierarchy, mapping, strict, known_sets)
 
 
 def open_unlabelled(

@@ -91,7 +91,8 @@ class StreetDataset(Protocol):
     """A data set, as the batches and the evaluation see it.
 
     Data sets with boxes also have ``boxes(index) -> tuple[Box, ...]``, which reads no image; those
-    with labelled pixels ``instances(index) -> (H, W) int32 | None``, see ``LabelledImages``.
+    with labelled pixels ``instances(index) -> (H, W) int32 | None``, see ``LabelledImages``, and
+    ``node_sets`` where classes may be one of several nodes, see ``node_sets_of``.
 
     Attributes
     ----------
@@ -99,13 +100,11 @@ class StreetDataset(Protocol):
         As the log, the model card and the licence list give them.
     node_names
         Names of the nodes that its classes fall on.
-    node_sets
-        The sets of nodes that others of its classes fall on; only of labelled pixels.
     supervision
         Which of the three kinds of labels its samples have.
     mirror_of_id
-        (256,) int16, by the id of a node or a set: the id that a mirrored image shows in its place, -1 where an
-        image that shows the node must not be mirrored; 255 stays 255.
+        (256,) int16, by the id of a node or a set: the id that a mirrored image shows in its place,
+        -1 where an image that shows it must not be mirrored; 255 stays 255.
     complete_boxes
         Whether every object of its classes has its box, so that pixels far from all boxes show
         none of them.
@@ -118,7 +117,6 @@ class StreetDataset(Protocol):
     title: str
     licence: str
     node_names: frozenset[str]
-    node_sets: tuple[NodeSet, ...]
     supervision: Supervision
     mirror_of_id: NDArray[np.int16]
     complete_boxes: bool
@@ -135,3 +133,8 @@ class StreetDataset(Protocol):
 
     def label_path(self, index: int) -> Path | None:
         """Return the file that holds the image's labels; None if it has none of its own."""
+
+
+def node_sets_of(dataset: StreetDataset) -> tuple[NodeSet, ...]:
+    """Return the sets of nodes that classes of a data set fall on, beside its ``node_names``."""
+    return getattr(dataset, 'node_sets', ())

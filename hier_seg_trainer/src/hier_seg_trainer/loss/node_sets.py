@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 
 import torch
 from torch import Tensor
@@ -116,14 +117,14 @@ def add_sets(
     index_of_id = {target.name: target.index_of_id.clone() for target in targets}
     terms: dict[str, dict[int, SetTerm]] = {}
     for node_set in node_sets:
-        root = by_parent.get(None)
-        term = None if root is None else _term(by_parent, root, hierarchy, node_set.member_ids)
-        if term is None:
+        counted = _counted(targets, hierarchy, node_set)
+        if not counted:
             names = ', '.join(node.readable_name for node in node_set.nodes)
             raise HierSegError(
                 f'class {node_set.name!r}: may be {names}, and no data set labels any of these '
                 f'alone; add one that does, or move the class to ignored'
             )
+        term = _term(by_parent, by_parent[None], hierarchy, counted)
         while len(term.positions) == 1:
             index_of_id[term.target.name][node_set.id] = term.positions[0]
             if not term.parts:
@@ -135,26 +136,36 @@ def add_sets(
     return SetTargets(known, terms)
 
 
+def _counted(targets: Sequence[Target], hierarchy: Hierarchy, node_set: NodeSet) -> set[int]:
+    """Return the ids of the supervised nodes that stand for a set; some may lie below others."""
+    supervised = {
+        target.classifier.nodes[index].id
+        for target in targets
+        for index in target.logit_indices[:-1].tolist()
+    }
+    counted = supervised & node_set.member_ids
+    # A flat tree lacks nodes that no data set names.
+    for node in (node for node in node_set.nodes if node in hierarchy.nodes):
+        reached = list(takewhile(lambda step: step.id in supervised, hierarchy.path(node)))
+        counted |= {step.id for step in reached[-1:]}
+    return counted
+
+
 def _term(
     by_parent: Mapping[object, Target],
     target: Target,
     hierarchy: Hierarchy,
-    members: Collection[int],
-) -> SetTerm | None:
-    """Return what of the nodes `members` lies below a classifier; None for nothing supervised."""
+    counted: Collection[int],
+) -> SetTerm:
+    """Return what of the nodes `counted`, by their ids, lies below a classifier."""
     whole, parts = [], []
     for position, index in enumerate(target.logit_indices[:-1].tolist()):
         node = target.classifier.nodes[index]
-        if node.id in members:
+        if node.id in counted:
             whole.append(position)
-        elif any(below.id in members for below in hierarchy.subtree(node)):
-            child = by_parent.get(node)
-            term = None if child is None else _term(by_parent, child, hierarchy, members)
-            if term is None:
-                whole.append(position)
-            else:
-                parts.append((position, term))
-    return SetTerm(target, tuple(whole), tuple(parts)) if whole or parts else None
+        elif any(below.id in counted for below in hierarchy.subtree(node)):
+            parts.append((position, _term(by_parent, by_parent[node], hierarchy, counted)))
+    return SetTerm(target, tuple(whole), tuple(parts))
 
 
 def set_pixels(

@@ -19,7 +19,7 @@ from hier_seg_trainer.configuration import DataOptions, Experiment
 from hier_seg_trainer.datasets.flat import flat_hierarchy
 from hier_seg_trainer.datasets.formats.gtsrb import Gtsrb
 from hier_seg_trainer.datasets.opening import open_dataset
-from hier_seg_trainer.datasets.samples import StreetDataset
+from hier_seg_trainer.datasets.samples import StreetDataset, node_sets_of
 from hier_seg_trainer.loss.targets import supervised_nodes
 
 
@@ -80,7 +80,7 @@ def open_training_data(experiment: Experiment, data: Path) -> TrainingData:
     for entry in experiment.data:
         streams.append(_stream(entry, experiment, data, hierarchy, node_sets.values()))
         # Data sets with the same set of nodes share its id.
-        node_sets = {one.id: one for one in streams[-1].dataset.node_sets} | node_sets
+        node_sets = {one.id: one for one in node_sets_of(streams[-1].dataset)} | node_sets
     named = frozenset().union(*(_named(stream, hierarchy) for stream in streams))
     if not experiment.flat:
         # Whichever of its nodes a set's pixel shows, it shows what is above all of them.
@@ -136,7 +136,7 @@ def _stream(
     """Open a data set with its share of the batch."""
     signs = Gtsrb(data / entry.pasted_signs, 'train', hierarchy) if entry.pasted_signs else None
     dataset = _open(entry, entry.split, data, hierarchy, known_sets)
-    ids = [*_ids(dataset.node_names, hierarchy), *(one.id for one in dataset.node_sets)]
+    ids = [*_ids(dataset.node_names, hierarchy), *(one.id for one in node_sets_of(dataset))]
     if entry.flip and (dataset.mirror_of_id[ids] < 0).all():
         raise HierSegError(
             f'data {entry.path}: flip does nothing, as its mapping says of no class what a mirror '

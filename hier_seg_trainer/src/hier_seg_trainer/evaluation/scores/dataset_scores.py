@@ -76,9 +76,7 @@ class DatasetScores:
     def confusion_at(self, level: int) -> NDArray[np.int64]:
         """Return the confusion matrix at a level, (256, 256) int64 by node id."""
         assert self.decisions is not None
-        return level_confusion(
-            self.decisions, self.node_names, self.tree, level, self.node_sets
-        )
+        return level_confusion(self.decisions, self.node_names, self.tree, level, self.node_sets)
 
     def name_of(self, label: int) -> str:
         """Return the name of a class, an id in the matrices, for people."""
