@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hier_seg_ros.errors import HierSegError
-from hier_seg_ros.evaluation.scores.calibration import calibration_summary
+from hier_seg_ros.scoring.calibration import calibration_summary
 from hier_seg_ros.evaluation.scores.frame_counts import FrameCounts
 from hier_seg_ros.evaluation.scores.score_summary import (
     detections_summary,

@@ -14,6 +14,7 @@ from hier_seg_ros.files.writing import make_folder, write_text
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.resources import find_hierarchy, find_model
 from hier_seg_ros.segmenter.engines.engine_options import add_engine_arguments, engine_arguments
+from hier_seg_ros.segmenter.model_folder import MODEL_FILE, write_temperatures
 from hier_seg_ros.segmenter.segmenter import Segmenter
 from hier_seg_trainer.commands.arguments import (
     add_dataset,
@@ -29,6 +30,7 @@ from hier_seg_trainer.datasets.opening import (
     open_dataset,
     open_unlabelled,
 )
+from hier_seg_trainer.datasets.samples import StreetDataset
 from hier_seg_trainer.evaluation import (
     EvaluationOptions,
     class_lines,
@@ -40,6 +42,8 @@ from hier_seg_trainer.evaluation.results.gallery import GALLERY_ADVICE, PAGE, wr
 from hier_seg_trainer.evaluation.results.result_files import OUT_ADVICE, write_results
 from hier_seg_trainer.evaluation.results.summary import level_lines, official_lines
 from hier_seg_trainer.evaluation.running.dataset_evaluation import score_decisions
+from hier_seg_trainer.evaluation.running.temperatures import fit_temperatures
+from hier_seg_trainer.evaluation.scores.reliability import write_diagram
 
 _JSON_ADVICE = 'choose another place with --json'
 
@@ -78,6 +82,13 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         '--gallery': 'a page of the worst images: ground truth, decision, and what is wrong',
     }.items():
         written.add_argument(name, type=Path, metavar='DIR', help=meaning)
+    written.add_argument(
+        '--fit-temperatures',
+        action='store_true',
+        help="make the model's confidence true: fit what the logits of each classifier are divided "
+        'by on every other image, measure on the others, and store it in the model folder; '
+        'decisions and scores stay as they are. With --out, also reliability.png',
+    )
     written.add_argument(
         '--worst', type=int, default=20, metavar='N', help='images of the gallery (default 20)'
     )
@@ -119,6 +130,9 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         raise HierSegError(f'--worst: {arguments.worst} leaves no image; give at least 1')
     if arguments.gallery is not None:
         make_folder(arguments.gallery, GALLERY_ADVICE)
+    if arguments.fit_temperatures:
+        _fit(arguments, segmenter, dataset)
+        return
     decider = Decider.of(segmenter, dataset, tree, options)
     _say_what_is_not_flipped(decider)
     scores = score_decisions(decider, dataset, predictions=arguments.predictions, progress=True)
@@ -148,6 +162,21 @@ def _evaluate(arguments: argparse.Namespace) -> None:
             arguments.gallery, dataset, scores, decider, arguments.worst, heading, progress=True
         )
         print(f'the {len(worst)} worst images are in {arguments.gallery / PAGE}')
+
+
+def _fit(arguments: argparse.Namespace, segmenter: Segmenter, dataset: StreetDataset) -> None:
+    """Fit temperatures, store them and say what they do."""
+    fit = fit_temperatures(segmenter, dataset, arguments.limit, progress=True)
+    write_temperatures(segmenter.model_folder, fit.temperatures)
+    for name, pixels in fit.pixels.items():
+        print(f'{name:40} temperature {fit.temperatures[name]:.4f} from {pixels} pixels')
+    for half, images in (('fitted', 'fitted on'), ('held out', 'held out')):
+        before, after = (fit.reliability[half, when].error for when in ('before', 'after'))
+        print(f'ECE of the images {images:10} {before:.4f} before, {after:.4f} after')
+    if arguments.out is not None:
+        counts = {when: fit.reliability['held out', when].counts for when in ('before', 'after')}
+        write_diagram(arguments.out / 'reliability.png', counts, OUT_ADVICE)
+    print(f'the temperatures are in {segmenter.model_folder / MODEL_FILE}')
 
 
 def _predict(arguments: argparse.Namespace, decider: Decider, images: UnlabelledImages) -> None:
