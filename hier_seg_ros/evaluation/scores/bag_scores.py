@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hier_seg_ros.errors import HierSegError
-from hier_seg_ros.scoring.calibration import calibration_summary
 from hier_seg_ros.evaluation.scores.frame_counts import FrameCounts
 from hier_seg_ros.evaluation.scores.score_summary import (
     detections_summary,
@@ -26,6 +25,7 @@ from hier_seg_ros.evaluation.scores.score_summary import (
     signs_summary,
 )
 from hier_seg_ros.hierarchy import Hierarchy
+from hier_seg_ros.scoring.calibration import calibration_summary
 from hier_seg_ros.scoring.detection_scores import DetectedBox, TrueBox
 from hier_seg_ros.scoring.sign_scores import SignScores
 from hier_seg_ros.segmenter.outputs import label_values

@@ -238,7 +238,8 @@ def test_scores_results_and_gallery_of_sets(data: Path, tree: Hierarchy, tmp_pat
 
     write_gallery(tmp_path / 'gallery', dataset, scores, decide, 1, FACTS)
     page = (tmp_path / 'gallery' / 'index.html').read_text(encoding='utf-8')
-    assert '>built<' in re.sub(r'\s', '', page) and 'built as ' in page
+    assert '</i>built</span>' in re.sub(r'\s', '', page)
+    assert re.search(r'<li>(above|built|ground) as ', page)
     encoded = re.findall(r'base64,([^"]*)"', page)[0]
     picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(encoded))))
     # The ground truth is drawn in the colour of the node that each class names first.
