@@ -31,7 +31,7 @@ from hier_seg_trainer.evaluation.scores.reliability import Reliability, known_la
 # Neighbours say the same: so many pixels of an image are enough for each classifier.
 _PIXELS = 4000
 _LEAST_PIXELS = 1000
-# Of what a fitted temperature changes. Beyond it the labels tell nothing.
+# Of a temperature. Labels for which it would be beyond tell nothing of how sure to be.
 _BOUNDS = (0.25, 4.0)
 
 
@@ -92,8 +92,9 @@ def fit_temperatures(
     pixels: dict[str, int] = {}
     for name in logits:
         if len(labels[name]) >= _LEAST_PIXELS and len(np.unique(labels[name])) > 1:
-            factor = best_temperature(logits[name], labels[name])
-            temperatures[name] = round(temperatures.get(name, 1.0) * factor, 4)
+            # The segmenter has divided by what the model has.
+            undivided = logits[name] * temperatures.get(name, 1.0)
+            temperatures[name] = round(best_temperature(undivided, labels[name]), 4)
             pixels[name] = len(labels[name])
     if not pixels:
         raise HierSegError(
@@ -110,7 +111,10 @@ def fit_temperatures(
 
 
 def best_temperature(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
-    """Return what logits (P, C) are divided by for the least mean of -log p(label), labels (P,)."""
+    """Return what logits (P, C) are divided by for the least mean of -log p(label), labels (P,).
+
+    It is in 0.25-4.
+    """
     right = logits[np.arange(len(labels)), labels]
 
     def loss(logarithm: float) -> float:
