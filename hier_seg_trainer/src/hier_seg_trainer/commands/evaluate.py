@@ -23,6 +23,7 @@ from hier_seg_trainer.commands.arguments import (
     add_model,
     add_option,
     command_line,
+    count,
 )
 from hier_seg_trainer.datasets.opening import (
     UNLABELLED,
@@ -32,6 +33,7 @@ from hier_seg_trainer.datasets.opening import (
 )
 from hier_seg_trainer.datasets.samples import StreetDataset
 from hier_seg_trainer.evaluation import (
+    DatasetScores,
     EvaluationOptions,
     class_lines,
     summary,
@@ -41,6 +43,11 @@ from hier_seg_trainer.evaluation.deciding.decider import Decider
 from hier_seg_trainer.evaluation.results.gallery import GALLERY_ADVICE, PAGE, write_gallery
 from hier_seg_trainer.evaluation.results.result_files import OUT_ADVICE, write_results
 from hier_seg_trainer.evaluation.results.summary import level_lines, official_lines
+from hier_seg_trainer.evaluation.running.corruptions import (
+    STRENGTHS,
+    mean_iou,
+    score_corruptions,
+)
 from hier_seg_trainer.evaluation.running.dataset_evaluation import score_decisions
 from hier_seg_trainer.evaluation.running.temperatures import fit_temperatures
 from hier_seg_trainer.evaluation.scores.reliability import write_diagram
@@ -73,6 +80,16 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     add_device(run)
     # Scores that are published shall not depend on what is installed.
     add_engine_arguments(run, engine='torch', precision='float32')
+
+    parser.add_argument(
+        '--corruptions',
+        type=count,
+        nargs='?',
+        const=0,
+        metavar='SEED',
+        help='also score the images under eight conditions at three strengths, in 24 times the '
+        'time; the same ones for the same seed (default 0)',
+    )
 
     written = parser.add_argument_group('what is written')
     for name, meaning in {
@@ -143,6 +160,8 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         print('\n'.join(official_lines(scores.official)))
     for name, value in numbers.items():
         print(f'{name:28} {value:.4f}')
+    if arguments.corruptions is not None:
+        numbers |= _corruptions(arguments.corruptions, decider, dataset, scores)
     facts: dict[str, Any] = {
         'model': segmenter.name,
         'data': arguments.format,
@@ -162,6 +181,25 @@ def _evaluate(arguments: argparse.Namespace) -> None:
             arguments.gallery, dataset, scores, decider, arguments.worst, heading, progress=True
         )
         print(f'the {len(worst)} worst images are in {arguments.gallery / PAGE}')
+
+
+def _corruptions(
+    seed: int, decider: Decider, dataset: StreetDataset, clean: DatasetScores
+) -> dict[str, float]:
+    """Score under corruptions, print a line for each, and return the numbers."""
+    numbers = {}
+    print(f'{"mean IoU under":28} ' + ' '.join(f'{strength:>7.2f}' for strength in STRENGTHS))
+    values: list[float] = []
+    for each in score_corruptions(decider, dataset, seed, progress=True):
+        values.append(mean_iou(each.scores))
+        numbers[f'corruptions/{each.name}_{each.strength:.2f}'] = round(values[-1], 4)
+        if each.strength == STRENGTHS[-1]:
+            last = values[-len(STRENGTHS) :]
+            print(f'{each.name:28} ' + ' '.join(f'{value:7.4f}' for value in last))
+    mean = sum(values) / len(values)
+    share = mean / mean_iou(clean)
+    print(f'{"mean of all":28} {mean:7.4f}, {share:.1%} of that of the images as they are')
+    return {**numbers, 'corruptions/mean': round(mean, 4), 'corruptions/share': round(share, 4)}
 
 
 def _fit(arguments: argparse.Namespace, segmenter: Segmenter, dataset: StreetDataset) -> None:
