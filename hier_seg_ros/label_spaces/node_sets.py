@@ -153,3 +153,11 @@ def level_table(
     for node_set in node_sets:
         table[node_set.id] = label_at_level(node_set, hierarchy, level).id
     return table
+
+
+def shown_as(node_sets: Iterable[NodeSet]) -> NDArray[np.uint8]:
+    """Return the node that lends each label its colour, (256,) ids: of a set its first node."""
+    table = np.arange(256, dtype=np.uint8)
+    for node_set in node_sets:
+        table[node_set.id] = node_set.first.id
+    return table

@@ -23,12 +23,14 @@ from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
 from hier_seg_ros.segmenter.network import NetworkOptions
 from hier_seg_ros.segmenter.segmenter import SegmentationResult
+from hier_seg_trainer.cli import main
 from hier_seg_trainer.configuration import Experiment
 from hier_seg_trainer.datasets.formats.label_folder import LabelFolder
 from hier_seg_trainer.datasets.opening import open_dataset
 from hier_seg_trainer.evaluation import class_lines, evaluate_dataset, summary
 from hier_seg_trainer.evaluation.results.gallery import write_gallery
 from hier_seg_trainer.evaluation.results.result_files import write_results
+from hier_seg_trainer.inspection.embedding.pixel_choice import choose_pixels
 
 SIZE = (96, 64)  # width, height
 MakeExperiment = Callable[..., tuple[Path, Experiment]]
@@ -244,3 +246,12 @@ def test_scores_results_and_gallery_of_sets(data: Path, tree: Hierarchy, tmp_pat
     picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(encoded))))
     # The ground truth is drawn in the colour of the node that each class names first.
     assert picture[:, : picture.shape[1] // 3].max() > 100
+
+
+def test_sets_can_be_looked_at(data: Path, tree: Hierarchy, tmp_path: Path) -> None:
+    where = ['--format', 'folder', '--path', str(data / 'coarse')]
+    mapping = ['--mapping', str(data / 'coarse.yaml'), '--split', 'train']
+    assert main(['inspect', *where, *mapping, '--out', str(tmp_path / 'out')]) == 0
+    dataset = LabelFolder(data / 'coarse', 'train', tree, data / 'coarse.yaml')
+    chosen = choose_pixels([dataset], 50, 1, False)
+    assert {int(label) for sample in chosen for label in sample.node_ids} == {tree.node('Car').id}

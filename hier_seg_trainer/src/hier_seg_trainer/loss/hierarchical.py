@@ -79,7 +79,8 @@ class HierarchicalLoss:
         """
         self._set_terms: Mapping[str, Mapping[int, SetTerm]] = {}
         if isinstance(targets, SetTargets):
-            targets, self._set_terms = targets.targets, targets.terms
+            self._set_terms = targets.terms
+            targets = targets.targets
         self.targets = targets
         self.box_ids = frozenset(box_ids)
         self.options = options
@@ -243,12 +244,12 @@ def _set_loss(samples: SetSamples, options: LossOptions) -> Tensor:
     """Return the chosen pixel loss of labels that are sets of nodes, (P,)."""
     losses = -samples.log_probabilities
     smoothing = options.label_smoothing
-    factors = 1.0
-    if options.pixel_loss == 'focal':
-        factors = pixel_losses.focal_factors(losses, options.focal_gamma)
+    smoothed = losses
     if smoothing > 0:
-        losses = (1.0 - smoothing) * losses - smoothing * samples.mean_log_probabilities
-    return factors * losses
+        smoothed = (1.0 - smoothing) * losses - smoothing * samples.mean_log_probabilities
+    if options.pixel_loss == 'focal':
+        return pixel_losses.focal_factors(losses, options.focal_gamma) * smoothed
+    return smoothed
 
 
 def _lovasz(target: Target, factor: float, samples: Sequence[Samples]) -> Mean:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from hier_seg_ros.errors import HierSegError
-from hier_seg_ros.hierarchy import Hierarchy
+from hier_seg_ros.hierarchy import Hierarchy, Node
 from hier_seg_ros.label_spaces.node_sets import NodeSet
 from hier_seg_trainer.loss.batch_logits import BatchLogits
 from hier_seg_trainer.loss.label_map import LabelMap
@@ -152,7 +152,7 @@ def _counted(targets: Sequence[Target], hierarchy: Hierarchy, node_set: NodeSet)
 
 
 def _term(
-    by_parent: Mapping[object, Target],
+    by_parent: Mapping[Node | None, Target],
     target: Target,
     hierarchy: Hierarchy,
     counted: Collection[int],

@@ -18,7 +18,7 @@ from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.files.writing import make_folder, write_text
 from hier_seg_ros.hierarchy import UNLABELLED, Node
 from hier_seg_ros.label_spaces.class_tables import counted_pairs, deepest_level
-from hier_seg_ros.label_spaces.node_sets import level_table
+from hier_seg_ros.label_spaces.node_sets import level_table, shown_as
 from hier_seg_ros.segmenter.pictures.drawing import color_image, overlay
 from hier_seg_trainer.datasets.samples import StreetDataset, StreetSample
 from hier_seg_trainer.evaluation.scores.box_labels import draw_boxes
@@ -135,10 +135,7 @@ def _draw_pixels(
     labels = at_level[sample.labels]
     counts_as = counted_pairs(scores.node_names, tree, level, sets)[labels, at_level[finest]]
     wrong = (labels != UNLABELLED) & (labels != counts_as)
-    # A set of nodes has no colour of its own.
-    shown_as = np.arange(256, dtype=np.uint8)
-    shown_as[[one.id for one in sets]] = [one.first.id for one in sets]
-    truth, decided = shown_as[labels], shown_as[counts_as]
+    truth, decided = shown_as(sets)[labels], shown_as(sets)[counts_as]
     mistakes = (image * DIMMED).astype(np.uint8)
     mistakes[wrong] = color_image(decided, tree)[wrong]
     panels = {
