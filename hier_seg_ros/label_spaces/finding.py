@@ -89,7 +89,9 @@ def _bundled_space(name: str, hierarchy: Hierarchy) -> LabelSpace:
     colors = mapping_folder() / 'colors' / f'{name.partition("_")[0]}.yaml'
     if mapping.by_color:
         return mapping_space(name, hierarchy, None, mapping)
-    by_color = LabelMapping.load(colors, hierarchy) if colors.is_file() else None
+    by_color = None
+    if colors.is_file():
+        by_color = LabelMapping.load(colors, hierarchy, mapping.node_sets)
     return mapping_space(name, hierarchy, mapping, by_color)
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -101,6 +102,9 @@ def test_the_command_stores_what_it_fits_on_one_half(
     assert 'root' in content['temperatures'] and content['temperatures']['root'] != 1
     description, _, _ = read_model_folder(place / 'model')
     assert description.temperatures == content['temperatures']
+    assert main([*command, '--calibration', '--json', str(place / 'after.json')]) == 0
+    numbers = [json.loads((place / f'{when}.json').read_text()) for when in ('before', 'after')]
+    assert 0 < numbers[1].pop('ECE') < 1
     # A second fit finds nothing left to do.
     segmenter = Segmenter.load(place / 'model', 'cpu', engine='torch', precision='float32')
     dataset = CamVid(place / 'camvid', 'val', tree)

@@ -23,7 +23,7 @@ from hier_seg_ros.segmenter.logits import Logits
 from hier_seg_trainer.loss.batch_logits import BatchLogits
 from hier_seg_trainer.loss.hierarchical import HierarchicalLoss
 from hier_seg_trainer.loss.loss_options import LossOptions
-from hier_seg_trainer.loss.node_sets import _log_probabilities, add_sets
+from hier_seg_trainer.loss.node_sets import add_sets, log_probabilities
 from hier_seg_trainer.loss.targets import build_targets, supervised_nodes
 
 SIZE, STRIDE = (8, 12), 4
@@ -175,7 +175,7 @@ def test_gradients_against_finite_differences(case: str) -> None:
     def total(*values: Tensor) -> Tensor:
         by_name = dict(zip(names, values, strict=True))
         logits = SimpleNamespace(at_any=lambda target, image, pixels: by_name[target.name][pixels])
-        return _log_probabilities(cast(BatchLogits, logits), terms[0], 0, torch.arange(3))[0].sum()
+        return log_probabilities(cast(BatchLogits, logits), terms[0], 0, torch.arange(3))[0].sum()
 
     assert torch.autograd.gradcheck(total, leaves, eps=1e-6, atol=1e-7)
 

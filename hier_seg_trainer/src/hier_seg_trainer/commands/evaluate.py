@@ -48,11 +48,15 @@ from hier_seg_trainer.evaluation.running.corruptions import (
     mean_iou,
     score_corruptions,
 )
-from hier_seg_trainer.evaluation.running.dataset_evaluation import score_decisions
-from hier_seg_trainer.evaluation.running.temperatures import fit_temperatures
+from hier_seg_trainer.evaluation.running.dataset_evaluation import score_decisions, spread_evenly
+from hier_seg_trainer.evaluation.running.temperatures import (
+    fit_temperatures,
+    measured_reliability,
+)
 from hier_seg_trainer.evaluation.scores.reliability import write_diagram
 
 _JSON_ADVICE = 'choose another place with --json'
+RELIABILITY = 'reliability.png'
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -99,6 +103,12 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         '--gallery': 'a page of the worst images: ground truth, decision, and what is wrong',
     }.items():
         written.add_argument(name, type=Path, metavar='DIR', help=meaning)
+    written.add_argument(
+        '--calibration',
+        action='store_true',
+        help='also measure whether the confidence is right as often as it says: the expected '
+        'calibration error (ECE) and, with --out, reliability.png',
+    )
     written.add_argument(
         '--fit-temperatures',
         action='store_true',
@@ -154,6 +164,8 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     _say_what_is_not_flipped(decider)
     scores = score_decisions(decider, dataset, predictions=arguments.predictions, progress=True)
     numbers = summary(scores)
+    if arguments.calibration:
+        numbers |= _calibration(arguments, segmenter, dataset)
     for line in (*class_lines(scores, tree), *level_lines(scores)):
         print(line)
     if scores.official is not None:
@@ -181,6 +193,20 @@ def _evaluate(arguments: argparse.Namespace) -> None:
             arguments.gallery, dataset, scores, decider, arguments.worst, heading, progress=True
         )
         print(f'the {len(worst)} worst images are in {arguments.gallery / PAGE}')
+
+
+def _calibration(
+    arguments: argparse.Namespace, segmenter: Segmenter, dataset: StreetDataset
+) -> dict[str, float]:
+    """Measure the calibration of the confidence, and draw it if there is a place for it."""
+    indices = spread_evenly(len(dataset), arguments.limit)
+    reliability = measured_reliability(segmenter, dataset, indices, progress=True)
+    if not reliability.counts.any():
+        return {}
+    if arguments.out is not None:
+        counts = {segmenter.name: reliability.counts}
+        write_diagram(arguments.out / RELIABILITY, counts, OUT_ADVICE)
+    return {'ECE': round(reliability.error, 4)}
 
 
 def _corruptions(
@@ -213,7 +239,7 @@ def _fit(arguments: argparse.Namespace, segmenter: Segmenter, dataset: StreetDat
         print(f'ECE of the images {images:10} {before:.4f} before, {after:.4f} after')
     if arguments.out is not None:
         counts = {when: fit.reliability['held out', when].counts for when in ('before', 'after')}
-        write_diagram(arguments.out / 'reliability.png', counts, OUT_ADVICE)
+        write_diagram(arguments.out / RELIABILITY, counts, OUT_ADVICE)
     print(f'the temperatures are in {segmenter.model_folder / MODEL_FILE}')
 
 

@@ -194,19 +194,19 @@ def set_pixels(
         weights = term.target.class_weights[term.positions]
         for image in labels.images_with(wanted):
             pixels = torch.nonzero(labels.node_ids[image].flatten() == set_id).flatten()
-            probabilities, means = _log_probabilities(logits, term, image, pixels)
+            probabilities, means = log_probabilities(logits, term, image, pixels)
             share = 1.0 if shares is None else shares[image]
             # What most pixels of the set show is its most frequent class, which weighs least.
             yield SetSamples(probabilities, means, weights.min(), share)
 
 
-def _log_probabilities(
+def log_probabilities(
     logits: BatchLogits, term: SetTerm, image: int, pixels: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Return log of the summed probability, (P,), and the mean over the classifier's classes."""
     log_softmax = logits.at_any(term.target, image, pixels).log_softmax(1)
     summands = [log_softmax[:, position] for position in term.whole]
     for position, below in term.parts:
-        inside, _ = _log_probabilities(logits, below, image, pixels)
+        inside, _ = log_probabilities(logits, below, image, pixels)
         summands.append(log_softmax[:, position] + inside)
     return torch.stack(summands, 1).logsumexp(1), log_softmax[:, :-1].mean(1)

@@ -103,7 +103,7 @@ def fit_temperatures(
         )
     tempered = with_temperatures(segmenter, temperatures)
     reliability = {
-        (half, when): _reliability(model, dataset, some, progress)
+        (half, when): measured_reliability(model, dataset, some, progress=progress)
         for half, some in halves.items()
         for when, model in (('before', segmenter), ('after', tempered))
     }
@@ -193,9 +193,23 @@ def _positions(choice: Choice, hierarchy: Hierarchy) -> NDArray[np.int64]:
     return table
 
 
-def _reliability(
-    segmenter: Segmenter, dataset: StreetDataset, indices: Sequence[int], progress: bool
+def measured_reliability(
+    segmenter: Segmenter, dataset: StreetDataset, indices: Sequence[int], *, progress: bool
 ) -> Reliability:
+    """Return how often a model is right beside its confidence, over images of a data set.
+
+    Parameters
+    ----------
+    segmenter
+        The model.
+    dataset
+        Its images have labelled pixels or boxes.
+    indices
+        Which of them.
+    progress
+        Whether to show a bar.
+
+    """
     reliability = Reliability(dataset, segmenter.hierarchy)
     for index in tqdm(indices, disable=not progress, unit='image', desc='confidence'):
         sample = dataset[index]
