@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from small_models import small_model
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
+from hier_seg_ros.segmenter.model_folder import read_model_folder, write_model_folder
 from hier_seg_ros.segmenter.network import NetworkOptions
 from hier_seg_ros.segmenter.segmenter import Segmenter
 from hier_seg_trainer.cli import main
@@ -73,6 +75,10 @@ def test_the_command_scores_each_of_them(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     model = small_model(tmp_path / 'model', tiny_network, tree)
+    # An untrained network is right here and there if it chooses among few.
+    description, hierarchy, network = read_model_folder(model)
+    few = tuple(tree.node(name).name for name in ('Sky', 'Building', 'Driveable', 'Car'))
+    write_model_folder(model, replace(description, supervised=few), hierarchy, network, 'card')
     command = ['evaluate', str(model), '--format', 'camvid', '--path', str(camvid)]
     assert main([*command, '--corruptions', '5', '--json', str(tmp_path / 'a.json')]) == 0
     said = capsys.readouterr().out
@@ -87,6 +93,7 @@ def test_the_command_scores_each_of_them(
     mean = numbers['corruptions/mean']
     assert mean == pytest.approx(np.mean(each), abs=1e-4)
     clean = found['mean_iou_cityscapes']
-    assert numbers['corruptions/share'] == pytest.approx(mean / clean, abs=2e-3)
+    assert clean > 0.01 and len(set(each)) > 10
+    assert numbers['corruptions/share'] == pytest.approx(mean / clean, rel=0.01)
     rows = re.findall(r'^(\w+) +(0\.\d{4}) +(0\.\d{4}) +(0\.\d{4})$', said, re.MULTILINE)
     assert {row[0] for row in rows} >= set(NAMES)

@@ -222,10 +222,12 @@ def _corruptions(
         if each.strength == STRENGTHS[-1]:
             last = values[-len(STRENGTHS) :]
             print(f'{each.name:28} ' + ' '.join(f'{value:7.4f}' for value in last))
-    mean = sum(values) / len(values)
-    share = mean / mean_iou(clean)
-    print(f'{"mean of all":28} {mean:7.4f}, {share:.1%} of that of the images as they are')
-    return {**numbers, 'corruptions/mean': round(mean, 4), 'corruptions/share': round(share, 4)}
+    mean, of_clean = sum(values) / len(values), mean_iou(clean)
+    print(f'{"mean of all":28} {mean:7.4f}, of the images as they are {of_clean:.4f}')
+    numbers['corruptions/mean'] = round(mean, 4)
+    if of_clean > 0:
+        numbers['corruptions/share'] = round(mean / of_clean, 4)
+    return numbers
 
 
 def _fit(arguments: argparse.Namespace, segmenter: Segmenter, dataset: StreetDataset) -> None:

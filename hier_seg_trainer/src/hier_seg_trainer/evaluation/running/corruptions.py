@@ -7,10 +7,12 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import UNLABELLED
@@ -114,11 +116,10 @@ def score_corruptions(
     decider: Decider, dataset: StreetDataset, seed: int, *, progress: bool
 ) -> Iterator[CorruptedScores]:
     """Yield the scores of a data set under each corruption at each strength."""
-    for name in NAMES:
-        for strength in STRENGTHS:
-            corrupted = Corrupted(dataset, name, strength, seed)
-            scores = score_decisions(decider, corrupted, progress=progress)
-            yield CorruptedScores(name, strength, scores)
+    every = list(product(NAMES, STRENGTHS))
+    for name, strength in tqdm(every, disable=not progress, unit='run', desc='corruptions'):
+        scores = score_decisions(decider, Corrupted(dataset, name, strength, seed))
+        yield CorruptedScores(name, strength, scores)
 
 
 def mean_iou(scores: DatasetScores) -> float:
