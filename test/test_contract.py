@@ -117,7 +117,7 @@ ROOMS_WITHIN = {
         'augmentation': {'datasets', 'options'},
         'batches': {'augmentation', 'datasets'},
         'loss': {'batches', 'options', 'processes'},
-        'evaluation': {'datasets', 'options', 'pages'},
+        'evaluation': {'augmentation', 'datasets', 'options', 'pages'},
         'inspection': {'datasets', 'pages'},
         'synthesis': {'datasets'},
         'configuration': {'augmentation', 'datasets', 'loss', 'options'},

@@ -4,20 +4,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 from numpy.typing import NDArray
 
 from hier_seg_ros.hierarchy import Hierarchy
-from hier_seg_ros.label_spaces.class_tables import class_table, level_classes
+from hier_seg_ros.label_spaces.class_tables import counted_pairs
+from hier_seg_ros.label_spaces.node_sets import NodeSet
 
 
 def agreement_table(
-    nodes: frozenset[str] | None, hierarchy: Hierarchy, level: int
+    nodes: frozenset[str] | None,
+    hierarchy: Hierarchy,
+    level: int,
+    node_sets: Collection[NodeSet] = (),
 ) -> NDArray[np.uint8]:
     """Return what a predicted node counts as beside each true one: the deepest that both know.
 
     A prediction below the true node counts as that node. Beside it, a data set's predictions count
-    as its classes (see `class_table`).
+    as its classes (see `class_table`), and where the truth is a set of nodes a member as that set.
 
     Parameters
     ----------
@@ -27,6 +33,8 @@ def agreement_table(
         The tree.
     level
         Of both label images.
+    node_sets
+        The sets of nodes that the truth knows beside `nodes`.
 
     Returns
     -------
@@ -34,10 +42,9 @@ def agreement_table(
         (256, 256) ids, by the true id (row) and the predicted one (column).
 
     """
-    counts_as = np.arange(256, dtype=np.uint8)
+    table = np.tile(np.arange(256, dtype=np.uint8), (256, 1))
     if nodes is not None:
-        counts_as = class_table(level_classes(nodes, hierarchy, level), hierarchy)
-    table = np.tile(counts_as, (256, 1))
+        table = counted_pairs(nodes, hierarchy, level, node_sets)
     for node in hierarchy.nodes:
         for above in hierarchy.path(node)[:-1]:
             table[above.id, node.id] = above.id

@@ -26,6 +26,7 @@ SPACES = {
     'gtsdb': 'gtsdb',
     'vistas': 'vistas_1.2',
     'vistas_1.2': 'vistas_1.2',
+    'labelmefacade': 'labelmefacade',
 }
 # Of Vistas only the configuration file of a copy says the values, but those of 1.2 are the order of
 # its classes, which never changed.
@@ -86,7 +87,11 @@ def _bundled_space(name: str, hierarchy: Hierarchy) -> LabelSpace:
     if SPACES[name] == _ORDERED:
         mapping = mapping.with_order(mapping.names, mapping.path)
     colors = mapping_folder() / 'colors' / f'{name.partition("_")[0]}.yaml'
-    by_color = LabelMapping.load(colors, hierarchy) if colors.is_file() else None
+    if mapping.by_color:
+        return mapping_space(name, hierarchy, None, mapping)
+    by_color = None
+    if colors.is_file():
+        by_color = LabelMapping.load(colors, hierarchy, mapping.node_sets)
     return mapping_space(name, hierarchy, mapping, by_color)
 
 

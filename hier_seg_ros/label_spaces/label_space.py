@@ -20,6 +20,7 @@ from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.files.byte_images import looked_up, value_counts
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy, Node
 from hier_seg_ros.label_spaces.mapping import LabelClass, LabelMapping, MappedClass
+from hier_seg_ros.label_spaces.node_sets import NodeSet
 
 Color = tuple[int, int, int]
 Ids = NDArray[np.uint8]
@@ -44,6 +45,8 @@ class LabelSpace:
         Names of the nodes that it knows; None where its ids are no node ids.
     every_sign
         Whether what is no traffic sign in its labels is none in the image.
+    node_sets
+        The sets of nodes that it knows, whose ids are among its own.
 
     """
 
@@ -52,6 +55,7 @@ class LabelSpace:
     colors: Mapping[Color, int]
     nodes: frozenset[str] | None
     every_sign: bool = False
+    node_sets: tuple[NodeSet, ...] = ()
 
     def from_values(self, values: NDArray[Any]) -> tuple[Ids, dict[str, int]]:
         """Return what the values of an image stand for, and the unknown ones with their pixels.
@@ -187,6 +191,7 @@ def mapping_space(
         colors=_ids(by_color, lambda entry: entry.color),
         nodes=frozenset().union(*(mapping.node_names for mapping in mappings)),
         every_sign=any(m.complete_boxes and m.node_names & signs for m in mappings),
+        node_sets=tuple(dict.fromkeys(one for m in mappings for one in m.node_sets)),
     )
 
 

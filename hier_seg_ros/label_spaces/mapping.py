@@ -10,17 +10,20 @@
     classes:
       - {value: 7, name: road, node: Road}
       - {value: 20, name: go left, node: go left, shape: circle, mirror: go right}
+      - {value: 26, name: vehicle, nodes: [Car, Truck, Bus]}
     ignored:
       - {value: 0, name: unlabeled}
 
-``node`` is a node's name or readable name; several classes may share a node, and a coarse class
-may fall on a node with children. ``value`` (0-255) is the class's value in label images, or
-``color`` ([red, green, blue], 0-255 each) its colour in masks that tell classes by colour; both are
-left out where the data set itself gives them (Vistas, CVAT) or gives names (CSV, COCO, polygons).
-``shape`` is the outline that fills a box (one of `SHAPES`; a rectangle if left out). ``mirror`` is
-the class that a mirrored image shows, which may be the class itself; a class that has none, in a
-file that does not say ``mirror: all``, must not be mirrored. What the data set has and the tree has
-not is named under ``ignored``; a label image with any other value is refused.
+``node`` is a node's name or readable name; several classes may share a node, and a coarse class may
+fall on a node with children. ``nodes`` in its place lists several nodes: a pixel of the class shows
+one of them, and nothing says which; only labelled pixels can have such a class. ``value`` (0-255)
+is the class's value in label images, or ``color`` ([red, green, blue], 0-255 each) its colour in
+masks that tell classes by colour; both are left out where the data set itself gives them (Vistas,
+CVAT) or gives names (CSV, COCO, polygons). ``shape`` is the outline that fills a box (one of
+`SHAPES`; a rectangle if left out). ``mirror`` is the class that a mirrored image shows, which may
+be the class itself; a class that has none, in a file that does not say ``mirror: all``, must not be
+mirrored. What the data set has and the tree has not is named under ``ignored``; a label image with
+any other value is refused.
 """
 
 from __future__ import annotations
@@ -38,6 +41,7 @@ from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.files.reading import read_yaml
 from hier_seg_ros.files.suggestions import check_keys, did_you_mean
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy, Node
+from hier_seg_ros.label_spaces.node_sets import NodeSet, node_or_set
 
 FORMAT = 1
 # The outlines that fill a box; how they are drawn stands in the trainer's ``shapes``.
@@ -46,7 +50,7 @@ SHAPES = ('rectangle', 'circle', 'triangle', 'inverted triangle', 'diamond', 'oc
 Color = tuple[int, int, int]
 
 _FILE_KEYS = ('format', 'mirror', 'complete_boxes', 'classes', 'ignored')
-_CLASS_KEYS = ('value', 'color', 'name', 'node', 'shape', 'mirror')
+_CLASS_KEYS = ('value', 'color', 'name', 'node', 'nodes', 'shape', 'mirror')
 _IGNORED_KEYS = ('value', 'color', 'name')
 # Of what is unknown a message lists so many.
 _LISTED = 8
@@ -74,12 +78,12 @@ class LabelClass:
 
 @dataclass(frozen=True)
 class MappedClass(LabelClass):
-    """A class of a data set that falls on a node.
+    """A class of a data set that falls on a node, or on one of several.
 
     Attributes
     ----------
     node
-        The node.
+        The node, or the set of nodes.
     shape
         The outline that fills a box of it: one of `SHAPES`; None if the mapping file does not say.
     mirror
@@ -87,7 +91,7 @@ class MappedClass(LabelClass):
 
     """
 
-    node: Node
+    node: Node | NodeSet
     shape: str | None
     mirror: str | None
 
@@ -121,7 +125,9 @@ class LabelMapping:
     complete_boxes: bool
 
     @classmethod
-    def load(cls, path: Path, hierarchy: Hierarchy) -> LabelMapping:
+    def load(
+        cls, path: Path, hierarchy: Hierarchy, known_sets: Collection[NodeSet] = ()
+    ) -> LabelMapping:
         """Read and check a mapping file.
 
         Parameters
@@ -130,6 +136,8 @@ class LabelMapping:
             The file.
         hierarchy
             The tree whose nodes it names.
+        known_sets
+            Sets of nodes of other mappings, from which those of this one are told by their ids.
 
         Raises
         ------
@@ -142,19 +150,27 @@ class LabelMapping:
         if not entries:
             raise HierSegError(f'{path}: has no classes; list at least one under classes:')
         mirror_all = content.get('mirror') == 'all'
-        classes = tuple(_mapped_class(path, entry, hierarchy, mirror_all) for entry in entries)
+        classes: list[MappedClass] = []
+        for entry in entries:
+            sets = (*known_sets, *_node_sets(classes))
+            classes.append(_mapped_class(path, entry, hierarchy, sets, mirror_all))
         ignored = tuple(
             LabelClass(**_identity(path, entry))
             for entry in _entries(path, content, 'ignored', _IGNORED_KEYS)
         )
         _check_unique(path, (*classes, *ignored))
         _check_mirrors(path, classes)
-        return cls(path, classes, ignored, content.get('complete_boxes', False))
+        return cls(path, tuple(classes), ignored, content.get('complete_boxes', False))
 
     @property
     def node_names(self) -> frozenset[str]:
-        """Names of the nodes that the classes fall on."""
-        return frozenset(entry.node.name for entry in self.classes)
+        """Names of the nodes that classes fall on, without those of `node_sets`."""
+        return frozenset(e.node.name for e in self.classes if isinstance(e.node, Node))
+
+    @property
+    def node_sets(self) -> tuple[NodeSet, ...]:
+        """The sets of nodes that classes fall on, each once."""
+        return _node_sets(self.classes)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -168,10 +184,10 @@ class LabelMapping:
 
     @cached_property
     def mirror_of_id(self) -> NDArray[np.int16]:
-        """(256,) int16, by node id: the node that a mirrored image shows, -1 where there is none.
+        """(256,) int16, by the id of a node or a set: the id that a mirrored image shows.
 
-        255 stays 255. A node that several classes share may be mirrored only if all of them may,
-        and all to the same node.
+        It is -1 where there is none; 255 stays 255. A node that several classes share may be
+        mirrored only if all of them may, and all to the same node.
         """
         node_of = {entry.name: entry.node.id for entry in self.classes}
         mirrors: dict[int, set[int]] = {}
@@ -268,7 +284,7 @@ class LabelMapping:
         return {entry.name: entry for entry in self.classes}
 
     def to_node_ids(self, labels: NDArray[np.uint8], source: Path) -> NDArray[np.uint8]:
-        """Return the nodes that a label image's values stand for.
+        """Return the nodes, or sets of nodes, that a label image's values stand for.
 
         A value that the mapping does not know mostly means that the files are of another kind
         (train ids in place of label ids, say).
@@ -283,7 +299,7 @@ class LabelMapping:
         Returns
         -------
         NDArray[np.uint8]
-            (H, W) node ids; 255 for what the mapping ignores.
+            (H, W) ids of nodes and sets; 255 for what the mapping ignores.
 
         Raises
         ------
@@ -303,7 +319,7 @@ class LabelMapping:
         return table[labels]
 
     def colors_to_node_ids(self, pixels: NDArray[np.uint8], source: Path) -> NDArray[np.uint8]:
-        """Return the nodes that the colours of a mask stand for.
+        """Return the nodes, or sets of nodes, that the colours of a mask stand for.
 
         Parameters
         ----------
@@ -315,7 +331,7 @@ class LabelMapping:
         Returns
         -------
         NDArray[np.uint8]
-            (H, W) node ids; 255 for what the mapping ignores.
+            (H, W) ids of nodes and sets; 255 for what the mapping ignores.
 
         Raises
         ------
@@ -365,6 +381,13 @@ class LabelMapping:
                 f'{source}: holds the {what} {listed}, which {self.path.name} does not list; check '
                 f'that these are the right label files, or list the {what.split()[-1]} there'
             )
+
+
+def _node_sets(classes: Iterable[MappedClass]) -> tuple[NodeSet, ...]:
+    """Return the sets of nodes that classes fall on; of one with several names the first."""
+    return tuple(
+        {e.node.id: e.node for e in reversed([*classes]) if isinstance(e.node, NodeSet)}.values()
+    )[::-1]
 
 
 def _node_id(entry: LabelClass) -> int:
@@ -446,17 +469,16 @@ def _is_byte(value: object) -> bool:
 
 
 def _mapped_class(
-    path: Path, entry: Mapping[str, Any], hierarchy: Hierarchy, mirror_all: bool
+    path: Path,
+    entry: Mapping[str, Any],
+    hierarchy: Hierarchy,
+    known_sets: Collection[NodeSet],
+    mirror_all: bool,
 ) -> MappedClass:
-    name, node_name, shape = entry['name'], entry.get('node'), entry.get('shape')
+    name, shape = entry['name'], entry.get('shape')
     where = f'{path}: class {name!r}'
-    if not isinstance(node_name, str):
-        raise HierSegError(
-            f'{where}: its node is {node_name!r}; name a node of the tree {hierarchy.name}, or '
-            f'move the class to ignored'
-        )
     try:
-        node = hierarchy.node(node_name)
+        node = node_or_set(name, _nodes(entry, hierarchy), hierarchy, known_sets)
     except HierSegError as error:
         raise HierSegError(f'{where}: {error}') from error
     if shape not in (None, *SHAPES):
@@ -467,6 +489,31 @@ def _mapped_class(
     if mirror is not None and not isinstance(mirror, str):
         raise HierSegError(f'{where}: its mirror is {mirror!r}; name a class of this file')
     return MappedClass(**_identity(path, entry), node=node, shape=shape, mirror=mirror)
+
+
+def _nodes(entry: Mapping[str, Any], hierarchy: Hierarchy) -> list[Node]:
+    """Return the nodes that an entry names: the only one, or those of its list."""
+    if 'nodes' not in entry:
+        node_name = entry.get('node')
+        if not isinstance(node_name, str):
+            raise HierSegError(
+                f'its node is {node_name!r}; name a node of the tree {hierarchy.name}, or '
+                f'move the class to ignored'
+            )
+        return [hierarchy.node(node_name)]
+    if 'node' in entry:
+        raise HierSegError('has node and nodes; give the one or the other')
+    names = entry['nodes']
+    if not isinstance(names, list) or not names or not all(isinstance(n, str) for n in names):
+        raise HierSegError(
+            f'its nodes are {names!r}; list names of nodes of the tree {hierarchy.name}, '
+            f'such as [A, B], or move the class to ignored'
+        )
+    nodes = [hierarchy.node(node_name) for node_name in names]
+    for place, node in enumerate(nodes):
+        if node in nodes[:place]:
+            raise HierSegError(f'its nodes list {node.readable_name!r} twice; name each once')
+    return nodes
 
 
 def _check_unique(path: Path, entries: Collection[LabelClass]) -> None:
@@ -489,7 +536,7 @@ def _check_unique(path: Path, entries: Collection[LabelClass]) -> None:
             name_of[key] = entry.name
 
 
-def _check_mirrors(path: Path, classes: tuple[MappedClass, ...]) -> None:
+def _check_mirrors(path: Path, classes: Collection[MappedClass]) -> None:
     by_name = {entry.name: entry for entry in classes}
     for entry in classes:
         if entry.mirror is None:

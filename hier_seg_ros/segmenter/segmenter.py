@@ -123,6 +123,7 @@ class Segmenter:
         self.input = _input_options(description.input, input_long_side)
         self.set_decision_options(decision_options or DecisionOptions())
         fold_batch_norm(network.eval())
+        network.divide_logits(description.temperatures)
         # The logits of classes that training never supervised cannot win: they are not computed.
         for choice in self._rule.choices:
             network.keep_logits(choice.name, choice.logit_indices)

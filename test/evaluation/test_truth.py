@@ -24,7 +24,7 @@ from hier_seg_ros.bags.messages import (
 from hier_seg_ros.bags.writer import BagWriter
 from hier_seg_ros.evaluation.evaluate_bag import main
 from hier_seg_ros.evaluation.truth.truth_files import FileName, parse_name
-from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
+from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy, Node
 from hier_seg_ros.label_spaces.finding import find_space
 from hier_seg_ros.segmenter.result import SegmentationResult
 
@@ -653,3 +653,56 @@ def test_truth_that_was_asked_for_and_is_not_there_ends_in_one_line(
     error = capsys.readouterr().err.strip().splitlines()
     assert code == 1 and not Path('out').exists()
     assert all(word in error[-1] for word in words), error
+
+
+def test_classes_that_may_be_one_of_several_nodes(street_tree, tmp_path):
+    mapping = tmp_path / 'own.yaml'
+    mapping.write_text(
+        'format: 1\nclasses:\n'
+        '  - {value: 1, name: high, nodes: [Building, Vegetation, Person]}\n'
+        '  - {value: 2, name: air, node: Sky}\n'
+        '  - {value: 3, name: low, nodes: [Road, Parking, Sidewalk, Bicyclist]}\n'
+        '  - {value: 4, name: walker, node: Person}\n'
+        'ignored:\n  - {value: 0, name: rest}\n'
+    )
+    values = blocks([0, 1, 2, 3, 4], 5)
+    bag = write_bag(tmp_path / 'bag', {'/gt': lambda i: image_message(values, STAMPS[i], 'camera')})
+    scores = evaluate(bag, tmp_path, street_tree, '--truth', '/gt', '--truth-space', str(mapping))
+    found = {
+        level: {one['name']: one['iou']['paper'] for one in output['classes']}
+        for level, output in scores['scores'].items()
+        if level.startswith('level')
+    }
+    named = {
+        'high': ('Building', 'Vegetation', 'Person'),
+        'Sky': ('Sky',),
+        'low': ('Road', 'Parking', 'Sidewalk', 'Bicyclist'),
+        'Person': ('Person',),
+    }
+    value_of = {'high': 1, 'Sky': 2, 'low': 3, 'Person': 4}
+
+    def at_level(name: str, level: int) -> Node:
+        return street_tree.path(street_tree.node(name))[:level][-1]
+
+    for level in (1, 2):
+        tops = {name: {at_level(n, level) for n in nodes} for name, nodes in named.items()}
+        pairs = []
+        for index in range(3):
+            guesses = predicted(street_tree, index).ravel().tolist()
+            for value, guess in zip(values.ravel().tolist(), guesses, strict=True):
+                if value == 0 or guess == UNLABELLED:
+                    continue
+                path = street_tree.path(street_tree.node_by_id(guess))[:level]
+                truth = next(name for name, one in value_of.items() if one == value)
+                around = [name for name, nodes in tops.items() if nodes & set(path)]
+                # What a single class names is that class wherever the truth is another one.
+                alone = [name for name in around if name in ('Sky', 'Person')]
+                counted = (alone or around or ['none'])[0]
+                pairs.append((truth, truth if truth in around else counted))
+        expected_ious = {
+            name: pairs.count((name, name)) / sum(name in pair for pair in pairs) for name in named
+        }
+        assert found[f'level_{level}'] == pytest.approx(expected_ious)
+    assert 'level_3' not in found
+    page = (tmp_path / 'out' / 'report.html').read_text(encoding='utf-8')
+    assert 'high' in page and 'id 111' not in page

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,7 @@ class FrameFiles:
         self._folder = folder
         self._outputs = evaluated_outputs(hierarchy)
         levels = [level_name(level) for level in range(1, hierarchy.depth + 1)]
+        self._levels = levels
         self._on_page = (*levels, 'traffic_signs', 'categories')
         self._values = label_values(hierarchy)
 
@@ -184,6 +186,14 @@ class FrameFiles:
         ):
             place.write_bytes(content)
         return colored
+
+    def color_sets(self, colors: Mapping[int, tuple[int, int, int]]) -> None:
+        """Give the labels that are sets of nodes, by their ids, colours in the levels' pictures."""
+        for name, values in self._values.items():
+            if colors and name in self._levels:
+                table = values.colors.copy()
+                table[list(colors)] = list(colors.values())
+                self._values[name] = replace(values, colors=table)
 
     def _label_pictures(self, outputs: Outputs, truth: Outputs) -> dict[str, dict[str, str]]:
         pictures: dict[str, dict[str, str]] = {}

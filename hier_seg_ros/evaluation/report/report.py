@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +70,7 @@ def write_report(
         Where the ground truth comes from: topics, or a folder.
 
     """
-    values = label_values(hierarchy)
+    values = _with_sets(label_values(hierarchy), summary)
     # In the order of the tree, whatever order the frames' own outputs have.
     levels = [name for name in values if any(name in frame.labels for frame in frames)]
     with_truth = (
@@ -101,6 +101,18 @@ def write_report(
             'calibration': calibration_plots(summary),
         },
     )
+
+
+def _with_sets(
+    values: Mapping[str, LabelValues], summary: Mapping[str, Any]
+) -> dict[str, LabelValues]:
+    """Return the values of the outputs with the names of labels that are sets of nodes."""
+    named = dict(values)
+    for output, scores in summary['scores'].items():
+        if output in named:
+            names = {one['id']: one['name'] for one in scores.get('classes', ())}
+            named[output] = replace(named[output], texts={**names, **named[output].texts})
+    return named
 
 
 def tiles(summary: Mapping[str, Any]) -> list[Tile]:

@@ -168,6 +168,8 @@ class Results:
     def begin_bag(self, source: Source) -> None:
         """Take up what another run has left of a bag: of its truth, and of a recording."""
         self.of_bag(source.index)
+        self.scores.name_sets({one.id: one.name for one in source.truth.node_sets})
+        self._files.color_sets({one.id: one.first.color for one in source.truth.node_sets})
         if source.index not in self._truths:
             self._truths[source.index] = source.truth
             if str(source.index) in self._truth_states:

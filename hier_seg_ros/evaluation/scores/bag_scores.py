@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hier_seg_ros.errors import HierSegError
-from hier_seg_ros.evaluation.scores.calibration import calibration_summary
 from hier_seg_ros.evaluation.scores.compact_lists import BoxList, NameList, scores_of_boxes
 from hier_seg_ros.evaluation.scores.frame_counts import FrameCounts
 from hier_seg_ros.evaluation.scores.score_summary import (
@@ -26,6 +25,7 @@ from hier_seg_ros.evaluation.scores.score_summary import (
     signs_summary,
 )
 from hier_seg_ros.hierarchy import Hierarchy
+from hier_seg_ros.scoring.calibration import calibration_summary
 from hier_seg_ros.scoring.sign_scores import SignScores
 from hier_seg_ros.segmenter.outputs import label_values
 
@@ -80,6 +80,7 @@ class BagScores:
         self._flicker: dict[str, Counts] = {}
         self._signs_scored = False
         self._sign_sums = dict.fromkeys(SIGN_SUMS, 0)
+        self._set_names: dict[int, str] = {}
         self._true_boxes = BoxList()
         self._detected_boxes = BoxList()
 
@@ -106,6 +107,23 @@ class BagScores:
         for name in SIGN_SUMS:
             self._sign_sums[name] += getattr(signs, name)
 
+    def name_sets(self, names: Mapping[int, str]) -> None:
+        """Take the names of labels that are sets of nodes, by their ids in the ground truth.
+
+        Raises
+        ------
+        HierSegError
+            An id has another name already.
+
+        """
+        for set_id, name in names.items():
+            known = self._set_names.setdefault(set_id, name)
+            if known != name:
+                raise HierSegError(
+                    f'scores: the ground truth calls a set of nodes {known!r} in one part and '
+                    f'{name!r} in another; evaluate both with the same mapping file'
+                )
+
     def merge(self, other: BagScores) -> None:
         """Add what was counted elsewhere, in images that come after those counted here.
 
@@ -116,6 +134,7 @@ class BagScores:
 
         """
         self._check_same(other)
+        self.name_sets(other._set_names)
         self._true_boxes.extend(other._true_boxes, self.frames)
         self._detected_boxes.extend(other._detected_boxes, self.frames)
         self.frames += other.frames
@@ -150,7 +169,7 @@ class BagScores:
             objects = detections_summary(found, texts)
         return {
             'scores': {
-                name: label_summary(matrix, values[name].texts)
+                name: label_summary(matrix, {**self._set_names, **values[name].texts})
                 for name, matrix in self._confusion.items()
             },
             'signs': signs,
@@ -197,6 +216,7 @@ class BagScores:
             'true_boxes': [[*row, int(ignored)] for *row, ignored in self._true_boxes.rows()],
             'detected_boxes': list(self._detected_boxes.rows()),
             'flagged': list(self.flagged),
+            'set_names': {str(set_id): name for set_id, name in self._set_names.items()},
         }
 
     @classmethod
@@ -256,6 +276,8 @@ class BagScores:
         for row in state['detected_boxes']:
             scores._detected_boxes.add_row(row)
         scores.flagged.extend(state['flagged'])
+        # Scores from before there were sets have none.
+        scores.name_sets({int(i): str(name) for i, name in state.get('set_names', {}).items()})
         return scores
 
     def _check_same(self, other: BagScores) -> None:

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hier_seg_ros.evaluation.recorded_outputs import Outputs
-from hier_seg_ros.evaluation.scores.calibration import confidence_counts, right_table
 from hier_seg_ros.evaluation.scores.flicker import FlickerMeter
 from hier_seg_ros.evaluation.scores.sign_counts import SignCounts, count_signs
 from hier_seg_ros.files.byte_images import looked_up, value_counts
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
+from hier_seg_ros.scoring.calibration import confidence_counts, right_table
 from hier_seg_ros.scoring.label_scores import label_runs
 from hier_seg_ros.segmenter.outputs import level_name
 

@@ -16,6 +16,7 @@ from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
 from hier_seg_ros.label_spaces.agreement import agreement_table
 from hier_seg_ros.label_spaces.finding import other_spaces
 from hier_seg_ros.label_spaces.label_space import LabelSpace
+from hier_seg_ros.label_spaces.node_sets import level_table
 from hier_seg_ros.scoring.label_scores import confusion_matrix
 from hier_seg_ros.segmenter.outputs import level_name
 
@@ -138,8 +139,8 @@ class SpaceCheck:
         total = int(pairs.sum())
         if not total:
             return 0.0
-        to_level = self._hierarchy.level_of_id[0]
-        counts_as = agreement_table(space.nodes, self._hierarchy, 1)
+        to_level = level_table(space.node_sets, self._hierarchy, 1)
+        counts_as = agreement_table(space.nodes, self._hierarchy, 1, space.node_sets)
         right = 0
         for value, node_id in space.ids.items():
             true = to_level[node_id]

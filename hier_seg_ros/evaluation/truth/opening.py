@@ -89,9 +89,10 @@ def open_truth(
     labels = TrueLabels(source, named, TrueOutputs(hierarchy, output, named))
     return Truth(
         {output or named.name: labels},
-        agreement_tables(hierarchy, named.nodes if space != TREE else None),
+        agreement_tables(hierarchy, named.nodes if space != TREE else None, named.node_sets),
         space=None if space == TREE else named.name,
         asked_for=truth,
+        node_sets=named.node_sets,
     )
 
 

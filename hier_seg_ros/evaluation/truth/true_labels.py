@@ -19,6 +19,7 @@ from hier_seg_ros.evaluation.truth.likely_spaces import SpaceCheck
 from hier_seg_ros.evaluation.truth.true_outputs import TrueOutputs
 from hier_seg_ros.images.label_images import LabelPixels
 from hier_seg_ros.label_spaces.label_space import LabelSpace, check_space
+from hier_seg_ros.label_spaces.node_sets import NodeSet
 
 Ids = NDArray[np.uint8]
 NAMED = 5  # unknown ids that a line lists
@@ -230,6 +231,8 @@ class Truth:
     counts_as
         What a predicted value counts as beside each true one, (256, 256), by the name of each
         level's output.
+    node_sets
+        The sets of nodes that its labels may be, whose ids are no nodes'.
 
     """
 
@@ -241,12 +244,14 @@ class Truth:
         space: str | None = None,
         asked_for: str | None = None,
         faults: Sequence[str] = (),
+        node_sets: tuple[NodeSet, ...] = (),
     ) -> None:
         """Take what `open_truth` has found; `asked_for` is what the user named, if anything."""
         self.topics = {name: each.source.shown for name, each in labels.items()}
         self.where = ', '.join(self.topics.values()) or None
         self.space = space
         self.counts_as = counts_as
+        self.node_sets = node_sets
         self._labels = list(labels.values())
         self._asked_for = asked_for
         self._faults = list(faults)

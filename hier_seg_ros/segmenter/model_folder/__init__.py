@@ -15,6 +15,7 @@ from hier_seg_ros.segmenter.model_folder.folder import (
     WEIGHTS_FILE,
     read_model_folder,
     write_model_folder,
+    write_temperatures,
 )
 
 __all__ = [
@@ -25,4 +26,5 @@ __all__ = [
     'ModelDescription',
     'read_model_folder',
     'write_model_folder',
+    'write_temperatures',
 ]

@@ -20,6 +20,8 @@ FORMAT = 2
 FORMATS = (1, 2)
 # Pixels. No camera of a robot has more on its longer side.
 MOST_LONG_SIDE = 16384
+# Of what logits are divided by: beyond these a confidence says nothing any more.
+LEAST_TEMPERATURE, MOST_TEMPERATURE = 0.01, 100
 _REQUIRED = ('name', 'network', 'input', 'classifiers', 'supervised', 'weights_sha256')
 
 
@@ -65,6 +67,10 @@ class ModelDescription:
         to read.
     scores
         What it reached, likewise.
+    temperatures
+        What the logits of a classifier are divided by, by its name, so that the softmax values are
+        as sure as they are right (Guo et al., ICML 2017); above 0, 1 for a classifier without one.
+        The weights of the folder do not contain them.
 
     """
 
@@ -74,6 +80,7 @@ class ModelDescription:
     supervised: tuple[str, ...]
     training: Mapping[str, Any] = field(default_factory=dict)
     scores: Mapping[str, Any] = field(default_factory=dict)
+    temperatures: Mapping[str, float] = field(default_factory=dict)
 
 
 def description_as_dict(description: ModelDescription, hierarchy: Hierarchy) -> dict[str, Any]:
@@ -82,7 +89,7 @@ def description_as_dict(description: ModelDescription, hierarchy: Hierarchy) -> 
     network['backbone_options'] = dict(description.network.backbone_options)
     network['fused_strides'] = list(description.network.fused_strides)
     image = asdict(description.input)
-    return {
+    content = {
         'format': FORMAT,
         'name': description.name,
         'network': network,
@@ -95,6 +102,10 @@ def description_as_dict(description: ModelDescription, hierarchy: Hierarchy) -> 
         'training': dict(description.training),
         'scores': dict(description.scores),
     }
+    # Without one the file is as it was before there were any.
+    if description.temperatures:
+        content['temperatures'] = dict(description.temperatures)
+    return content
 
 
 def read_content(path: Path) -> dict[str, Any]:
@@ -128,7 +139,7 @@ def read_content(path: Path) -> dict[str, Any]:
         )
     if len(set(supervised)) != len(supervised):
         raise HierSegError(f'{path}: supervised lists a class twice; remove one')
-    for key in ('classifiers', 'training', 'scores'):
+    for key in ('classifiers', 'training', 'scores', 'temperatures'):
         if not isinstance(content.get(key), dict if key in _REQUIRED else dict | None):
             raise HierSegError(f'{path}: {key} is {shown(content[key])}; it must be a mapping')
     sha256 = content['weights_sha256']
@@ -161,6 +172,13 @@ def parse_description(content: Mapping[str, Any], path: Path) -> ModelDescriptio
     except HierSegError as error:
         raise HierSegError(f'{path}: {error}') from error
     _check_input(image, path)
+    temperatures = content.get('temperatures') or {}
+    for name, value in temperatures.items():
+        if type(value) not in (int, float) or not LEAST_TEMPERATURE <= value <= MOST_TEMPERATURE:
+            raise HierSegError(
+                f'{path}: the temperature of {shown(name)} is {shown(value)}; it must be a number '
+                f'in {LEAST_TEMPERATURE}-{MOST_TEMPERATURE}'
+            )
     return ModelDescription(
         name=content['name'],
         network=network,
@@ -168,6 +186,7 @@ def parse_description(content: Mapping[str, Any], path: Path) -> ModelDescriptio
         supervised=tuple(content['supervised']),
         training=content.get('training') or {},
         scores=content.get('scores') or {},
+        temperatures=temperatures,
     )
 
 
@@ -194,6 +213,13 @@ def check_hierarchy(content: Mapping[str, Any], hierarchy: Hierarchy, folder: Pa
             f'weights, {shown(content["classifiers"])}; restore the tree that the model was '
             f'trained with'
         )
+    known = hierarchy.classifier_names()
+    for name in content.get('temperatures') or ():
+        if name not in known:
+            raise HierSegError(
+                f'{folder / "model.yaml"}: temperatures: {tree.name} has no classifier '
+                f'{shown(name)}; correct the name'
+            )
     names = {node.name for node in hierarchy.nodes}
     for name in content['supervised']:
         if name not in names:

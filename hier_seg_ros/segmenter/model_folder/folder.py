@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from hier_seg_ros.errors import HierSegError
-from hier_seg_ros.files.writing import carry_over, not_written, written_folder
+from hier_seg_ros.files.writing import carry_over, not_written, write_text, written_folder
 from hier_seg_ros.hierarchy import Hierarchy, check_classifier_names
 from hier_seg_ros.segmenter.model_folder.description import (
     ModelDescription,
@@ -115,7 +117,7 @@ def write_model_folder(
     weights = weights_data(network, hierarchy)
     content = description_as_dict(description, hierarchy)
     content['weights_sha256'] = hashlib.sha256(weights).hexdigest()
-    text = yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=100)
+    text = _as_text(content)
     with written_folder(folder, advice) as new:
         (new / WEIGHTS_FILE).write_bytes(weights)
         hierarchy.save(new / HIERARCHY_FILE)
@@ -123,6 +125,33 @@ def write_model_folder(
         (new / CARD_FILE).write_text(readme, encoding='utf-8')
         if folder.exists():
             carry_over(folder, new, (WEIGHTS_FILE, HIERARCHY_FILE, MODEL_FILE, CARD_FILE))
+
+
+def write_temperatures(folder: Path, temperatures: Mapping[str, float]) -> None:
+    """Store temperatures in a model folder, in place of those that it has.
+
+    Parameters
+    ----------
+    folder
+        Its path.
+    temperatures
+        By the name of the classifier; see ``ModelDescription``.
+
+    Raises
+    ------
+    HierSegError
+        ``model.yaml`` cannot be read or written.
+
+    """
+    content = read_content(folder / MODEL_FILE)
+    content['temperatures'] = dict(temperatures)
+    write_text(folder / MODEL_FILE, _as_text(content), 'give a model folder that may be written')
+
+
+def _as_text(content: Mapping[str, Any]) -> str:
+    """Return what ``model.yaml`` holds as its text."""
+    text: str = yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=100)
+    return text
 
 
 def _check_files(folder: Path) -> None:

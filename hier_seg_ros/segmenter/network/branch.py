@@ -64,6 +64,16 @@ class Branch(nn.Module):
         if self.correction is not None:
             self.correction.classifier = _with_outputs(self.correction.classifier, indices)
 
+    def divide_logits(self, divisor: float) -> None:
+        """Divide all logits by a number, for good."""
+        last = self.classifier if self.upsampling is None else self.upsampling
+        assert last.bias is not None
+        tensors = [last.weight, last.bias]
+        if self.correction is not None:
+            tensors.append(self.correction.classifier.weight)
+        for tensor in tensors:
+            tensor /= divisor
+
 
 class Correction(nn.Module):
     """What details add to the logits of one classifier: nothing, before any training.

@@ -190,6 +190,23 @@ class HierarchicalNetwork(nn.Module):
         assert last.bias is not None
         last.bias[index] += value
 
+    @torch.no_grad()
+    def divide_logits(self, temperatures: Mapping[str, float]) -> None:
+        """Divide the logits of classifiers by their temperatures, for good.
+
+        What is largest stays so: the decision is the same, its softmax values are others.
+
+        Parameters
+        ----------
+        temperatures
+            Above 0, by the name of the classifier; one that has none keeps its logits.
+
+        """
+        for name, temperature in temperatures.items():
+            branch = self.branches[self._position[name]]
+            assert isinstance(branch, Branch)
+            branch.divide_logits(temperature)
+
     def forward(
         self, images: Tensor, classifiers: Iterable[str] | None = None
     ) -> dict[str, Tensor]:

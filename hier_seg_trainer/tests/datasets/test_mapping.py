@@ -232,7 +232,7 @@ def test_streets_may_be_mirrored(tree: Hierarchy, name: str) -> None:
 
 def test_every_bundled_file_fits_the_default_tree(tree: Hierarchy) -> None:
     files = sorted(mapping_folder().glob('*.yaml'))
-    assert len(files) == 7
+    assert len(files) == 8
     for path in files:
         assert LabelMapping.load(path, tree).path == path
 

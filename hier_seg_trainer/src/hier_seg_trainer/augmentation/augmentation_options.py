@@ -73,6 +73,20 @@ class AugmentationOptions:
     cutout: float = option(0.0, 'probability that a square is erased', SHARE)
     cutout_size: float = option(0.25, "its edge as a share of the crop's shorter one", SHARE)
     random_erasing: float = option(0.0, 'probability that 2–40 % of a crop become noise', SHARE)
+    darkness: float = option(0.0, 'probability that a crop is as dark as at night', SHARE)
+    glare: float = option(0.0, 'probability that a low sun shines into the camera', SHARE)
+    rain_drops: float = option(0.0, 'probability that drops are on the lens', SHARE)
+    noise: float = option(0.0, 'probability that every pixel is noisy', SHARE)
+    defocus: float = option(
+        0.0, 'probability that a crop is out of focus, by up to 0.6 % of its width', SHARE
+    )
+    jpeg: float = option(0.0, 'probability that a crop was compressed to a quality of 5–33', SHARE)
+    fog: float = option(0.0, 'probability that fog covers what is far', SHARE)
+    bonnet: float = option(
+        0.0,
+        "probability that a car's own bonnet covers the lower edge, which teaches nothing",
+        SHARE,
+    )
     cutmix: float = option(0.0, 'probability that a rectangle shows another image', SHARE)
     ricap: float = option(0.0, 'probability that four images share the crop', SHARE)
     mixup: float = option(

@@ -25,6 +25,7 @@ from hier_seg_trainer.augmentation.augmentation_options import (
     PasteOptions,
 )
 from hier_seg_trainer.augmentation.color import random_colors
+from hier_seg_trainer.augmentation.conditions import random_bonnet, random_conditions
 from hier_seg_trainer.augmentation.crops import Crop, Example, draw
 from hier_seg_trainer.augmentation.erasing import cutout, random_erasing
 from hier_seg_trainer.augmentation.geometry import random_crop, random_flip, scale_range
@@ -157,6 +158,7 @@ class MixedBatches(Dataset[Batch]):
         else:
             example = self._mixed(number, self._index(number, position), rng)
         colored = random_colors(Image.fromarray(example.image), stream.augmentation, rng)
+        colored = random_conditions(colored, stream.augmentation, rng)
         return np.array(colored), example
 
     def _mixed(self, number: int, index: int, rng: np.random.Generator) -> Example:
@@ -222,6 +224,7 @@ class MixedBatches(Dataset[Batch]):
 
     @staticmethod
     def _erased(crop: Crop, options: AugmentationOptions, rng: np.random.Generator) -> Crop:
+        crop = random_bonnet(crop, options.bonnet, rng)
         crop = cutout(crop, options.cutout, options.cutout_size, rng)
         return random_erasing(crop, options.random_erasing, rng)
 

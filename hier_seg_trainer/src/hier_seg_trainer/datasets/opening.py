@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.label_spaces.bundled import bundled_mapping
 from hier_seg_ros.label_spaces.mapping import LabelMapping
+from hier_seg_ros.label_spaces.node_sets import NodeSet
 from hier_seg_trainer.datasets.faults import Fault, check_faults
 from hier_seg_trainer.datasets.formats.box_table import BoxTable
 from hier_seg_trainer.datasets.formats.camvid import CamVid
@@ -77,6 +79,7 @@ def open_dataset(
     mapping: Path | None = None,
     *,
     strict: bool = True,
+    known_sets: Collection[NodeSet] = (),
 ) -> StreetDataset:
     """Return a split of a data set by the name of its format.
 
@@ -89,6 +92,8 @@ def open_dataset(
     strict
         Refuse the data set if a file or an entry cannot be used. Otherwise they are left out, and
         the data set's ``faults`` say why.
+    known_sets
+        As for ``Reader``.
 
     Raises
     ------
@@ -100,7 +105,7 @@ def open_dataset(
         raise HierSegError(
             f'data format {format_name!r}: is not known; choose among {", ".join(FORMATS)}'
         )
-    return FORMATS[format_name](path, split, hierarchy, mapping, strict)
+    return FORMATS[format_name](path, split, hierarchy, mapping, strict, known_sets)
 
 
 def open_unlabelled(

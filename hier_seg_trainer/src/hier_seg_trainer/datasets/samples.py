@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from hier_seg_ros.label_spaces.node_sets import NodeSet
 from hier_seg_trainer.datasets.faults import Fault
 
 Supervision = Literal['pixels', 'boxes', 'image']
@@ -72,7 +73,7 @@ class StreetSample:
     image
         RGB, H×W pixels.
     labels
-        (H, W) uint8 node ids, 255 where nothing is known.
+        (H, W) uint8 ids of nodes and of sets of nodes, 255 where nothing is known.
     boxes
         The objects; empty for an image that shows none.
     image_label
@@ -90,7 +91,8 @@ class StreetDataset(Protocol):
     """A data set, as the batches and the evaluation see it.
 
     Data sets with boxes also have ``boxes(index) -> tuple[Box, ...]``, which reads no image; those
-    with labelled pixels ``instances(index) -> (H, W) int32 | None``, see ``LabelledImages``.
+    with labelled pixels ``instances(index) -> (H, W) int32 | None``, see ``LabelledImages``, and
+    ``node_sets`` where classes may be one of several nodes, see ``node_sets_of``.
 
     Attributes
     ----------
@@ -101,8 +103,8 @@ class StreetDataset(Protocol):
     supervision
         Which of the three kinds of labels its samples have.
     mirror_of_id
-        (256,) int16, by node id: the node id that a mirrored image shows in its place, -1 where an
-        image that shows the node must not be mirrored; 255 stays 255.
+        (256,) int16, by the id of a node or a set: the id that a mirrored image shows in its place,
+        -1 where an image that shows it must not be mirrored; 255 stays 255.
     complete_boxes
         Whether every object of its classes has its box, so that pixels far from all boxes show
         none of them.
@@ -131,3 +133,8 @@ class StreetDataset(Protocol):
 
     def label_path(self, index: int) -> Path | None:
         """Return the file that holds the image's labels; None if it has none of its own."""
+
+
+def node_sets_of(dataset: StreetDataset) -> tuple[NodeSet, ...]:
+    """Return the sets of nodes that classes of a data set fall on, beside its ``node_names``."""
+    return getattr(dataset, 'node_sets', ())

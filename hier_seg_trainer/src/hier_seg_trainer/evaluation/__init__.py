@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Scores of a segmenter on a data set, by class and by level of the tree.
 
-For `training`, `runs`, `batches`, `export` and the commands; imports `datasets` and `pages`.
+For `training`, `runs`, `batches`, `export` and the commands; imports `augmentation`, `datasets` and
+`pages`.
 """
 
 from __future__ import annotations

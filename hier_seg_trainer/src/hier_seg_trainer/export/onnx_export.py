@@ -166,6 +166,7 @@ def export_onnx(
     description, hierarchy, network = read_model_folder(model_folder)
     rule = DecisionRule(hierarchy, frozenset(description.supervised), options)
     fold_batch_norm(network)
+    network.divide_logits(description.temperatures)
     fix_same_padding(network)
 
     core = _export_network(network, [choice.name for choice in rule.choices])

@@ -103,6 +103,7 @@ def export_plain_onnx(
     description, hierarchy, network = read_model_folder(model_folder)
     rule = DecisionRule(hierarchy, frozenset(description.supervised), DecisionOptions())
     fold_batch_norm(network.eval())
+    network.divide_logits(description.temperatures)
     for choice in rule.choices:
         network.keep_logits(choice.name, choice.logit_indices)
     names = [choice.name for choice in rule.choices]

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -17,6 +17,7 @@ from hier_seg_trainer.loss.distillation import Distillation
 from hier_seg_trainer.loss.label_map import LabelMap
 from hier_seg_trainer.loss.loss_options import LossOptions
 from hier_seg_trainer.loss.means import Mean, add_means, no_mean
+from hier_seg_trainer.loss.node_sets import SetSamples, SetTargets, SetTerm, set_pixels
 from hier_seg_trainer.loss.supervision import (
     box_pixels,
     image_label_samples,
@@ -37,7 +38,8 @@ class HierarchicalLoss:
     pixel labels plus the mean over the pixels that get their labels from boxes; the total is the
     sum over the classifiers, weighted by level. Box pixels are chosen online: only where the
     parents of the box's class are decided for it, or as ``LossOptions`` says. Image labels are a
-    third kind of supervision, after the authors' IV 2019 article.
+    third kind of supervision, after the authors' IV 2019 article. A pixel whose label is a set of
+    nodes counts at the classifier where they part (see ``node_sets``), but not for the Lovász loss.
 
     A mean that is weighted by class divides by the sum of the weights. With torch.distributed
     initialised every mean is over the pixels of all processes; the hardest pixels (of 'ohem' and
@@ -46,7 +48,7 @@ class HierarchicalLoss:
 
     def __init__(
         self,
-        targets: tuple[Target, ...],
+        targets: tuple[Target, ...] | SetTargets,
         box_ids: Collection[int],
         options: LossOptions,
         *,
@@ -59,7 +61,8 @@ class HierarchicalLoss:
         Parameters
         ----------
         targets
-            The classifiers, from ``build_targets``.
+            The classifiers, from ``build_targets``, or from ``add_sets`` where labels may be sets
+            of nodes.
         box_ids
             Node ids that boxes may have.
         options
@@ -74,6 +77,10 @@ class HierarchicalLoss:
             those of `targets`.
 
         """
+        self._set_terms: Mapping[str, Mapping[int, SetTerm]] = {}
+        if isinstance(targets, SetTargets):
+            self._set_terms = targets.terms
+            targets = targets.targets
         self.targets = targets
         self.box_ids = frozenset(box_ids)
         self.options = options
@@ -141,7 +148,12 @@ class HierarchicalLoss:
                 *labelled_pixels(logits, target, labels, batch.mix),
                 *labelled_pixels(logits, target, second_labels, 1.0 - batch.mix),
             ]
-            yield self._mean(target.name, level, target, pixels)
+            terms = self._set_terms.get(target.name, {})
+            of_sets = [
+                *set_pixels(logits, terms, labels, batch.mix),
+                *set_pixels(logits, terms, second_labels, 1.0 - batch.mix),
+            ]
+            yield self._mean(target.name, level, target, [*pixels, *of_sets])
             if options.lovasz_weight > 0:
                 yield _lovasz(target, options.lovasz_weight * level, pixels)
             path = self._paths[target.name]
@@ -167,11 +179,22 @@ class HierarchicalLoss:
         weights = self.options.level_weights
         return weights[min(target.classifier.depth, len(weights)) - 1]
 
-    def _mean(self, name: str, factor: float, target: Target, samples: Iterable[Samples]) -> Mean:
+    def _mean(
+        self,
+        name: str,
+        factor: float,
+        target: Target,
+        samples: Iterable[Samples | SetSamples],
+    ) -> Mean:
         """Return the mean of the chosen pixel loss over `samples`."""
         options = self.options
         losses, weights = [], []
         for sample in samples:
+            if isinstance(sample, SetSamples):
+                losses.append(_set_loss(sample, options))
+                weight = sample.class_weight * sample.share
+                weights.append(weight.expand(len(losses[-1])))
+                continue
             if options.pixel_loss == 'focal':
                 loss = pixel_losses.focal(
                     sample.logits, sample.labels, options.focal_gamma, options.label_smoothing
@@ -215,6 +238,18 @@ class HierarchicalLoss:
         losses = pixel_losses.none_of(chosen, self._excluded)
         count = torch.ones_like(losses).sum()
         return Mean('far_from_boxes', self.options.level_weights[0], losses.sum(), count)
+
+
+def _set_loss(samples: SetSamples, options: LossOptions) -> Tensor:
+    """Return the chosen pixel loss of labels that are sets of nodes, (P,)."""
+    losses = -samples.log_probabilities
+    smoothing = options.label_smoothing
+    smoothed = losses
+    if smoothing > 0:
+        smoothed = (1.0 - smoothing) * losses - smoothing * samples.mean_log_probabilities
+    if options.pixel_loss == 'focal':
+        return pixel_losses.focal_factors(losses, options.focal_gamma) * smoothed
+    return smoothed
 
 
 def _lovasz(target: Target, factor: float, samples: Sequence[Samples]) -> Mean:

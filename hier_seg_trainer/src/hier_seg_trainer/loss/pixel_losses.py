@@ -58,11 +58,17 @@ def focal(logits: Tensor, labels: Tensor, gamma: float, label_smoothing: float =
 
     """
     losses = cross_entropy(logits, labels)
-    # 1 - exp(-x) without the rounding of a probability near 1.
-    wrong = -torch.expm1(-losses)
+    factors = focal_factors(losses, gamma)
     if label_smoothing > 0:
         losses = cross_entropy(logits, labels, label_smoothing)
-    return wrong.clamp(min=_SMALLEST_BASE).pow(gamma) * losses
+    return factors * losses
+
+
+def focal_factors(losses: Tensor, gamma: float) -> Tensor:
+    """Return (1 - p) ** gamma of losses -log p."""
+    # 1 - exp(-x) without the rounding of a probability near 1.
+    wrong = -torch.expm1(-losses)
+    return wrong.clamp(min=_SMALLEST_BASE).pow(gamma)
 
 
 def hardest(losses: Tensor, share: float, threshold: float) -> Tensor:

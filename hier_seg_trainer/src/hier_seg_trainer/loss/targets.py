@@ -28,8 +28,9 @@ class Target:
     logit_indices
         (C,) int64, the supervised classes among its logits and, last, "unlabelled".
     index_of_id
-        (256,) int64 by node id, the position of the right one among the C; -1 where the classifier
-        has nothing to say.
+        (256,) int64 by the id of a node or of a set of nodes, the position of the right one among
+        the C; -1 where the classifier has nothing to say, or a set has several right ones (see
+        ``node_sets``).
     class_weights
         (C,) float, how much a pixel of each counts, at least 0.
 

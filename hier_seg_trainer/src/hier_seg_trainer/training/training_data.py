@@ -10,6 +10,7 @@ from pathlib import Path
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import Hierarchy
+from hier_seg_ros.label_spaces.node_sets import NodeSet, common_node
 from hier_seg_ros.resources import find_hierarchy
 from hier_seg_trainer.augmentation.augmentation_options import CropOptions
 from hier_seg_trainer.augmentation.pasting import sign_places
@@ -18,7 +19,7 @@ from hier_seg_trainer.configuration import DataOptions, Experiment
 from hier_seg_trainer.datasets.flat import flat_hierarchy
 from hier_seg_trainer.datasets.formats.gtsrb import Gtsrb
 from hier_seg_trainer.datasets.opening import open_dataset
-from hier_seg_trainer.datasets.samples import StreetDataset
+from hier_seg_trainer.datasets.samples import StreetDataset, node_sets_of
 from hier_seg_trainer.loss.targets import supervised_nodes
 
 
@@ -38,6 +39,8 @@ class TrainingData:
         What is scored, by the name that its scores go by, with its entry.
     supervised
         Names of the nodes of ``network_hierarchy`` that some data set teaches.
+    node_sets
+        The sets of nodes that labels of the data sets may be, each of an id of its own.
     box_ids, image_ids
         Ids of the nodes that boxes and image labels may show.
     negative_ids
@@ -51,6 +54,7 @@ class TrainingData:
     streams: tuple[Stream, ...]
     validation: Mapping[str, tuple[DataOptions, StreetDataset]]
     supervised: tuple[str, ...]
+    node_sets: tuple[NodeSet, ...]
     box_ids: frozenset[int]
     image_ids: frozenset[int]
     negative_ids: frozenset[int]
@@ -71,8 +75,17 @@ def open_training_data(experiment: Experiment, data: Path) -> TrainingData:
 
     """
     hierarchy = Hierarchy.load(find_hierarchy(experiment.hierarchy))
-    streams = tuple(_stream(entry, experiment, data, hierarchy) for entry in experiment.data)
+    streams: list[Stream] = []
+    node_sets: dict[int, NodeSet] = {}
+    for entry in experiment.data:
+        streams.append(_stream(entry, experiment, data, hierarchy, node_sets.values()))
+        # Data sets with the same set of nodes share its id.
+        node_sets = {one.id: one for one in node_sets_of(streams[-1].dataset)} | node_sets
     named = frozenset().union(*(_named(stream, hierarchy) for stream in streams))
+    if not experiment.flat:
+        # Whichever of its nodes a set's pixel shows, it shows what is above all of them.
+        above = (common_node(one, hierarchy) for one in node_sets.values())
+        named |= {node.name for node in above if node is not None}
     network_hierarchy = flat_hierarchy(hierarchy, named) if experiment.flat else hierarchy
     ids_of = {
         kind: {
@@ -103,20 +116,27 @@ def open_training_data(experiment: Experiment, data: Path) -> TrainingData:
     return TrainingData(
         hierarchy=hierarchy,
         network_hierarchy=network_hierarchy,
-        streams=streams,
+        streams=tuple(streams),
         validation=_validation(experiment, data, hierarchy),
         supervised=supervised_nodes(network_hierarchy, named),
+        node_sets=tuple(node_sets.values()),
         box_ids=frozenset().union(*ids_of['boxes']),
         image_ids=frozenset().union(*ids_of['image']),
         negative_ids=negative_ids,
     )
 
 
-def _stream(entry: DataOptions, experiment: Experiment, data: Path, hierarchy: Hierarchy) -> Stream:
+def _stream(
+    entry: DataOptions,
+    experiment: Experiment,
+    data: Path,
+    hierarchy: Hierarchy,
+    known_sets: Collection[NodeSet],
+) -> Stream:
     """Open a data set with its share of the batch."""
     signs = Gtsrb(data / entry.pasted_signs, 'train', hierarchy) if entry.pasted_signs else None
-    dataset = _open(entry, entry.split, data, hierarchy)
-    ids = list(_ids(dataset.node_names, hierarchy))
+    dataset = _open(entry, entry.split, data, hierarchy, known_sets)
+    ids = [*_ids(dataset.node_names, hierarchy), *(one.id for one in node_sets_of(dataset))]
     if entry.flip and (dataset.mirror_of_id[ids] < 0).all():
         raise HierSegError(
             f'data {entry.path}: flip does nothing, as its mapping says of no class what a mirror '
@@ -155,9 +175,17 @@ def _validation(
     return opened
 
 
-def _open(entry: DataOptions, split: str, data: Path, hierarchy: Hierarchy) -> StreetDataset:
+def _open(
+    entry: DataOptions,
+    split: str,
+    data: Path,
+    hierarchy: Hierarchy,
+    known_sets: Collection[NodeSet] = (),
+) -> StreetDataset:
     mapping = data / entry.mapping if entry.mapping else None
-    return open_dataset(entry.format, data / entry.path, split, hierarchy, mapping)
+    return open_dataset(
+        entry.format, data / entry.path, split, hierarchy, mapping, known_sets=known_sets
+    )
 
 
 def _named(stream: Stream, hierarchy: Hierarchy) -> frozenset[str]:

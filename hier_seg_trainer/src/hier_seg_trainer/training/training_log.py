@@ -18,10 +18,11 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.label_spaces.node_sets import shown_as
 from hier_seg_ros.segmenter.pictures.drawing import overlay
 from hier_seg_ros.segmenter.segmenter import Segmenter, scaled_size
 from hier_seg_trainer.configuration import Experiment
-from hier_seg_trainer.datasets.samples import StreetDataset
+from hier_seg_trainer.datasets.samples import StreetDataset, node_sets_of
 from hier_seg_trainer.options.parsing import as_plain
 
 FOLDER = 'tensorboard'
@@ -180,7 +181,8 @@ def draw_prediction(segmenter: Segmenter, dataset: StreetDataset, index: int) ->
     (decided,) = segmenter.segment([image], confidence=False)
     pictures = [overlay(image, decided.finest, segmenter.hierarchy, 0.6)]
     if sample.labels is not None:
-        pictures.insert(0, overlay(image, sample.labels, segmenter.hierarchy, 0.6))
+        labels = shown_as(node_sets_of(dataset))[sample.labels]
+        pictures.insert(0, overlay(image, labels, segmenter.hierarchy, 0.6))
     height, width = scaled_size(image.shape[0], image.shape[1], _PICTURE_LONG_SIDE)
     smaller = [np.asarray(Image.fromarray(picture).resize((width, height))) for picture in pictures]
     return np.concatenate(smaller, axis=1)

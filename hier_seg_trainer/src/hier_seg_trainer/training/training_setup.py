@@ -16,6 +16,7 @@ from hier_seg_ros.segmenter.network import parameter_count
 from hier_seg_trainer.configuration import Experiment
 from hier_seg_trainer.datasets.statistics import count_pixels
 from hier_seg_trainer.loss.hierarchical import HierarchicalLoss
+from hier_seg_trainer.loss.node_sets import add_sets
 from hier_seg_trainer.loss.targets import Target, build_targets, class_weights
 from hier_seg_trainer.processes import distributed
 from hier_seg_trainer.training.runs.run import Run
@@ -105,7 +106,7 @@ def build_loss(
         return tuple(target.to(device) for target in built)
 
     return HierarchicalLoss(
-        targets(data.supervised),
+        add_sets(targets(data.supervised), data.network_hierarchy, data.node_sets),
         data.box_ids,
         experiment.loss,
         negative_ids=data.negative_ids,

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
@@ -12,6 +12,7 @@ from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.label_spaces.bundled import bundled_mapping
 from hier_seg_ros.label_spaces.mapping import LabelMapping
+from hier_seg_ros.label_spaces.node_sets import NodeSet
 from hier_seg_trainer.datasets.faults import Fault, FaultKind, check_faults
 from hier_seg_trainer.datasets.samples import Supervision
 
@@ -49,7 +50,7 @@ class Reader(Generic[AnyFile]):
     tolerated
         Faults for which a strict reader does not refuse the data set, beside pictures in formats
         that are not read.
-    supervision, complete_boxes, node_names, mirror_of_id, faults
+    supervision, complete_boxes, node_names, node_sets, mirror_of_id, faults
         See ``StreetDataset``.
     mapping
         The mapping file's content.
@@ -73,6 +74,7 @@ class Reader(Generic[AnyFile]):
         hierarchy: Hierarchy,
         mapping: Path | None = None,
         strict: bool = True,
+        known_sets: Collection[NodeSet] = (),
     ) -> None:
         """List the images of a split.
 
@@ -88,6 +90,8 @@ class Reader(Generic[AnyFile]):
             A mapping file in place of the bundled one; the formats of one's own data need it.
         strict
             Refuse the data set if any file or entry cannot be used; otherwise leave those out.
+        known_sets
+            Sets of nodes of other data sets, from which those of this one are told by their ids.
 
         Raises
         ------
@@ -107,7 +111,13 @@ class Reader(Generic[AnyFile]):
                 f'class falls; give one as mapping (--mapping on a command line)'
             )
         self.title = self.title or root.resolve().name
-        self.mapping = LabelMapping.load(mapping or bundled_mapping(self.bundled), hierarchy)
+        mapping = mapping or bundled_mapping(self.bundled)
+        self.mapping = LabelMapping.load(mapping, hierarchy, known_sets)
+        if self.mapping.node_sets and self.supervision != 'pixels':
+            raise HierSegError(
+                f'{mapping}: class {self.mapping.node_sets[0].name!r}: lists nodes, and only '
+                f'labelled pixels may show one of several; name a single node'
+            )
         faults: list[Fault] = []
         files = [
             file for file in self.list_files(root, split, faults) if self.is_whole(file, faults)
@@ -122,6 +132,7 @@ class Reader(Generic[AnyFile]):
             raise HierSegError(f'{root}: has no image of the {split} split; check the folder')
         self._files = files
         self.node_names = self.mapping.node_names
+        self.node_sets = self.mapping.node_sets
         self.mirror_of_id = self.mapping.mirror_of_id
         # Of boxes alone a mapping file can say so.
         self.complete_boxes = self.supervision == 'boxes' and self.mapping.complete_boxes

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from numpy.typing import NDArray
 
 from hier_seg_ros.files.writing import written_file
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
-from hier_seg_ros.label_spaces.class_tables import level_classes
+from hier_seg_ros.label_spaces.class_tables import level_classes, sets_at_level
+from hier_seg_ros.label_spaces.node_sets import NodeSet
 
 OTHER, UNDECIDED, NO_TRUTH = 'other classes', 'undecided', 'no ground truth'
 
@@ -48,16 +50,19 @@ class NamedConfusion:
         node_names: frozenset[str],
         hierarchy: Hierarchy,
         level: int,
+        node_sets: Collection[NodeSet] = (),
     ) -> NamedConfusion:
-        """Take the classes at `level` out of a matrix (256, 256) by node id."""
-        nodes = [hierarchy.node(name) for name in level_classes(node_names, hierarchy, level)]
-        nodes.sort(key=lambda node: node.id)
-        ids = [node.id for node in nodes]
+        """Take the classes at `level` out of a matrix (256, 256) by the ids of nodes and sets."""
+        classes = level_classes(node_names, hierarchy, level, node_sets)
+        nodes = [hierarchy.node(name) for name in classes]
+        name_of = {node.id: node.readable_name for node in nodes}
+        name_of |= {one.id: one.name for one in sets_at_level(node_sets, hierarchy, level)}
+        ids = sorted(name_of)
         rows = confusion[[*ids, UNLABELLED]]
         undecided = rows[:, UNLABELLED]
         other = rows.sum(axis=1) - rows[:, ids].sum(axis=1) - undecided
         counts = np.column_stack([rows[:, ids], other, undecided])
-        return cls(tuple(node.readable_name for node in nodes), counts)
+        return cls(tuple(name_of[label] for label in ids), counts)
 
 
 def write_table(path: Path, confusion: NamedConfusion, advice: str) -> None:

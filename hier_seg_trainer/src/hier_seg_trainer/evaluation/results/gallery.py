@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ from tqdm import tqdm
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.files.writing import make_folder, write_text
 from hier_seg_ros.hierarchy import UNLABELLED, Node
-from hier_seg_ros.label_spaces.class_tables import class_table, deepest_level
+from hier_seg_ros.label_spaces.class_tables import counted_pairs, deepest_level
+from hier_seg_ros.label_spaces.node_sets import level_table, shown_as
 from hier_seg_ros.segmenter.pictures.drawing import color_image, overlay
 from hier_seg_trainer.datasets.samples import StreetDataset, StreetSample
 from hier_seg_trainer.evaluation.scores.box_labels import draw_boxes
@@ -127,11 +128,14 @@ def _draw_pixels(
 ) -> Drawing:
     tree = scores.tree
     assert sample.labels is not None
-    image, truth = np.asarray(sample.image), sample.labels
+    image, sets = np.asarray(sample.image), scores.node_sets
     # In the data set's own terms, as the scores are.
-    level = deepest_level(scores.node_names, tree)
-    decided = class_table(scores.node_names, tree)[tree.level_of_id[level - 1]][finest]
-    wrong = (truth != UNLABELLED) & (truth != decided)
+    level = deepest_level(scores.node_names, tree, sets)
+    at_level = level_table(sets, tree, level)
+    labels = at_level[sample.labels]
+    counts_as = counted_pairs(scores.node_names, tree, level, sets)[labels, at_level[finest]]
+    wrong = (labels != UNLABELLED) & (labels != counts_as)
+    truth, decided = shown_as(sets)[labels], shown_as(sets)[counts_as]
     mistakes = (image * DIMMED).astype(np.uint8)
     mistakes[wrong] = color_image(decided, tree)[wrong]
     panels = {
@@ -139,7 +143,7 @@ def _draw_pixels(
         'decided': overlay(image, decided, tree, OVERLAY_ALPHA),
         'what is wrong, in the colour of what was decided': mistakes,
     }
-    shown = np.union1d(truth, decided[wrong])
+    shown = np.union1d(labels, counts_as[wrong])
     return Drawing(_panels(panels.values()), tuple(panels), _nodes(shown, scores))
 
 
@@ -165,8 +169,11 @@ def _draw_signs(
 
 
 def _nodes(ids: NDArray[np.uint8], scores: DatasetScores) -> tuple[Node, ...]:
+    sets = {one.id: replace(one.first, readable_name=one.name) for one in scores.node_sets}
     return tuple(
-        scores.tree.node_by_id(node_id) for node_id in ids.tolist() if node_id != UNLABELLED
+        sets.get(label) or scores.tree.node_by_id(label)
+        for label in ids.tolist()
+        if label != UNLABELLED
     )
 
 

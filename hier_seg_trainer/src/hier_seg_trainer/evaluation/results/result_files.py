@@ -66,7 +66,9 @@ def write_results(folder: Path, scores: DatasetScores, facts: Mapping[str, Any],
     write_text(folder / 'results.json', content + '\n', OUT_ADVICE)
     for level in scores.levels if scores.decisions is not None else ():
         counts = scores.confusion_at(level)
-        confusion = NamedConfusion.of(counts, scores.node_names, scores.tree, level)
+        confusion = NamedConfusion.of(
+            counts, scores.node_names, scores.tree, level, scores.node_sets
+        )
         stem = f'confusion_{name}_level_{level}'
         write_table(folder / f'{stem}.csv', confusion, OUT_ADVICE)
         write_picture(folder / f'{stem}.png', confusion, f'{name}, level {level}', OUT_ADVICE)
@@ -111,7 +113,7 @@ def _class_entries(scores: DatasetScores, level: int) -> list[dict[str, Any]]:
     return [
         {
             'id': int(node_id),
-            'name': scores.tree.node_by_id(int(node_id)).readable_name,
+            'name': scores.name_of(int(node_id)),
             'pixels': int(truth[node_id]),
             'accuracy': {rule: float(s.accuracy[place]) for rule, s in by_rule.items()},
             'iou': {rule: float(s.iou[place]) for rule, s in by_rule.items()},

@@ -90,7 +90,7 @@ def class_lines(scores: DatasetScores, hierarchy: Hierarchy) -> list[str]:
         lines.append(f'{"class":40} {"IoU":>7} {"accuracy":>9} {"pixels":>12}   (rule: {RULES[0]})')
         paper = scores.by_class(RULES[0])
         for place, node_id in enumerate(paper.classes):
-            name = hierarchy.node_by_id(int(node_id)).readable_name
+            name = scores.name_of(int(node_id))
             lines.append(
                 f'{name:40} {paper.iou[place]:7.4f} {paper.accuracy[place]:9.4f} '
                 f'{paper.pixels[place]:12d}'

@@ -50,7 +50,9 @@ def label_values(
     ignored = {label.id for label in labels.labels if label.ignored}
     by_node: dict[Node, list[int]] = {}
     for value, entry in sorted(mapping.by_value().items()):
-        by_node.setdefault(entry.node, []).append(value)
+        # A set of nodes is no class that a node could be written as.
+        if isinstance(entry.node, Node):
+            by_node.setdefault(entry.node, []).append(value)
     # Scored classes first.
     for values in by_node.values():
         values.sort(key=lambda value: value in ignored)

@@ -12,7 +12,7 @@ from hier_seg_ros.label_spaces.class_tables import class_table
 from hier_seg_ros.scoring.label_scores import LabelImage, confusion_matrix
 from hier_seg_ros.scoring.sign_areas import sign_mask, true_signs
 from hier_seg_ros.scoring.sign_scores import SignResult, check_signs, far_pixels, sign_scores
-from hier_seg_trainer.datasets.samples import Box, StreetDataset, StreetSample
+from hier_seg_trainer.datasets.samples import Box, StreetDataset, StreetSample, node_sets_of
 from hier_seg_trainer.evaluation.benchmarks.cityscapes_benchmark import CityscapesScores
 from hier_seg_trainer.evaluation.scores.box_labels import draw_boxes, draw_signs
 from hier_seg_trainer.evaluation.scores.dataset_scores import DatasetScores
@@ -25,6 +25,7 @@ class DatasetCounts:
     def __init__(self, dataset: StreetDataset, tree: Hierarchy) -> None:
         """Begin with nothing; `tree` is the one that truth and decisions are compared in."""
         self._dataset = dataset
+        self._node_sets = node_sets_of(dataset)
         self._tree = tree
         self._images = self._far = self._predicted = 0
         self._decisions = np.zeros((256, 256), np.int64)
@@ -54,7 +55,13 @@ class DatasetCounts:
             decisions = confusion_matrix(sample.labels, finest)
             self._decisions += decisions
             self._frames.append(
-                score_pixels(index, decisions, self._dataset.node_names, self._tree)
+                score_pixels(
+                    index,
+                    decisions,
+                    self._dataset.node_names,
+                    self._tree,
+                    self._node_sets,
+                )
             )
         if sample.boxes is not None:
             self._decisions += confusion_matrix(draw_boxes(sample.boxes, finest.shape), finest)
@@ -88,6 +95,7 @@ class DatasetCounts:
             image_decisions=self._image_decisions if supervision == 'image' else None,
             official=official,
             frames=tuple(self._frames),
+            node_sets=self._node_sets,
         )
 
 

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.label_spaces.class_tables import deepest_level
+from hier_seg_ros.label_spaces.node_sets import NodeSet
 from hier_seg_ros.scoring.label_scores import ClassScores, Rule, class_scores
 from hier_seg_ros.scoring.sign_scores import SignResult, SignScores
 from hier_seg_trainer.evaluation.benchmarks.cityscapes_benchmark import CityscapesScores
 from hier_seg_trainer.evaluation.scores.frames import FrameScore
-from hier_seg_trainer.evaluation.scores.levels import level_confusion
+from hier_seg_trainer.evaluation.scores.levels import class_name, level_confusion
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,8 @@ class DatasetScores:
         The scores of the Cityscapes benchmark, if they were asked for and apply.
     frames
         How well each image was decided; empty where images have one label.
+    node_sets
+        The sets of nodes that are classes of the data set, too.
 
     """
 
@@ -58,11 +61,12 @@ class DatasetScores:
     image_decisions: NDArray[np.int64] | None = None
     official: CityscapesScores | None = None
     frames: tuple[FrameScore, ...] = ()
+    node_sets: tuple[NodeSet, ...] = ()
 
     @property
     def levels(self) -> range:
         """The levels at which the data set's classes differ."""
-        return range(1, deepest_level(self.node_names, self.tree) + 1)
+        return range(1, deepest_level(self.node_names, self.tree, self.node_sets) + 1)
 
     @property
     def confusion(self) -> NDArray[np.int64] | None:
@@ -72,7 +76,11 @@ class DatasetScores:
     def confusion_at(self, level: int) -> NDArray[np.int64]:
         """Return the confusion matrix at a level, (256, 256) int64 by node id."""
         assert self.decisions is not None
-        return level_confusion(self.decisions, self.node_names, self.tree, level)
+        return level_confusion(self.decisions, self.node_names, self.tree, level, self.node_sets)
+
+    def name_of(self, label: int) -> str:
+        """Return the name of a class, an id in the matrices, for people."""
+        return class_name(label, self.tree, self.node_sets)
 
     def by_class(
         self, rule: Rule, level: int | None = None, *, all_pixels: bool = False

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
 from hier_seg_ros.label_spaces.class_tables import deepest_level
+from hier_seg_ros.label_spaces.node_sets import NodeSet
 from hier_seg_ros.scoring.label_scores import LabelImage, class_scores
 from hier_seg_ros.scoring.sign_areas import overlap
 from hier_seg_ros.scoring.sign_scores import SignResult
 from hier_seg_ros.signs.finding import TRAFFIC_SIGN_IDS, find_signs
 from hier_seg_ros.signs.sign_areas import SignArea
-from hier_seg_trainer.evaluation.scores.levels import level_confusion
+from hier_seg_trainer.evaluation.scores.levels import class_name, level_confusion
 
 LISTED_CONFUSIONS = 4  # of a frame, those with the most pixels
 
@@ -68,7 +69,11 @@ class FrameScore:
 
 
 def score_pixels(
-    index: int, decisions: NDArray[np.int64], node_names: frozenset[str], tree: Hierarchy
+    index: int,
+    decisions: NDArray[np.int64],
+    node_names: frozenset[str],
+    tree: Hierarchy,
+    node_sets: Collection[NodeSet] = (),
 ) -> FrameScore:
     """Score an image whose pixels are labelled.
 
@@ -83,10 +88,12 @@ def score_pixels(
         The data set's classes.
     tree
         The tree of the ids.
+    node_sets
+        The sets of nodes that are classes, too.
 
     """
-    level = deepest_level(node_names, tree)
-    confusion = level_confusion(decisions, node_names, tree, level)
+    level = deepest_level(node_names, tree, node_sets)
+    confusion = level_confusion(decisions, node_names, tree, level, node_sets)
     scores = class_scores(confusion, 'cityscapes')
     wrong = confusion[:UNLABELLED].copy()
     labelled = int(wrong.sum())
@@ -99,7 +106,8 @@ def score_pixels(
         if pixels == 0:
             break
         share = 100 * pixels / labelled
-        faults.append(f'{_name(truth, tree)} as {_name(decided, tree)}: {share:.1f} % of the image')
+        names = [class_name(label, tree, node_sets) for label in (truth, decided)]
+        faults.append(f'{names[0]} as {names[1]}: {share:.1f} % of the image')
     score = scores.mean_iou if scores.classes.size else 1.0
     return FrameScore(index, score, tuple(faults))
 
@@ -157,10 +165,6 @@ def worst_frames(frames: Sequence[FrameScore], count: int) -> list[FrameScore]:
 
 def _areas(mask: NDArray[np.bool_]) -> list[SignArea]:
     return find_signs(np.where(mask, 0, UNLABELLED).astype(np.uint8), TRAFFIC_SIGN_IDS)
-
-
-def _name(node_id: int, tree: Hierarchy) -> str:
-    return 'unlabelled' if node_id == UNLABELLED else tree.node_by_id(node_id).readable_name
 
 
 def _size(area: SignArea) -> str:

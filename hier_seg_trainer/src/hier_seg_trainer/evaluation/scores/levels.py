@@ -4,20 +4,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 from numpy.typing import NDArray
 
-from hier_seg_ros.hierarchy import Hierarchy
-from hier_seg_ros.label_spaces.class_tables import class_table, level_classes
+from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
+from hier_seg_ros.label_spaces.class_tables import counted_pairs
+from hier_seg_ros.label_spaces.node_sets import NodeSet, level_table
 
 
 def level_confusion(
-    decisions: NDArray[np.int64], node_names: frozenset[str], hierarchy: Hierarchy, level: int
+    decisions: NDArray[np.int64],
+    node_names: frozenset[str],
+    hierarchy: Hierarchy,
+    level: int,
+    node_sets: Collection[NodeSet] = (),
 ) -> NDArray[np.int64]:
     """Return the confusion matrix of a data set at one level.
 
     Both sides are taken to the level; what was decided is then what it counts as among the classes
-    there (see ``class_table``).
+    there (see ``counted_pairs``).
 
     Parameters
     ----------
@@ -30,6 +37,8 @@ def level_confusion(
         The tree of the ids.
     level
         From 1 on; a level below the data set's deepest class changes nothing.
+    node_sets
+        The sets of nodes that are classes of the data set beside `node_names`.
 
     Returns
     -------
@@ -37,8 +46,17 @@ def level_confusion(
         (256, 256), counts by id at that level.
 
     """
-    at_level = hierarchy.level_of_id[min(level, hierarchy.depth) - 1]
-    counts_as = class_table(level_classes(node_names, hierarchy, level), hierarchy)[at_level]
+    at_level = level_table(node_sets, hierarchy, level)
+    rows, columns = at_level[:, None], at_level[None, :]
+    counts_as = counted_pairs(node_names, hierarchy, level, node_sets)[rows, columns]
     confusion = np.zeros((256, 256), np.int64)
-    np.add.at(confusion, (at_level[:, None], counts_as[None, :]), decisions)
+    np.add.at(confusion, (rows, counts_as), decisions)
     return confusion
+
+
+def class_name(label: int, hierarchy: Hierarchy, node_sets: Collection[NodeSet]) -> str:
+    """Return the name for people of the id of a node or of a set of nodes, or of none."""
+    if label == UNLABELLED:
+        return 'unlabelled'
+    names = {one.id: one.name for one in node_sets}
+    return names[label] if label in names else hierarchy.node_by_id(label).readable_name

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import UNLABELLED
-from hier_seg_trainer.datasets.samples import StreetDataset, StreetSample
+from hier_seg_trainer.datasets.samples import StreetDataset, StreetSample, node_sets_of
 from hier_seg_trainer.datasets.shapes import draw_outline
 
 
@@ -48,6 +48,7 @@ def choose_pixels(
     """Return about equally many pixels of every class.
 
     A class's pixels are spread over as many images as can be. Inside boxes, the outlines count.
+    Pixels that may show one of several nodes do not.
 
     Parameters
     ----------
@@ -68,9 +69,11 @@ def choose_pixels(
     """
     images = [(number, i) for number, dataset in enumerate(datasets) for i in range(len(dataset))]
     counts = np.zeros((len(images), 256), np.int64)
+    sets = [[one.id for one in node_sets_of(dataset)] for dataset in datasets]
     bar = tqdm(images, 'counting pixels', unit='image', disable=not progress)
     for row, (number, index) in enumerate(bar):
         counts[row] = np.bincount(labelled_pixels(datasets[number][index]).ravel(), minlength=256)
+        counts[row, sets[number]] = 0
     counts[:, UNLABELLED] = 0
     if not counts.any():
         raise HierSegError('embed: no pixel of the data has a label; choose another split')

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hier_seg_ros.hierarchy import Hierarchy, Node
+from hier_seg_ros.label_spaces.node_sets import shown_as
 from hier_seg_ros.segmenter.pictures.drawing import overlay
-from hier_seg_trainer.datasets.samples import Box, StreetDataset, StreetSample
+from hier_seg_trainer.datasets.samples import Box, StreetDataset, StreetSample, node_sets_of
 from hier_seg_trainer.datasets.stored_pixels import open_image
 from hier_seg_trainer.inspection.checks.file_checks import attempt
 from hier_seg_trainer.inspection.measure import ImageMeasures
@@ -163,7 +164,7 @@ def _draw(dataset: StreetDataset, index: int, survey: Survey, hierarchy: Hierarc
     if sample.labels is None:
         scale = image.width / sample.image.width
         return _picture(image, caption, _marks(sample.boxes or (), scale, image.width, hierarchy))
-    labels = _nearest(sample.labels, image.size)
+    labels = shown_as(node_sets_of(dataset))[_nearest(sample.labels, image.size)]
     pixels = overlay(np.asarray(image), labels, hierarchy, OVERLAY_ALPHA)
     instances_of = getattr(dataset, 'instances', None)
     instances = None if instances_of is None else instances_of(index)

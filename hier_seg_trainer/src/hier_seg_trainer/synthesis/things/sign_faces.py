@@ -76,6 +76,7 @@ def load_signs(hierarchy: Hierarchy) -> tuple[dict[int, Sign], tuple[Sign, ...]]
     classes = {}
     parents = set()
     for entry in mapping.classes:
+        assert isinstance(entry.node, Node)
         face = content['signs'][entry.node.readable_name]
         mirrored = 'mirror_of' in face
         if mirrored:
