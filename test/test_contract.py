@@ -120,6 +120,7 @@ ROOMS_WITHIN = {
         'evaluation': {'datasets', 'options', 'pages'},
         'inspection': {'datasets', 'pages'},
         'synthesis': {'datasets'},
+        'labelling': {'datasets'},
         'configuration': {'augmentation', 'datasets', 'loss', 'options'},
         'training': {
             'augmentation', 'batches', 'configuration', 'datasets', 'evaluation', 'loss',
@@ -127,8 +128,8 @@ ROOMS_WITHIN = {
         },
         'export': {'batches', 'configuration', 'datasets', 'evaluation', 'options', 'training'},
         'commands': {
-            'configuration', 'datasets', 'evaluation', 'export', 'inspection', 'options',
-            'processes', 'synthesis', 'training',
+            'configuration', 'datasets', 'evaluation', 'export', 'inspection', 'labelling',
+            'options', 'processes', 'synthesis', 'training',
         },
         'cli': {'commands'},
     },
