@@ -217,7 +217,7 @@ def _check_values(action: str, values: Mapping[str, Any], where: str) -> None:
     expected = _VALUES[action]
     for key, kind in expected.items():
         value = values.get(key)
-        if type(value) is not kind or (kind is int and not 0 <= value < 2**31):
+        if type(value) is not kind or (type(value) is int and not 0 <= value < 2**31):
             raise HierSegError(
                 f'{where}: its {key} is {shown(value)}; the action {action!r} needs '
                 f'{"a whole number from 0 on" if kind is int else "a name"}'

@@ -181,11 +181,9 @@ class State:
         else:
             numbers.remove(entry.number)
         kind, key = subject
-        newest: dict[Any, Entry] = {
-            'answer': self.answers,
-            'put off': self.put_off,
-            'frame': self.frames,
-        }[kind]
+        newest: Any = self.frames
+        if kind != 'frame':
+            newest = self.answers if kind == 'answer' else self.put_off
         if numbers:
             newest[key] = self.entries[numbers[-1] - 1]
         else:
