@@ -121,6 +121,7 @@ ROOMS_WITHIN = {
         'inspection': {'datasets', 'pages'},
         'synthesis': {'datasets'},
         'labelling': {'datasets'},
+        'proposing': {'datasets', 'evaluation', 'labelling'},
         'configuration': {'augmentation', 'datasets', 'loss', 'options'},
         'training': {
             'augmentation', 'batches', 'configuration', 'datasets', 'evaluation', 'loss',
@@ -129,7 +130,7 @@ ROOMS_WITHIN = {
         'export': {'batches', 'configuration', 'datasets', 'evaluation', 'options', 'training'},
         'commands': {
             'configuration', 'datasets', 'evaluation', 'export', 'inspection', 'labelling',
-            'options', 'processes', 'synthesis', 'training',
+            'options', 'processes', 'proposing', 'synthesis', 'training',
         },
         'cli': {'commands'},
     },
