@@ -15,8 +15,10 @@ from hier_seg_ros.signs.sign_areas import SignArea
 from hier_seg_trainer.proposing.regions import child_of_id
 from hier_seg_trainer.proposing.sources import DatasetImages
 
-# A region has the label of more than this share of its pixels.
+# A region has the class of more than this share of its pixels that are given one,
 MAJORITY = 0.5
+# if that covers this share of the region: what a model finds around a small sign reaches beyond it.
+LEAST_COVERED = 0.25
 
 
 class GivenLabels:
@@ -85,7 +87,9 @@ def laid_over(labels: NDArray[np.uint8] | None, given: NDArray[np.uint8]) -> NDA
 
 
 def answer(given: NDArray[np.uint8], area: SignArea, tree: Hierarchy, parent: Node) -> Node | None:
-    """Return the class below `parent` that most pixels of a region are given; None without any.
+    """Return the class below `parent` that a region is given; None without any.
+
+    That is the class of more than half of its pixels with one, and of a quarter of all.
 
     Parameters
     ----------
@@ -103,6 +107,7 @@ def answer(given: NDArray[np.uint8], area: SignArea, tree: Hierarchy, parent: No
     below = child_of_id(tree, parent)
     counts = np.bincount(values, minlength=256)
     counts[(below == UNLABELLED) | (below == parent.id)] = 0
-    if counts.max() <= MAJORITY * values.size:
+    most = counts.max()
+    if most <= MAJORITY * counts.sum() or most < LEAST_COVERED * values.size:
         return None
     return tree.node_by_id(int(counts.argmax()))
