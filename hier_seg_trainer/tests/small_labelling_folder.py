@@ -22,15 +22,15 @@ L_SHAPE = np.array([[1, 0, 0], [1, 0, 0], [1, 1, 1]], bool)
 SQUARE = np.ones((4, 4), bool)
 
 
-def write_small_folder(path: Path, tree: Hierarchy) -> LabellingFolder:
-    """Write the folder and return it, opened."""
+def write_small_folder(path: Path, tree: Hierarchy, model: str | None = None) -> LabellingFolder:
+    """Write the folder, as a model's or of given labels, and return it, opened."""
     image = np.random.default_rng(0).integers(0, 256, (*SIZE, 3), np.uint8)
     front, road = tree.node(SIGN), tree.node('Driveable')
     prediction = np.full(SIZE, UNLABELLED, np.uint8)
     prediction[30:] = road.id
     prediction[5:8, 10:13][L_SHAPE] = front.id
     children = [node.name for node in tree.nodes if node.parent == SIGN]
-    with new_labelling_folder(path, tree, {'model': None, 'command': 'test'}) as folder:
+    with new_labelling_folder(path, tree, {'model': model, 'command': 'test'}) as folder:
         names = [
             folder.add_image(name, encode_rgb_png(image), prediction) for name in (FIRST, SECOND)
         ]
