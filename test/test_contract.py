@@ -122,6 +122,7 @@ ROOMS_WITHIN = {
         'synthesis': {'datasets'},
         'labelling': {'datasets'},
         'proposing': {'datasets', 'evaluation', 'labelling'},
+        'disagreement': {'datasets', 'evaluation', 'labelling', 'pages', 'proposing'},
         'configuration': {'augmentation', 'datasets', 'loss', 'options'},
         'training': {
             'augmentation', 'batches', 'configuration', 'datasets', 'evaluation', 'loss',
@@ -129,8 +130,8 @@ ROOMS_WITHIN = {
         },
         'export': {'batches', 'configuration', 'datasets', 'evaluation', 'options', 'training'},
         'commands': {
-            'configuration', 'datasets', 'evaluation', 'export', 'inspection', 'labelling',
-            'options', 'processes', 'proposing', 'synthesis', 'training',
+            'configuration', 'datasets', 'disagreement', 'evaluation', 'export', 'inspection',
+            'labelling', 'options', 'processes', 'proposing', 'synthesis', 'training',
         },
         'cli': {'commands'},
     },

@@ -8,6 +8,7 @@ import argparse
 from pathlib import Path
 
 from hier_seg_ros.errors import HierSegError
+from hier_seg_ros.files.suggestions import did_you_mean
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_ros.resources import find_hierarchy, find_model
 from hier_seg_ros.segmenter.engines.engine_options import add_engine_arguments, engine_arguments
@@ -17,6 +18,7 @@ from hier_seg_trainer.commands.arguments import (
     add_device,
     add_input_long_side,
     command_line,
+    positive,
 )
 from hier_seg_trainer.datasets.opening import FORMATS
 from hier_seg_trainer.labelling.new_folder import require_free
@@ -49,20 +51,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         help='a model folder, or the name of one in models/: it finds the regions and guesses, in '
         'place of the labels of SOURCE',
     )
-    parser.add_argument(
-        '--classes',
-        nargs='+',
-        default=[],
-        metavar='NAME',
-        help='the classes whose subclasses are asked for (default: the traffic signs)',
-    )
-    parser.add_argument(
-        '--min-pixels',
-        type=_positive,
-        default=MIN_PIXELS,
-        metavar='N',
-        help=f'leave out regions of fewer pixels (default {MIN_PIXELS})',
-    )
+    add_classes(parser)
     add_count(parser, '--limit', 0, 'so many images, evenly spread (default all)', metavar='N')
     parser.add_argument(
         '--hierarchy',
@@ -73,22 +62,14 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
 
     source = parser.add_argument_group('what SOURCE is')
     source.add_argument('--format', choices=sorted(FORMATS), help='the layout of a data set')
-    _add_split(source, '--split', 'a split of it')
+    add_split(source, '--split', 'a split of it')
     source.add_argument(
         '--mapping', type=Path, metavar='FILE', help="in place of the format's own mapping file"
     )
     source.add_argument('--image-topic', metavar='TOPIC', help='of a recording with several')
 
     labels = parser.add_argument_group('labels that were begun elsewhere')
-    labels.add_argument(
-        '--labels',
-        nargs=2,
-        metavar=('FORMAT', 'PATH'),
-        help='a data set with labels of images of the same names: what it labels is answered in '
-        'the log',
-    )
-    _add_split(labels, '--labels-split', 'a split of it')
-    labels.add_argument('--labels-mapping', type=Path, metavar='FILE', help='its mapping file')
+    add_given(labels, 'what they label is answered in the log')
 
     run = parser.add_argument_group('how the network runs')
     add_input_long_side(run)
@@ -97,7 +78,38 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.set_defaults(run_command=_run)
 
 
-def _add_split(parser: argparse._ActionsContainer, name: str, meaning: str) -> None:
+def add_classes(parser: argparse.ArgumentParser) -> None:
+    """Add the classes whose objects are looked at, and how small these may be."""
+    parser.add_argument(
+        '--classes',
+        nargs='+',
+        default=[],
+        metavar='NAME',
+        help='the classes whose subclasses are told apart (default: the traffic signs)',
+    )
+    parser.add_argument(
+        '--min-pixels',
+        type=positive,
+        default=MIN_PIXELS,
+        metavar='N',
+        help=f'leave out regions of fewer pixels (default {MIN_PIXELS})',
+    )
+
+
+def add_given(parser: argparse._ActionsContainer, use: str) -> None:
+    """Add labels of the same images that lie elsewhere; `use` says what becomes of them."""
+    parser.add_argument(
+        '--labels',
+        nargs=2,
+        metavar=('FORMAT', 'PATH'),
+        help=f'a data set with labels of images of the same names: {use}',
+    )
+    add_split(parser, '--labels-split', 'a split of it')
+    parser.add_argument('--labels-mapping', type=Path, metavar='FILE', help='its mapping file')
+
+
+def add_split(parser: argparse._ActionsContainer, name: str, meaning: str) -> None:
+    """Add the splits of a data set."""
     parser.add_argument(
         name,
         action='append',
@@ -108,17 +120,34 @@ def _add_split(parser: argparse._ActionsContainer, name: str, meaning: str) -> N
     )
 
 
+def open_model(options: argparse.Namespace) -> Segmenter | None:
+    """Return the model that the options name; None where they name none."""
+    if options.model is None:
+        return None
+    return Segmenter.load(
+        find_model(options.model),
+        options.device,
+        input_long_side=options.input_long_side,
+        **engine_arguments(options),
+    )
+
+
+def open_given(options: argparse.Namespace, tree: Hierarchy) -> GivenLabels | None:
+    """Return the labels of ``--labels``; None where there are none."""
+    if options.labels is None:
+        return None
+    name, path = options.labels
+    if name not in FORMATS:
+        hint = did_you_mean(name, FORMATS, f'choose among {", ".join(sorted(FORMATS))}')
+        raise HierSegError(f'--labels: the format {name!r} is not known; {hint}')
+    splits = tuple(options.labels_split)
+    return GivenLabels(open_labelled(Path(path), tree, name, splits, options.labels_mapping))
+
+
 def _run(options: argparse.Namespace) -> None:
     # Before the model is loaded, which takes seconds.
     require_free(options.out)
-    segmenter = None
-    if options.model is not None:
-        segmenter = Segmenter.load(
-            find_model(options.model),
-            options.device,
-            input_long_side=options.input_long_side,
-            **engine_arguments(options),
-        )
+    segmenter = open_model(options)
     tree = segmenter.hierarchy if segmenter else Hierarchy.load(find_hierarchy(options.hierarchy))
     source = open_source(
         options.source,
@@ -130,14 +159,7 @@ def _run(options: argparse.Namespace) -> None:
     )
     if segmenter is None:
         tree = source.tree or tree
-    given = None
-    if options.labels is not None:
-        name, path = options.labels
-        _check_format(name)
-        images = open_labelled(
-            Path(path), tree, name, tuple(options.labels_split), options.labels_mapping
-        )
-        given = GivenLabels(images)
+    given = open_given(options, tree)
     if segmenter is None and given is None and not source.has_labels:
         raise HierSegError(
             f'{options.source}: its images have no labels; give --model to find the regions'
@@ -161,16 +183,3 @@ def _run(options: argparse.Namespace) -> None:
         f'{proposals} proposals in {images} images{answered}; label them with: '
         f'hier-seg label {options.out}'
     )
-
-
-def _check_format(name: str) -> None:
-    if name not in FORMATS:
-        raise HierSegError(
-            f'--labels: the format {name!r} is not known; choose among {", ".join(sorted(FORMATS))}'
-        )
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f'{text!r} is not a whole number above 0')
-    return int(text)

@@ -99,13 +99,21 @@ class ImageFiles:
 
 
 class DatasetImages:
-    """The labelled images of splits of a data set."""
+    """The labelled images of splits of a data set.
+
+    Attributes
+    ----------
+    datasets
+        The splits.
+
+    """
 
     has_labels = True
 
     def __init__(self, datasets: list[StreetDataset], tree: Hierarchy) -> None:
         """Take the opened splits, whose labels have ids of `tree`."""
         self.tree = tree
+        self.datasets = datasets
         self._places = [(data, index) for data in datasets for index in range(len(data))]
 
     def __len__(self) -> int:
