@@ -199,7 +199,9 @@ def ellipse(box: Box, shape: tuple[int, ...]) -> SignArea | None:
     mask = Image.new('L', (right - left, bottom - top), 0)
     draw_outline(mask, Box(0, 0, right - left, bottom - top, box.node_id, _ELLIPSE), 1)
     inside = np.asarray(mask, bool)
-    inside = inside[max(0, -top) : shape[0] - top, max(0, -left) : shape[1] - left]
+    rows = slice(max(0, -top), max(0, shape[0] - top))
+    columns = slice(max(0, -left), max(0, shape[1] - left))
+    inside = inside[rows, columns]
     if not inside.any():
         return None
     left, top = max(0, left), max(0, top)
