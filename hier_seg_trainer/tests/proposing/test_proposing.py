@@ -187,14 +187,14 @@ def test_a_folder_of_images_with_a_model(tmp_path, tree) -> None:
     model = small_model(tmp_path / 'model', TINY, tree)
     (tmp_path / 'images').mkdir()
     photograph = Image.open(Path(__file__).parents[3] / 'docs' / 'images' / 'demo.jpg')
-    photograph.convert('RGB').resize((160, 96)).save(tmp_path / 'images' / 'a.tif')
+    photograph.convert('RGB').resize((160, 96)).save(tmp_path / 'images' / 'a.ppm')
     out = tmp_path / 'out'
     arguments = ['--model', str(model), '--engine', 'torch', '--device', 'cpu']
     arguments += ['--classes', *(c.parent.name for c in tree.classifiers if c.parent)]
     line = ['propose', str(tmp_path / 'images'), '--out', str(out), *arguments]
     assert main([*line, '--min-pixels', '3']) == 0
     folder = LabellingFolder.open(out)
-    assert list(folder.images) == ['a.png']  # no browser shows TIFF
+    assert list(folder.images) == ['a.png']  # no browser shows PPM
     assert folder.description['model'] == 'small'
     segmenter = Segmenter.load(model, 'cpu', engine='torch')
     (result,) = segmenter.segment([np.asarray(Image.open(folder.images['a.png']))])

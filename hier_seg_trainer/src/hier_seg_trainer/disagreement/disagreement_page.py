@@ -81,7 +81,7 @@ def write_disagreements(
         for rank, item in enumerate(shown, start=1):
             picture = picture_at(item.sign.place)
             if item.sign.place not in names:
-                name = new.add_image(item.sign.image, picture.data, picture.labels)
+                name = new.add_image(item.sign.image, picture.data, picture.labels, picture.rgb)
                 names[item.sign.place] = name
             cards.append(_card(rank, item, picture, tree))
         new.add_proposals(

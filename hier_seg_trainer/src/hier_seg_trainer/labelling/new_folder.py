@@ -52,7 +52,13 @@ class NewFolder:
             (path / folder).mkdir()
         tree.save(path / TREE)
 
-    def add_image(self, name: str, data: bytes, prediction: NDArray[np.uint8] | None = None) -> str:
+    def add_image(
+        self,
+        name: str,
+        data: bytes,
+        prediction: NDArray[np.uint8] | None = None,
+        rgb: NDArray[np.uint8] | None = None,
+    ) -> str:
         """Add a picture; return its name in the folder.
 
         Parameters
@@ -64,16 +70,19 @@ class NewFolder:
             What its file holds. It is stored as it is, or as PNG where browsers cannot show it.
         prediction
             H×W node ids, 255 = unlabelled; None where there are none.
+        rgb
+            H×W×3, its pixels, for what browsers cannot show; None: they are decoded.
 
         Raises
         ------
         HierSegError
-            It is no image.
+            It is to be decoded, and is neither JPEG nor PNG nor TIFF.
 
         """
         suffix = Path(name).suffix.lower()
         if suffix not in _SHOWN_SUFFIXES:
-            data, suffix = encode_rgb_png(decode_image(data, name)), '.png'
+            pixels = decode_image(data, name) if rgb is None else np.ascontiguousarray(rgb)
+            data, suffix = encode_rgb_png(pixels), '.png'
         stem = self._free_stem(_UNSAFE.sub('_', Path(name).stem)[:_MOST_CHARACTERS] or 'image')
         (self._path / IMAGES / f'{stem}{suffix}').write_bytes(data)
         if prediction is not None:

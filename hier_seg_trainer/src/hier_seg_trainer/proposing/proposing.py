@@ -175,7 +175,7 @@ def propose(
         for picture in tqdm(pictures, 'proposing', len(chosen), unit='image', disable=not progress):
             own = given.of(picture.name, picture.rgb.shape) if given else None
             labels, regions = finder.look(picture, own)
-            name = folder.add_image(picture.name, picture.data, labels)
+            name = folder.add_image(picture.name, picture.data, labels, picture.rgb)
             images += 1
             for region in regions:
                 found.append((name, region))
