@@ -27,7 +27,7 @@ from hier_seg_ros.segmenter import Segmenter
 from hier_seg_trainer.datasets.opening import open_dataset
 from hier_seg_trainer.disagreement.judging import Judge
 from hier_seg_trainer.disagreement.suspicion import LabelledSign, disagreement, label_of, ranked
-from hier_seg_trainer.proposing.regions import MIN_PIXELS, sign_parents
+from hier_seg_trainer.proposing.object_regions import MIN_PIXELS, sign_parents
 
 EXCHANGED, LISTED = 0.03, 0.06
 SEEDS = 50

@@ -27,7 +27,7 @@ from hier_seg_ros.files.writing import write_text
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
 from hier_seg_ros.resources import find_hierarchy
 from hier_seg_ros.signs.parts import connected_parts
-from hier_seg_trainer.proposing.regions import find_regions, sign_parents
+from hier_seg_trainer.proposing.object_regions import find_regions, sign_parents
 from hier_seg_trainer.synthesis.drawing.camera import Camera, Light
 from hier_seg_trainer.synthesis.drawing.canvas import Canvas
 from hier_seg_trainer.synthesis.things.sign_faces import Sign, load_signs

@@ -28,7 +28,7 @@ from hier_seg_trainer.disagreement.suspicion import (
     ranked,
 )
 from hier_seg_trainer.labelling.folder import LabellingFolder
-from hier_seg_trainer.proposing.regions import sign_parents
+from hier_seg_trainer.proposing.object_regions import sign_parents
 
 SIGN = 'object--traffic-sign--front'
 STOP, GIVE_WAY = f'{SIGN}--stop', f'{SIGN}--give-way'

@@ -24,8 +24,8 @@ from hier_seg_trainer.cli import main
 from hier_seg_trainer.labelling.folder import LabellingFolder
 from hier_seg_trainer.labelling.node_mapping import write_node_mapping
 from hier_seg_trainer.proposing.guesses import choice_of, of_labels, of_model, pixels_of
+from hier_seg_trainer.proposing.object_regions import child_of_id, find_regions, sign_parents
 from hier_seg_trainer.proposing.order import RARITY_WEIGHT, best_guesses, doubt, values
-from hier_seg_trainer.proposing.regions import child_of_id, find_regions, sign_parents
 
 SIGN = 'object--traffic-sign--front'
 

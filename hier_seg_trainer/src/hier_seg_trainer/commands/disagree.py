@@ -30,7 +30,7 @@ from hier_seg_trainer.disagreement.disagreement_page import FOLDER, PAGE, write_
 from hier_seg_trainer.disagreement.judging import Judge
 from hier_seg_trainer.disagreement.suspicion import disagreement, label_of, ranked
 from hier_seg_trainer.labelling.new_folder import require_free
-from hier_seg_trainer.proposing.regions import parents_named
+from hier_seg_trainer.proposing.object_regions import parents_named
 from hier_seg_trainer.proposing.sources import open_labelled
 
 # Of the links on the page; hier-seg label takes another where it is taken.

@@ -23,8 +23,8 @@ from hier_seg_trainer.commands.arguments import (
 from hier_seg_trainer.datasets.opening import FORMATS
 from hier_seg_trainer.labelling.new_folder import require_free
 from hier_seg_trainer.proposing.given_labels import GivenLabels
+from hier_seg_trainer.proposing.object_regions import MIN_PIXELS, parents_named
 from hier_seg_trainer.proposing.proposing import Finder, propose
-from hier_seg_trainer.proposing.regions import MIN_PIXELS, parents_named
 from hier_seg_trainer.proposing.sources import open_labelled, open_source
 
 

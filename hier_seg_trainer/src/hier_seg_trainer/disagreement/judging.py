@@ -35,7 +35,7 @@ from hier_seg_trainer.proposing.guesses import (
     of_model,
     pixels_of,
 )
-from hier_seg_trainer.proposing.regions import child_of_id, find_regions
+from hier_seg_trainer.proposing.object_regions import child_of_id, find_regions
 
 _ELLIPSE = 'circle'
 # Of crops on a canvas, in pixels: signs as large as a camera sees them from near.

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy, Node
 from hier_seg_ros.signs.sign_areas import SignArea
-from hier_seg_trainer.proposing.regions import child_of_id
+from hier_seg_trainer.proposing.object_regions import child_of_id
 from hier_seg_trainer.proposing.sources import DatasetImages
 
 # A region has the class of more than this share of its pixels that are given one,

@@ -14,7 +14,7 @@ from hier_seg_ros.segmenter.interpolation import upsample_at
 from hier_seg_ros.segmenter.logits import Logits
 from hier_seg_ros.segmenter.segmenter import Segmenter
 from hier_seg_ros.signs.sign_areas import SignArea
-from hier_seg_trainer.proposing.regions import child_of_id
+from hier_seg_trainer.proposing.object_regions import child_of_id
 
 # The probability of each child of a class by its name; what is missing to 1 is none of them.
 Probabilities = dict[str, float]

@@ -29,8 +29,8 @@ from hier_seg_trainer.proposing.guesses import (
     of_model,
     pixels_of,
 )
+from hier_seg_trainer.proposing.object_regions import MIN_PIXELS, find_regions
 from hier_seg_trainer.proposing.order import best_guesses, values
-from hier_seg_trainer.proposing.regions import MIN_PIXELS, find_regions
 from hier_seg_trainer.proposing.sources import Picture, Source
 
 
