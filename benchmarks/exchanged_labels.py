@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How many labels that were exchanged on purpose ``hier-seg disagree`` puts first.
 
-    python benchmarks/exchanged_labels.py DATA --out benchmarks/results/exchanged_labels.json
+    python benchmarks/exchanged_labels.py DATA --json benchmarks/results/exchanged_labels.json
 
 DATA has ``gtsrb`` and ``gtsdb``. Of the validation crops of GTSRB, and of the signs in the
 validation images of GTSDB, 3 % get another label, drawn among all classes that occur there; the
@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument('data', type=Path)
     parser.add_argument('--model', default='street_lite0')
     parser.add_argument('--seeds', type=int, default=SEEDS)
-    parser.add_argument('--out', type=Path)
+    parser.add_argument('--json', type=Path)
     options = parser.parse_args()
     segmenter = Segmenter.load(
         find_model(options.model), 'cpu', engine='torch', precision='float32'
@@ -60,8 +60,8 @@ def main() -> None:
         result[name] = measure(judge, signs, options.seeds)
     text = json.dumps(result, indent=2) + '\n'
     print(text, end='')
-    if options.out is not None:
-        write_text(options.out, text)
+    if options.json is not None:
+        write_text(options.json, text)
 
 
 def measure(judge: Judge, signs: Sequence[LabelledSign], seeds: int) -> dict[str, Any]:

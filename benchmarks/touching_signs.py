@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How many pairs of touching signs ``hier-seg propose`` and the node take apart, on drawn pairs.
 
-    python benchmarks/touching_signs.py --out benchmarks/results/touching_signs.json
+    python benchmarks/touching_signs.py --json benchmarks/results/touching_signs.json
 
 Two signs of the 43 classes are drawn by ``hier_seg_trainer.synthesis`` on one pole, or side by
 side, so near that their pixels touch at a side or a corner; one may cover a rim of the other, of up
@@ -47,12 +47,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split('\n\n')[0])
     parser.add_argument('--pairs', type=int, default=2000)
     parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--out', type=Path)
+    parser.add_argument('--json', type=Path)
     options = parser.parse_args()
     text = json.dumps(measure(options.pairs, options.seed), indent=2) + '\n'
     print(text, end='')
-    if options.out is not None:
-        write_text(options.out, text)
+    if options.json is not None:
+        write_text(options.json, text)
 
 
 def measure(pairs: int, seed: int) -> dict[str, Any]:
