@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy, Node
+from hier_seg_ros.segmenter.logits import Logits
 from hier_seg_ros.segmenter.segmenter import Segmenter
 from hier_seg_ros.signs.sign_areas import SignArea
 from hier_seg_trainer.datasets.formats.gtsrb import Gtsrb
@@ -113,21 +114,32 @@ class Judge:
         if not areas:
             return
         if self.segmenter is not None:
-            logits = self.segmenter.logits(rgb)
-            logits[self.segmenter.decision_rule.choices[0].name]
-        else:
-            assert self.other is not None
-            labels = self.other.of(name, rgb.shape)
-            if labels is None:
-                return
+            logits = self._logits(self.segmenter, rgb)
+            for parent, area, given in areas:
+                pixels = pixels_of(area, rgb.shape[1])
+                found = self._of_model(self.segmenter, logits, parent, pixels)
+                yield LabelledSign(place, name, area, parent, given, found)
+            return
+        assert self.other is not None
+        labels = self.other.of(name, rgb.shape)
+        if labels is None:
+            return
         for parent, area, given in areas:
-            if self.segmenter is not None:
-                choice = choice_of(self.segmenter, parent)
-                assert choice is not None
-                found = of_model(logits, choice, pixels_of(area, rgb.shape[1]), self.tree)
-            else:
-                found = self._of_other_labels(area.within(labels), parent)
+            found = self._of_other_labels(area.within(labels), parent)
             yield LabelledSign(place, name, area, parent, given, found)
+
+    def _logits(self, segmenter: Segmenter, rgb: NDArray[np.uint8]) -> Logits:
+        logits = segmenter.logits(rgb)
+        # Asked for first: the size of the grid is known by it.
+        logits[segmenter.decision_rule.choices[0].name]
+        return logits
+
+    def _of_model(
+        self, segmenter: Segmenter, logits: Logits, parent: Node, pixels: torch.Tensor
+    ) -> Probabilities:
+        choice = choice_of(segmenter, parent)
+        assert choice is not None
+        return of_model(logits, choice, pixels, self.tree)
 
     def _of_other_labels(self, values: NDArray[np.uint8], parent: Node) -> Probabilities:
         """Return the shares of other labels; pixels of none of the classes count for ''."""
@@ -174,8 +186,7 @@ class Judge:
                 _paste(canvas, dataset[index].image, dataset.region(index), cell)
                 for cell, index in enumerate(places)
             ]
-            logits = self.segmenter.logits(np.asarray(canvas))
-            logits[self.segmenter.decision_rule.choices[0].name]
+            logits = self._logits(self.segmenter, np.asarray(canvas))
             for index, box in zip(places, boxes, strict=True):
                 bar.update()
                 own = dataset.region(index)
@@ -184,9 +195,8 @@ class Judge:
                 in_image = ellipse(own, (2**14, 2**14))
                 if parent is None or area is None or in_image is None:
                     continue
-                choice = choice_of(self.segmenter, parent)
-                assert choice is not None
-                found = of_model(logits, choice, pixels_of(area, canvas.width), self.tree)
+                pixels = pixels_of(area, canvas.width)
+                found = self._of_model(self.segmenter, logits, parent, pixels)
                 name = '_'.join(dataset.image_path(index).parts[-2:])
                 given = self.tree.node_by_id(own.node_id)
                 yield LabelledSign(first + index, name, in_image, parent, given, found)

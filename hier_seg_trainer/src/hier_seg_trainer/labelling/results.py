@@ -174,7 +174,7 @@ def _write_labelme(folder: LabellingFolder, images: Iterable[ImageLabels], place
     write_node_mapping(place / 'mapping.yaml', folder.tree)
     for image in images:
         _copy_image(folder, image, place)
-        shapes = []
+        shapes: list[Mapping[str, Any]] = []
         for node, mask, unknown in _layers(image, folder.tree):
             left, top, right, bottom = _box(mask)
             buffer = io.BytesIO()

@@ -81,7 +81,7 @@ class Source(Protocol):
 class ImageFiles:
     """A folder of images without labels, or one image."""
 
-    tree = None
+    tree: Hierarchy | None = None
     has_labels = False
 
     def __init__(self, path: Path) -> None:
@@ -112,7 +112,7 @@ class DatasetImages:
 
     def __init__(self, datasets: list[StreetDataset], tree: Hierarchy) -> None:
         """Take the opened splits, whose labels have ids of `tree`."""
-        self.tree = tree
+        self.tree: Hierarchy | None = tree
         self.datasets = datasets
         self._places = [(data, index) for data in datasets for index in range(len(data))]
 
