@@ -231,6 +231,25 @@ def test_a_recording_with_the_outputs_of_the_node(tmp_path, street, tree) -> Non
     assert len(folder.proposals) == 3
 
 
+def test_a_broken_picture_of_a_recording_is_left_out_and_said(
+    tmp_path, street, tree, capsys
+) -> None:
+    rgb = np.repeat(street[:, :, None], 3, axis=2)
+    with BagWriter(tmp_path / 'bag') as bag:
+        for stamp in (1, 2, 3):
+            photograph = jpeg_message(rgb, stamp, 'camera')
+            if stamp == 2:
+                photograph.data = photograph.data[:40]
+            bag.write('/camera/image/compressed', photograph, stamp)
+            message = image_message(street, stamp, 'camera')
+            bag.write('/segmenter/level_3/labels', message, stamp)
+    out = tmp_path / 'out'
+    assert main(['propose', str(tmp_path / 'bag'), '--out', str(out)]) == 0
+    said = capsys.readouterr().out
+    assert 'left out: ' in said
+    assert 'in 2 images' in said
+
+
 def test_labels_begun_elsewhere_are_answers(tmp_path, street, tree, capsys) -> None:
     unsure = street.copy()
     unsure[np.isin(street, [tree.node('stop').id, tree.node('give way').id])] = tree.node(SIGN).id

@@ -25,7 +25,7 @@ from hier_seg_trainer.labelling.new_folder import require_free
 from hier_seg_trainer.proposing.given_labels import GivenLabels
 from hier_seg_trainer.proposing.object_regions import MIN_PIXELS, parents_named
 from hier_seg_trainer.proposing.proposing import Finder, propose
-from hier_seg_trainer.proposing.sources import open_labelled, open_source
+from hier_seg_trainer.proposing.sources import BagImages, open_labelled, open_source
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -178,6 +178,9 @@ def _run(options: argparse.Namespace) -> None:
         description,
         progress=True,
     )
+    if isinstance(source, BagImages) and source.left_out:
+        more = f' (and {len(source.left_out) - 1} more)' if len(source.left_out) > 1 else ''
+        print(f'left out: {source.left_out[0]}{more}')
     answered = f', {answers} of them answered' if answers else ''
     print(
         f'{proposals} proposals in {images} images{answered}; label them with: '

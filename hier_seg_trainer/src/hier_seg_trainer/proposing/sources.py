@@ -142,6 +142,12 @@ class BagImages:
     """The images of a recording, with the labels that the node published for them, if any.
 
     A capture of the node is such a recording.
+
+    Attributes
+    ----------
+    left_out
+        A line for each picture so far that makes no sense, and for what is damaged.
+
     """
 
     def __init__(self, path: Path, image_topic: str | None = None) -> None:
@@ -154,6 +160,7 @@ class BagImages:
 
         """
         self._bag = ImageBag(path)
+        self.left_out: list[str] = []
         self._labels_topic, self.tree = self._recorded_labels()
         self.has_labels = self._labels_topic is not None
         # The node's own pictures are no camera's.
@@ -174,17 +181,17 @@ class BagImages:
         """Yield the images at some places; those that make no sense are left out."""
         stem = self._topic.strip('/').replace('/', '_')
         for stamp in (self._stamps[place] for place in chosen):
-            with suppress(DamagedBagError):
-                try:
-                    image = self._bag.image_at(self._topic, stamp, self._times[stamp])
-                    rgb = as_rgb(image.pixels)
-                    data, suffix = self._stored(image, rgb)
-                    labels = self._labels(stamp, rgb)
-                except DamagedBagError:
-                    raise
-                except HierSegError:
-                    continue
-                yield Picture(f'{stem}_{stamp}{suffix}', data, rgb, labels)
+            try:
+                image = self._bag.image_at(self._topic, stamp, self._times[stamp])
+                rgb = as_rgb(image.pixels)
+                data, suffix = self._stored(image, rgb)
+                labels = self._labels(stamp, rgb)
+            except HierSegError as error:
+                self.left_out.append(str(error))
+                continue
+            yield Picture(f'{stem}_{stamp}{suffix}', data, rgb, labels)
+        if self._bag.damage is not None:
+            self.left_out.append(str(self._bag.damage))
 
     def _stored(self, image: StampedImage, rgb: NDArray[np.uint8]) -> tuple[bytes, str]:
         """Return the image as it was recorded, if that is a JPEG or a PNG, else as PNG."""
