@@ -120,6 +120,9 @@ ROOMS_WITHIN = {
         'evaluation': {'augmentation', 'datasets', 'options', 'pages'},
         'inspection': {'datasets', 'pages'},
         'synthesis': {'datasets'},
+        'labelling': {'datasets'},
+        'proposing': {'datasets', 'evaluation', 'labelling'},
+        'disagreement': {'datasets', 'evaluation', 'labelling', 'pages', 'proposing'},
         'configuration': {'augmentation', 'datasets', 'loss', 'options'},
         'training': {
             'augmentation', 'batches', 'configuration', 'datasets', 'evaluation', 'loss',
@@ -127,8 +130,8 @@ ROOMS_WITHIN = {
         },
         'export': {'batches', 'configuration', 'datasets', 'evaluation', 'options', 'training'},
         'commands': {
-            'configuration', 'datasets', 'evaluation', 'export', 'inspection', 'options',
-            'processes', 'synthesis', 'training',
+            'configuration', 'datasets', 'disagreement', 'evaluation', 'export', 'inspection',
+            'labelling', 'options', 'processes', 'proposing', 'synthesis', 'training',
         },
         'cli': {'commands'},
     },

@@ -53,6 +53,14 @@ def write_cityscapes(root: Path, kind: str = 'gtFine', city: str = 'ulm') -> Non
         label_image(root / kind / 'train' / city / f'{stem}_{kind}_labelIds.png', 23, 7)
 
 
+def write_cityscapes_extended(root: Path) -> None:
+    write_cityscapes(root)
+    for path in root.rglob('*_labelIds.png'):
+        labels = np.array(Image.open(path)).astype(np.uint16)
+        labels[15:25, 15:25] = 2014
+        Image.fromarray(labels).save(path)
+
+
 def write_vistas(root: Path, version: str) -> None:
     tree = Hierarchy.load(TREE)
     mapping = LabelMapping.load(bundled_mapping(f'vistas_{version}'), tree)
@@ -147,6 +155,7 @@ WRITERS: dict[str, Callable[[Path], None]] = {
     'camvid': write_camvid,
     'cityscapes': write_cityscapes,
     'cityscapes_coarse': lambda root: write_cityscapes(root, 'gtCoarse'),
+    'cityscapes_extended': write_cityscapes_extended,
     'vistas_1.2': lambda root: write_vistas(root, '1.2'),
     'vistas_2.0': lambda root: write_vistas(root, '2.0'),
     'minicity': lambda root: write_cityscapes(root, city='.'),

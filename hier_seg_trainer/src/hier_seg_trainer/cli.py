@@ -44,13 +44,22 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def _parser() -> argparse.ArgumentParser:
     # Here, so that what is not installed is said in one line.
-    from hier_seg_trainer.commands import embed, evaluate, export, inspect, synthesize, train
+    from hier_seg_trainer.commands import (
+        disagree,
+        embed,
+        evaluate,
+        export,
+        inspect,
+        propose,
+        synthesize,
+        train,
+    )
 
     parser = argparse.ArgumentParser(
         prog='hier-seg', description='Train and judge models of hier_seg_ros.'
     )
     commands = parser.add_subparsers(dest='command', required=True, metavar='COMMAND')
-    for command in (inspect, synthesize, train, evaluate, embed, export):
+    for command in (inspect, synthesize, train, evaluate, embed, export, propose, disagree):
         command.add_parser(commands)
     return parser
 

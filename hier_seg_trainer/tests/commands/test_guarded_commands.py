@@ -69,7 +69,7 @@ def write_marked(format_name: str, root: Path) -> list[Any]:
 def test_every_sub_command_is_guarded_below() -> None:
     modules = {module.name for module in pkgutil.iter_modules(commands.__path__)}
     assert modules - {'arguments'} == {
-        'embed', 'evaluate', 'export', 'inspect', 'synthesize', 'train',
+        'disagree', 'embed', 'evaluate', 'export', 'inspect', 'propose', 'synthesize', 'train',
     }  # fmt: skip
 
 
@@ -117,10 +117,19 @@ def test_from_drawn_data_over_a_run_to_a_judged_model(
         [0, 'export', experiment, *places, *out, '--onnx', tmp_path / 'model.onnx'],
         [0, 'evaluate', model, *camvid, '--device', 'cpu', '--out', tmp_path / 'results'],
         [0, 'embed', model, *camvid, '--device', 'cpu', '--out', tmp_path / 'embeddings'],
+        [
+            *(0, 'propose', small_data / 'camvid', '--format', 'camvid', '--model', model),
+            *('--device', 'cpu', '--min-pixels', '1', '--out', tmp_path / 'proposed'),
+        ],
+        [
+            *(0, 'disagree', small_data / 'gtsdb', '--format', 'gtsdb', '--model', model),
+            *('--device', 'cpu', '--out', tmp_path / 'disagreed'),
+        ],
         # A checkpoint that holds an object is refused without making the object.
         [1, 'export', experiment, *places[:-1], other, *out],
         [1, 'train', experiment, *places[:-1], other, '--workers', '0'],
     )
     for refused in ('train', 'export'):
         assert f'hier-seg {refused}: {other / CHECKPOINT}: is no checkpoint' in said
-    assert MARK in (tmp_path / 'results' / 'results.json').read_text(encoding='utf-8')
+    for path in ('results/results.json', 'proposed/folder.json', 'disagreed/disagreements.json'):
+        assert MARK in (tmp_path / path).read_text(encoding='utf-8')

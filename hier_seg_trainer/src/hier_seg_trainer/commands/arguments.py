@@ -71,6 +71,13 @@ def count(text: str) -> int:
     return value
 
 
+def positive(text: str) -> int:
+    """Return a whole number above 0."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f'{text!r} is not a whole number above 0')
+    return int(text)
+
+
 def command_line() -> str:
     """Return the command that runs, for people to give again."""
     return shlex.join(['hier-seg', *sys.argv[1:]])

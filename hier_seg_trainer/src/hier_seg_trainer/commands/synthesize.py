@@ -7,7 +7,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from hier_seg_trainer.commands.arguments import add_count, add_workers, command_line
+from hier_seg_trainer.commands.arguments import add_count, add_workers, command_line, positive
 from hier_seg_trainer.synthesis.layouts.dataset_writing import (
     STYLE_OF_FORMAT,
     SynthesisOptions,
@@ -30,7 +30,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument(
         '--images',
-        type=_positive,
+        type=positive,
         default=100,
         help='images for training (default 100); of gtsrb, scenes whose signs are cut out',
     )
@@ -63,12 +63,6 @@ def _run(options: argparse.Namespace) -> None:
             f'{options.out / name}: {options.images} images for training, '
             f'{options.validation} for validation'
         )
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f'{text!r} is not a whole number above 0')
-    return int(text)
 
 
 def _factor(text: str) -> float:

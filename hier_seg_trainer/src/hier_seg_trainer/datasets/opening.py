@@ -17,6 +17,7 @@ from hier_seg_trainer.datasets.faults import Fault, check_faults
 from hier_seg_trainer.datasets.formats.box_table import BoxTable
 from hier_seg_trainer.datasets.formats.camvid import CamVid
 from hier_seg_trainer.datasets.formats.cityscapes import Cityscapes, CityscapesCoarse, MiniCity
+from hier_seg_trainer.datasets.formats.cityscapes_extended import CityscapesExtended
 from hier_seg_trainer.datasets.formats.coco import CocoBoxes, CocoMasks
 from hier_seg_trainer.datasets.formats.gtsdb import Gtsdb, GtsdbCoarse
 from hier_seg_trainer.datasets.formats.gtsrb import Gtsrb
@@ -32,6 +33,7 @@ FORMATS = {
         CamVid,
         Cityscapes,
         CityscapesCoarse,
+        CityscapesExtended,
         Vistas12,
         Vistas20,
         MiniCity,

@@ -42,7 +42,7 @@ from hier_seg_trainer.datasets.readers.annotations import shown
 from hier_seg_trainer.datasets.readers.image_pairs import is_file
 from hier_seg_trainer.datasets.readers.reader import Reader
 from hier_seg_trainer.datasets.readers.tables import checked_edges, read_table
-from hier_seg_trainer.datasets.samples import StreetSample, Supervision
+from hier_seg_trainer.datasets.samples import Box, StreetSample, Supervision
 from hier_seg_trainer.datasets.stored_pixels import open_image
 
 # Below the data set's root: a folder for each class, and the list beside the crops of the test set.
@@ -118,6 +118,11 @@ class Gtsrb(Reader[SignCrop]):
         """Read one crop, with its border, and the sign that it shows."""
         crop = self._files[index]
         return StreetSample(open_image(crop.image), None, None, crop.node_id)
+
+    def region(self, index: int) -> Box:
+        """Return where the sign is in a crop, and what it shows, without reading the image."""
+        crop = self._files[index]
+        return Box(*crop.region, crop.node_id, crop.shape)
 
     def random_crop(self, rng: np.random.Generator) -> tuple[Image.Image, SignCrop]:
         """Return a sign without its border, each class being as likely as any other.
