@@ -146,8 +146,10 @@ def test_search_finds_a_class_by_keys_alone(page: Any, server: Server, tree: Hie
 def test_skipped_and_flagged_ones_come_again(page: Any, server: Server) -> None:
     page.keyboard.press(' ')
     page.keyboard.press('f')
+    page.wait_for_selector('#asked[open]')
     page.keyboard.type('too dark')
     page.keyboard.press('Enter')
+    page.wait_for_selector('#asked', state='hidden')
     page.keyboard.press('0')
     wait_until_saved(page)
     page.locator('#again-flag').click()

@@ -35,8 +35,14 @@ export function ask(question, value = '') {
   dialog.showModal();
   byId('asked-value').select();
   return new Promise((done) => {
-    // Not when the dialog has closed, which comes after keys that are pressed meanwhile.
-    dialog.querySelector('form').onsubmit = () => done(byId('asked-value').value.trim());
+    const end = (event) => {
+      // At once: the browser's own way leaves the dialog open for keys that follow quickly.
+      event.preventDefault();
+      done(byId('asked-value').value.trim());
+      dialog.close();
+    };
+    dialog.querySelector('form').onsubmit = end;
+    byId('asked-value').onkeydown = (event) => { if (event.key === 'Enter') end(event); };
     byId('asked-cancel').onclick = () => dialog.close();
     dialog.onclose = () => done(null);
   });
