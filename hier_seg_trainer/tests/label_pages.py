@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -110,6 +111,12 @@ def shown_proposal(page: Any) -> int:
     """Return the number of the proposal that is shown."""
     text = page.locator('#question small').inner_text()
     return int(text.partition('number ')[2].split()[0])
+
+
+def wait_for_proposal(page: Any, number: int) -> None:
+    """Wait until the proposal with this number is shown."""
+    shown = page.locator('#question small', has_text=re.compile(rf'number {number}\b'))
+    shown.wait_for(state='visible')
 
 
 def log_of(folder: Path) -> list[dict[str, Any]]:

@@ -20,6 +20,7 @@ from label_pages import (
     served,
     shown_proposal,
     started_browser,
+    wait_for_proposal,
     wait_until_saved,
 )
 from small_labelling_folder import FIRST, SECOND, SIGN, SIZE, write_small_folder
@@ -153,11 +154,11 @@ def test_skipped_and_flagged_ones_come_again(page: Any, server: Server) -> None:
     page.keyboard.press('0')
     wait_until_saved(page)
     page.locator('#again-flag').click()
-    assert shown_proposal(page) == 3
+    wait_for_proposal(page, 3)
     assert 'too dark' in page.locator('#standing').inner_text()
     page.keyboard.press('x')
     page.locator('#again-skip').click()
-    assert shown_proposal(page) == 7
+    wait_for_proposal(page, 7)
     page.keyboard.press('1')
     page.wait_for_selector('#finished', state='visible', timeout=20_000)
     wait_until_saved(page)
