@@ -121,6 +121,7 @@ ROOMS_WITHIN = {
         'inspection': {'datasets', 'pages'},
         'synthesis': {'datasets'},
         'labelling': {'datasets'},
+        'label_page': {'datasets', 'labelling', 'synthesis'},
         'proposing': {'datasets', 'evaluation', 'labelling'},
         'disagreement': {'datasets', 'evaluation', 'labelling', 'pages', 'proposing'},
         'configuration': {'augmentation', 'datasets', 'loss', 'options'},
@@ -131,7 +132,7 @@ ROOMS_WITHIN = {
         'export': {'batches', 'configuration', 'datasets', 'evaluation', 'options', 'training'},
         'commands': {
             'configuration', 'datasets', 'disagreement', 'evaluation', 'export', 'inspection',
-            'labelling', 'options', 'processes', 'proposing', 'synthesis', 'training',
+            'label_page', 'labelling', 'options', 'processes', 'proposing', 'synthesis', 'training',
         },
         'cli': {'commands'},
     },

@@ -50,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
         evaluate,
         export,
         inspect,
+        label,
         propose,
         synthesize,
         train,
@@ -59,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
         prog='hier-seg', description='Train and judge models of hier_seg_ros.'
     )
     commands = parser.add_subparsers(dest='command', required=True, metavar='COMMAND')
-    for command in (inspect, synthesize, train, evaluate, embed, export, propose, disagree):
+    for command in (inspect, synthesize, train, evaluate, embed, export, propose, label, disagree):
         command.add_parser(commands)
     return parser
 

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 import yaml
 from small_data_sets import MAPPING, OWN_FORMATS, WRITERS
+from small_labelling_folder import FIRST, write_small_folder
 
 from hier_seg_ros.hierarchy import Hierarchy
 from hier_seg_trainer import commands
@@ -69,7 +70,8 @@ def write_marked(format_name: str, root: Path) -> list[Any]:
 def test_every_sub_command_is_guarded_below() -> None:
     modules = {module.name for module in pkgutil.iter_modules(commands.__path__)}
     assert modules - {'arguments'} == {
-        'disagree', 'embed', 'evaluate', 'export', 'inspect', 'propose', 'synthesize', 'train',
+        'disagree', 'embed', 'evaluate', 'export', 'inspect', 'label', 'propose', 'synthesize',
+        'train',
     }  # fmt: skip
 
 
@@ -133,3 +135,15 @@ def test_from_drawn_data_over_a_run_to_a_judged_model(
         assert f'hier-seg {refused}: {other / CHECKPOINT}: is no checkpoint' in said
     for path in ('results/results.json', 'proposed/folder.json', 'disagreed/disagreements.json'):
         assert MARK in (tmp_path / path).read_text(encoding='utf-8')
+
+
+def test_results_of_labelling_are_written(tmp_path: Path, tree: Hierarchy) -> None:
+    folder = write_small_folder(tmp_path / MARK, tree)
+    flag = {'action': 'flag', 'proposal': 7, 'comment': MARK}
+    log = folder.open_log()
+    folder.append(log, MARK, MARK, flag)
+    folder.append(log, MARK, MARK, {'action': 'unknown', 'proposal': 7})
+    # Without its page, whose server needs a socket.
+    said = run_guarded([0, 'label', folder.path, '--export'])
+    assert str(folder.path / 'labels') in said
+    assert list((folder.path / 'labels').rglob(f'*{Path(FIRST).stem}*'))
