@@ -21,6 +21,8 @@ from hier_seg_ros.resources import DEFAULT_MODEL
 
 # Those that a single configuration has one value of.
 _LISTS = ('engine', 'precision', 'size')
+# Those of which there may be none.
+_COMPARISONS = ('input_long_side', 'batch', 'cameras', 'classes', 'flat', 'append')
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,8 +50,8 @@ def _load(arguments: Sequence[str] | None) -> tuple[Callable[[], int], str]:
 
 def _compares(options: argparse.Namespace) -> bool:
     several = any(len(getattr(options, name)) > 1 for name in _LISTS)
-    more = options.batch or options.cameras or options.classes or options.flat or options.append
-    return bool(several or more or options.peers is not None)
+    more = any(getattr(options, name) for name in _COMPARISONS)
+    return several or more or options.peers is not None
 
 
 def _report(report: dict[str, Any], options: argparse.Namespace) -> int:
@@ -100,6 +102,14 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_comparisons(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        '--input-long-side',
+        type=_positive,
+        nargs='+',
+        default=[],
+        metavar='N',
+        help='longer images are scaled down to so many pixels for the network; smaller is faster',
+    )
     group.add_argument(
         '--batch', type=_positive, nargs='+', default=[], metavar='N', help='images in one call'
     )

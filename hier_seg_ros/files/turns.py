@@ -34,6 +34,7 @@ class TurnTaker:
     def __init__(self, name: str, module: str, *arguments: str) -> None:
         """Start ``python -m module``; `answer` waits until it is ready."""
         self.name = name
+        self._finished = False
         self._process = subprocess.Popen(
             [sys.executable, '-m', module, *arguments],
             stdin=subprocess.PIPE,
@@ -75,10 +76,14 @@ class TurnTaker:
     def finish(self) -> dict[str, Any]:
         """Return what the process says at its end; errors are those of `answer`."""
         self._ask('finish')
-        return self.answer()
+        said = self.answer()
+        self._finished = True
+        return said
 
     def close(self) -> None:
         """End the process, and all that it has started."""
+        if not self._finished:
+            self._signal(signal.SIGTERM)
         self._end()
 
     def _ask(self, what: str) -> None:
@@ -87,6 +92,10 @@ class TurnTaker:
         with suppress(BrokenPipeError):
             self._process.stdin.write(f'{what}\n')
             self._process.stdin.flush()
+
+    def _signal(self, number: signal.Signals) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, number)
 
     def _end(self) -> int:
         """Return the exit code, which is negative after a signal."""
@@ -97,8 +106,7 @@ class TurnTaker:
         try:
             process.wait(_SECONDS_TO_END)
         except subprocess.TimeoutExpired:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            self._signal(signal.SIGKILL)
             process.wait()
         process.stdout.close()
         return process.returncode

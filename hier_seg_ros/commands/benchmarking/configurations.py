@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import product
+from typing import Any
 
 from hier_seg_ros.errors import HierSegError
 
@@ -49,6 +50,8 @@ class Configuration:
         Of the images, in pixels.
     image
         The path of the photograph; '' for the one that comes with the package.
+    input_long_side
+        As for ``Segmenter.load``; 0 for the model's own limit.
     confidence
         Whether the confidence is computed.
     batch
@@ -71,6 +74,7 @@ class Configuration:
     width: int = 1280
     height: int = 720
     image: str = ''
+    input_long_side: int = 0
     confidence: bool = True
     batch: int = 1
     cameras: int = 0
@@ -81,6 +85,8 @@ class Configuration:
     def name(self) -> str:
         """What it is in a few words, for tables and errors."""
         size = f'{self.width}x{self.height}'
+        if self.input_long_side:
+            size += f' (network {self.input_long_side})'
         engine = f'{self.engine} {self.precision}'
         what = f'{self.classes} classes' if self.classes else 'model'
         batch = f', batch {self.batch}' if self.batch > 1 else ''
@@ -128,10 +134,16 @@ def _peers(options: argparse.Namespace) -> Iterator[Configuration]:
 
 
 def _models(options: argparse.Namespace) -> Iterator[Configuration]:
-    for (width, height), engine, precision in product(
-        options.size, options.engine, options.precision
+    for (width, height), long_side, engine, precision in product(
+        options.size, options.input_long_side or [0], options.engine, options.precision
     ):
-        setting = {'width': width, 'height': height, 'engine': engine, 'precision': precision}
+        setting = {
+            'width': width,
+            'height': height,
+            'input_long_side': long_side,
+            'engine': engine,
+            'precision': precision,
+        }
         for classes in options.classes:
             yield _of(options, TREE, **setting, classes=classes)
             yield _of(options, FLAT, **setting, classes=classes)
@@ -145,7 +157,7 @@ def _models(options: argparse.Namespace) -> Iterator[Configuration]:
             yield _of(options, NODE, **setting, cameras=cameras)
 
 
-def _of(options: argparse.Namespace, kind: str, **settings: int | str) -> Configuration:
+def _of(options: argparse.Namespace, kind: str, **settings: Any) -> Configuration:
     return Configuration(
         kind=kind,
         model=options.model,
@@ -153,5 +165,5 @@ def _of(options: argparse.Namespace, kind: str, **settings: int | str) -> Config
         threads=options.threads,
         image='' if options.image is None else str(options.image.absolute()),
         confidence=not options.no_confidence,
-        **settings,  # type: ignore[arg-type]
+        **settings,
     )

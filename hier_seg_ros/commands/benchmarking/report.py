@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,7 @@ def results(measurements: Sequence[Measurement]) -> list[dict[str, Any]]:
         frame = _seconds(measurement, 'frame')
         rows.append(
             {
-                'name': _name(measurement),
+                'name': measurement.configuration.name,
                 **asdict(measurement.configuration),
                 **measurement.facts,
                 'image': Path(measurement.configuration.image).name,
@@ -60,7 +60,7 @@ def results(measurements: Sequence[Measurement]) -> list[dict[str, Any]]:
                 },
                 'frames_per_second': round(1.0 / float(np.median(frame)), 2),
                 'ratio': round(float(np.median(frame / _seconds(reference, 'frame'))), 3),
-                'ratio_to': _name(reference),
+                'ratio_to': reference.configuration.name,
                 **_shares(measurement, rates),
             }
         )
@@ -85,13 +85,6 @@ def machine_rates(measurement: Measurement) -> dict[str, float]:
         )
         for stage in measurement.turns[0]
     }
-
-
-def _name(measurement: Measurement) -> str:
-    """Return the configuration's name, with what runs in place of 'auto'."""
-    facts = measurement.facts
-    runs = {key: facts[key] for key in ('engine', 'precision') if key in facts}
-    return replace(measurement.configuration, **runs).name
 
 
 def _reference(measurement: Measurement, others: Sequence[Measurement]) -> Measurement:

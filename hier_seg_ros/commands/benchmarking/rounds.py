@@ -5,9 +5,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from tqdm import tqdm
@@ -27,7 +27,7 @@ class Measurement:
     Attributes
     ----------
     configuration
-        What was measured.
+        What was measured, with what runs in place of 'auto'.
     facts
         What its process knows: the engine that ran, counted operations, memory in MiB.
     turns
@@ -56,24 +56,47 @@ def measure_in_turns(configurations: Sequence[Configuration], rounds: int) -> li
         A process cannot do what it is to do.
 
     """
-    steps = len(configurations) * (1 + WARM_UP_ROUNDS + rounds)
+    turns = WARM_UP_ROUNDS + rounds
+    count = len(configurations)
     with (
         _processes(configurations) as processes,
-        tqdm(total=steps, unit='turn', desc='benchmark', disable=None, leave=False) as progress,
+        tqdm(
+            total=count * (1 + turns), unit='turn', desc='benchmark', disable=None, leave=False
+        ) as progress,
     ):
-        measurements = []
-        for configuration, process in zip(configurations, processes, strict=False):
-            measurements.append(Measurement(configuration, process.answer()))
-            progress.update()
-        for number in range(WARM_UP_ROUNDS + rounds):
-            for measurement, process in zip(measurements, processes, strict=True):
+        measured = _ready(configurations, processes, progress.update)
+        progress.total = count + turns * len(measured)
+        for number in range(turns):
+            for process, measurement in measured.items():
                 seconds = process.turn()
                 if number >= WARM_UP_ROUNDS:
                     measurement.turns.append(seconds)
                 progress.update()
-        for measurement, process in zip(measurements, processes, strict=True):
+        for process, measurement in measured.items():
             measurement.facts.update(process.finish())
-    return measurements
+    return list(measured.values())
+
+
+def _ready(
+    configurations: Sequence[Configuration],
+    processes: Sequence[TurnTaker],
+    advance: Callable[[], object],
+) -> dict[TurnTaker, Measurement]:
+    """Return what is to be measured, by its process, once all of them are ready.
+
+    What is called 'auto' and by its name at the same time is measured once.
+    """
+    measured: dict[TurnTaker, Measurement] = {}
+    for configuration, process in zip(configurations, processes, strict=True):
+        facts = process.answer()
+        runs = {key: facts[key] for key in ('engine', 'precision') if key in facts}
+        measurement = Measurement(replace(configuration, **runs), facts)
+        if any(measurement.configuration == other.configuration for other in measured.values()):
+            process.close()
+        else:
+            measured[process] = measurement
+        advance()
+    return measured
 
 
 @contextmanager

@@ -83,6 +83,7 @@ def segmenter(configuration: Configuration) -> tuple[dict[str, Any], Turn]:
     subject = Segmenter(
         *model,
         device=configuration.device,
+        input_long_side=configuration.input_long_side or None,
         engine_options=EngineOptions(
             configuration.engine, configuration.precision, configuration.threads
         ),

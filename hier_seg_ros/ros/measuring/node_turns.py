@@ -41,7 +41,8 @@ from hier_seg_ros.ros.topics.topics import output_qos
 from hier_seg_ros.segmenter.engines.proof import photographs
 
 OUTPUTS = ('overlay', 'color', 'level_1/labels', 'level_2/labels', 'level_3/labels')
-NODE_NAME = 'segmenter'
+# Of the node's, those that are called as the configuration's.
+PARAMETERS = ('device', 'engine', 'precision', 'threads', 'input_long_side')
 # With one frame in work, so that the node never waits for the next.
 IN_FLIGHT = 2
 FRAMES = 6
@@ -54,33 +55,35 @@ POLL_SECONDS = 0.1
 def main() -> int:
     """Be the process; returns its exit code."""
     settings: dict[str, Any] = json.loads(sys.argv[1])
-    namespace = f'benchmark_{os.getpid()}'
+    # Other nodes are measured at the same time.
+    name = f'segmenter_{os.getpid()}'
     # What it says goes to stderr, and a node that does not start says why.
     use_dds_profile()
-    with tempfile.TemporaryFile('w+', encoding='utf-8') as log:
-        with _node(settings, namespace, log) as process, _client(settings, namespace) as client:
+    with (
+        tempfile.TemporaryFile('w+', encoding='utf-8') as log,
+        _node(settings, name, log) as process,
+        _client(settings, name) as client,
+    ):
 
-            def prepare() -> dict[str, Any]:
-                client.wait_for_answer(process, log)
-                return client.engine(process, log)
+        def prepare() -> dict[str, Any]:
+            client.wait_for_answer(process, log)
+            return client.engine(process, log)
 
-            return take_turns(prepare, client.turn, lambda: memory_mib(process.pid))
+        return take_turns(prepare, client.turn, lambda: memory_mib(process.pid))
 
 
 @contextmanager
-def _node(
-    settings: Mapping[str, Any], namespace: str, log: Any
-) -> Iterator[subprocess.Popen[bytes]]:
+def _node(settings: Mapping[str, Any], name: str, log: Any) -> Iterator[subprocess.Popen[bytes]]:
     """Run the real node until the end."""
     names = ', '.join(_camera_names(settings))
     parameters = {
         'cameras': f'[{names}]',
         'model': find_model(settings['model']),
-        **{key: settings[key] for key in ('device', 'engine', 'precision', 'threads')},
+        **{key: settings[key] for key in PARAMETERS},
     }
     command = [
         *(sys.executable, '-m', 'hier_seg_ros.ros.node.segmenter_node', '--ros-args'),
-        *('-r', f'__ns:=/{namespace}', '-r', f'__node:={NODE_NAME}'),
+        *('-r', f'__ns:=/{name}', '-r', f'__node:={name}'),
         *(word for key, value in parameters.items() for word in ('-p', f'{key}:={value}')),
     ]
     process = subprocess.Popen(
@@ -102,9 +105,9 @@ def _camera_names(settings: Mapping[str, Any]) -> list[str]:
 
 
 @contextmanager
-def _client(settings: Mapping[str, Any], namespace: str) -> Iterator[_Client]:
+def _client(settings: Mapping[str, Any], name: str) -> Iterator[_Client]:
     rclpy.init()
-    client = _Client(settings, namespace)
+    client = _Client(settings, name)
     try:
         yield client
     finally:
@@ -115,11 +118,11 @@ def _client(settings: Mapping[str, Any], namespace: str) -> Iterator[_Client]:
 class _Client:
     """All cameras, and the one who subscribes to five images of each."""
 
-    def __init__(self, settings: Mapping[str, Any], namespace: str) -> None:
-        self._node = Node('camera', namespace=f'/{namespace}')
+    def __init__(self, settings: Mapping[str, Any], name: str) -> None:
+        self._node = Node('camera', namespace=f'/{name}')
         self._pixels = _pixels(settings)
-        self._name = f'{namespace}/{NODE_NAME}'
-        self._engine: dict[str, Any] = {}
+        self._name = name
+        self._engine = ''
         names = _camera_names(settings)
         self._publishers = {
             name: self._node.create_publisher(Image, f'{name}/image', output_qos())
@@ -147,14 +150,14 @@ class _Client:
                 for place in [key for key in self._outputs if key[0] == name and key[1] <= stamp]:
                     del self._outputs[place]
 
-        topic = f'{NODE_NAME}/{name}/{output}'
+        topic = f'{self._name}/{name}/{output}'
         self._node.create_subscription(Image, topic, receive, output_qos())
 
     def _diagnose(self, message: DiagnosticArray) -> None:
         for status in message.status:
             values = {value.key: value.value for value in status.values}
-            if self._name in f'{status.hardware_id} {status.name}' and 'engine' in values:
-                self._engine = values
+            if self._name in status.name and 'engine' in values:
+                self._engine = values['engine']
 
     def _send(self, name: str) -> None:
         self._sent[name] += 1
@@ -176,14 +179,15 @@ class _Client:
         self._drain()
 
     def engine(self, process: subprocess.Popen[bytes], log: Any) -> dict[str, Any]:
-        """Return which engine runs, and on how many threads."""
+        """Return which engine runs, and its precision."""
         deadline = time.monotonic() + SECONDS_TO_ANSWER
         while not self._engine:
             self._check(process, log, deadline)
             self._executor.spin_once(POLL_SECONDS)
-        # It is as the benchmark has found it, and would only take time.
+        # Nothing else is to be received while turns are taken.
         self._node.destroy_subscription(self._diagnostics)
-        return {key: self._engine[key] for key in ('engine', 'precision') if key in self._engine}
+        engine, _, precision = self._engine.partition(' in ')
+        return {'engine': engine, 'precision': precision}
 
     def _check(self, process: subprocess.Popen[bytes], log: Any, deadline: float) -> None:
         if process.poll() is None and time.monotonic() < deadline:
