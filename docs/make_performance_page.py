@@ -301,7 +301,8 @@ def _machine(runs: Runs) -> list[str]:
     ]
     header = ('', 'GFLOP', 'GB', 'network, ms', 'of the matrix rate', 'of the copy rate')
     return [
-        f'In its own turns, the machine came to {", ".join(rates[:-1])} and {rates[-1]} per second.',
+        'In its own turns, the machine came to '
+        f'{", ".join(rates[:-1])} and {rates[-1]} per second.',
         '',
         *_table(header, rows),
     ]
@@ -347,9 +348,10 @@ def _figure(panels: int) -> tuple[Figure, list[Axes]]:
 
 def _label(axes: Axes, title: str, x: str, y: str) -> None:
     axes.set(title=title, xlabel=x, ylabel=y, axisbelow=True)
-    axes.set_ylim(bottom=0)
+    # Room for the legend.
+    axes.set_ylim(0, 1.3 * axes.get_ylim()[1])
     if axes.get_legend_handles_labels()[0]:
-        axes.legend()
+        axes.legend(loc='upper left', fontsize=8)
 
 
 def _stacked(axes: Axes, rows: Sequence[Row], labels: Sequence[str]) -> None:
