@@ -46,6 +46,8 @@ PARAMETERS = ('device', 'engine', 'precision', 'threads', 'input_long_side')
 # With one frame in work, so that the node never waits for the next.
 IN_FLIGHT = 2
 FRAMES = 6
+# Before a camera's next frame: a newer one replaces one that the node has not yet taken.
+PAUSE_SECONDS = 0.005
 SECONDS_TO_START = 180.0
 SECONDS_TO_ANSWER = 60.0
 SECONDS_TO_END = 10.0
@@ -212,16 +214,19 @@ class _Client:
         wanted = FRAMES * len(self._sent)
         before = dict(self._answered)
         began = 0.0
+        due = dict.fromkeys(self._sent, 0.0)
         deadline = time.monotonic() + SECONDS_TO_ANSWER
         while counted <= wanted:
-            for name in self._sent:
-                # A frame that a newer one has replaced is never answered.
-                while self._sent[name] - self._answered[name] < IN_FLIGHT:
+            for name, sent in self._sent.items():
+                now = time.perf_counter()
+                if sent - self._answered[name] < IN_FLIGHT and now >= due[name]:
                     self._send(name)
-            self._spin_once(deadline)
+                    due[name] = now + PAUSE_SECONDS
+            self._spin_once(deadline, PAUSE_SECONDS)
             for name, answered in self._answered.items():
                 if answered != before[name]:
                     before[name] = answered
+                    due[name] = time.perf_counter() + PAUSE_SECONDS
                     # The first one only starts the clock.
                     began = began or time.perf_counter()
                     counted += 1
@@ -244,8 +249,8 @@ class _Client:
         while any(self._answered[name] < sent for name, sent in self._sent.items()):
             self._spin_once(deadline)
 
-    def _spin_once(self, deadline: float) -> None:
-        self._executor.spin_once(POLL_SECONDS)
+    def _spin_once(self, deadline: float, seconds: float = POLL_SECONDS) -> None:
+        self._executor.spin_once(seconds)
         if time.monotonic() > deadline:
             raise HierSegError('the node: does not answer any more; look at its log')
 
