@@ -43,14 +43,13 @@ def compare(options: argparse.Namespace) -> int:
     wanted = configurations(options)
     before = circumstances(['benchmark', *sys.argv[1:]])
     measurements = measure_in_turns(wanted, options.iterations)
+    (machine,) = [one for one in measurements if one.configuration.kind == MACHINE]
     run = {
         **before,
-        'threads': measurements[0].facts['threads'],
+        'threads': machine.facts['threads'],
         'rounds': options.iterations,
         'load_average_after': circumstances([])['load_average'],
-        'machine': machine_rates(
-            next(one for one in measurements if one.configuration.kind == MACHINE)
-        ),
+        'machine': machine_rates(machine),
         'results': results(measurements),
     }
     if options.json is not None:
