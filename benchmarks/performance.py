@@ -27,20 +27,21 @@ RESULTS = ROOT / 'benchmarks' / 'results' / 'performance.json'
 # Each takes about a minute on two cores.
 PIECES = {
     'engines': '--size 704x512 --engine torch onnxruntime openvino --precision float32 auto '
-    '--peers lraspp_mobilenet_v3_large --iterations 15',
+    '--peers lraspp_mobilenet_v3_large',
     'engines_720p': '--size 1280x720 --engine torch onnxruntime openvino --precision float32 auto '
-    '--peers lraspp_mobilenet_v3_large --iterations 10',
+    '--peers lraspp_mobilenet_v3_large',
     'without_confidence': '--size 704x512 1280x720 --no-confidence '
-    '--peers lraspp_mobilenet_v3_large --iterations 15',
+    '--peers lraspp_mobilenet_v3_large',
     'peers': '--size 704x512 --flat --peers lraspp_mobilenet_v3_large '
-    'deeplabv3_mobilenet_v3_large deeplabv3_resnet50 --iterations 6',
-    'sizes': '--size 320x180 640x360 960x540 1280x720 1920x1080 2560x1440 --iterations 12',
-    'input_long_sides': '--size 1280x720 --input-long-side 320 512 640 768 1024 --iterations 12',
-    'batches': '--size 704x512 --batch 1 2 4 8 --iterations 8',
-    'cameras': '--size 1280x720 --cameras 1 2 3 --batch 1 --peers lraspp_mobilenet_v3_large '
-    '--iterations 4',
-    'classes': '--size 704x512 --classes 10 30 108 250 --precision float32 --iterations 6',
+    'deeplabv3_mobilenet_v3_large deeplabv3_resnet50',
+    'sizes': '--size 320x180 640x360 960x540 1280x720 1920x1080 2560x1440',
+    'input_long_sides': '--size 1280x720 --input-long-side 320 512 640 768 1024',
+    'batches': '--size 704x512 --batch 1 2 4 8',
+    'cameras': '--size 1280x720 --cameras 1 2 3 --batch 1 --peers lraspp_mobilenet_v3_large',
+    'classes': '--size 704x512 --classes 10 30 108 250 --precision float32',
 }
+
+ROUNDS = ('--iterations', '15', '--seconds', '45')
 
 
 def main() -> int:
@@ -58,7 +59,13 @@ def main() -> int:
         others = [run for name, run in runs.items() if name != piece]
         if len(others) < len(runs):
             write_result({'runs': others}, RESULTS)
-        words = [*shlex.split(PIECES[piece]), '--json', str(RESULTS.relative_to(ROOT)), '--append']
+        words = [
+            *shlex.split(PIECES[piece]),
+            *ROUNDS,
+            '--json',
+            str(RESULTS.relative_to(ROOT)),
+            '--append',
+        ]
         command = [sys.executable, '-m', 'hier_seg_ros.commands.benchmark', *words]
         code = subprocess.run(command, cwd=ROOT).returncode
         if code:
@@ -73,7 +80,7 @@ def measured_runs() -> dict[str, dict[str, Any]]:
         piece: run
         for piece, words in PIECES.items()
         for run in runs
-        if f'benchmark {words} --json' in run['command']
+        if f'benchmark {words} {" ".join(ROUNDS)} --json' in run['command']
     }
 
 

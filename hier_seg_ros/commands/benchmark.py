@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -142,6 +143,13 @@ def _add_comparisons(group: argparse._ArgumentGroup) -> None:
         metavar='NETWORK',
         help=f'networks of torchvision, untrained: {", ".join(PEERS)} (the first two). Ratios are '
         'to the first of them at the same size, else to the first configuration',
+    )
+    group.add_argument(
+        '--seconds',
+        type=_positive,
+        default=math.inf,
+        metavar='N',
+        help='begin no further round after so many seconds, even before --iterations',
     )
     group.add_argument(
         '--append', action='store_true', help='keep the comparisons that the file of --json holds'

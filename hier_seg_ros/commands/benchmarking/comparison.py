@@ -42,12 +42,12 @@ def compare(options: argparse.Namespace) -> int:
     earlier = earlier_runs(options.json, options.append)
     wanted = configurations(options)
     before = circumstances(['benchmark', *sys.argv[1:]])
-    measurements = measure_in_turns(wanted, options.iterations)
+    measurements = measure_in_turns(wanted, options.iterations, options.seconds)
     (machine,) = [one for one in measurements if one.configuration.kind == MACHINE]
     run = {
         **before,
         'threads': machine.facts['threads'],
-        'rounds': options.iterations,
+        'rounds': len(machine.turns),
         'load_average_after': circumstances([])['load_average'],
         'machine': machine_rates(machine),
         'results': results(measurements),

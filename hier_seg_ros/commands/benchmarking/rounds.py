@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import json
+import math
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -16,6 +18,7 @@ from hier_seg_ros.commands.benchmarking.configurations import NODE, Configuratio
 from hier_seg_ros.files.turns import TurnTaker
 
 WARM_UP_ROUNDS = 2
+FEWEST_ROUNDS = 3
 _MODULE = 'hier_seg_ros.commands.benchmarking.subjects'
 _NODE_MODULE = 'hier_seg_ros.ros.measuring.node_turns'
 
@@ -40,7 +43,9 @@ class Measurement:
     turns: list[dict[str, float]] = field(default_factory=list)
 
 
-def measure_in_turns(configurations: Sequence[Configuration], rounds: int) -> list[Measurement]:
+def measure_in_turns(
+    configurations: Sequence[Configuration], rounds: int, seconds: float = math.inf
+) -> list[Measurement]:
     """Measure configurations in turns: A B C, A B C and so on.
 
     Parameters
@@ -49,6 +54,9 @@ def measure_in_turns(configurations: Sequence[Configuration], rounds: int) -> li
         What to measure; all of them are in memory until the end.
     rounds
         How often each takes a turn that counts.
+    seconds
+        No further round begins so long after the first, unless there are fewer than three that
+        count.
 
     Raises
     ------
@@ -66,7 +74,10 @@ def measure_in_turns(configurations: Sequence[Configuration], rounds: int) -> li
     ):
         measured = _ready(configurations, processes, progress.update)
         progress.total = count + turns * len(measured)
+        end = time.monotonic() + seconds
         for number in range(turns):
+            if number >= WARM_UP_ROUNDS + FEWEST_ROUNDS and time.monotonic() > end:
+                break
             for process, measurement in measured.items():
                 seconds = process.turn()
                 if number >= WARM_UP_ROUNDS:
