@@ -80,10 +80,14 @@ class TurnTaker:
         self._finished = True
         return said
 
-    def close(self) -> None:
-        """End the process, and all that it has started."""
+    def stop(self) -> None:
+        """Tell the process, and all that it has started, to end, unless it has finished."""
         if not self._finished:
             self._signal(signal.SIGTERM)
+
+    def close(self) -> None:
+        """End the process, and all that it has started."""
+        self.stop()
         self._end()
 
     def _ask(self, what: str) -> None:

@@ -121,5 +121,8 @@ def _processes(configurations: Sequence[Configuration]) -> Iterator[list[TurnTak
             processes.append(TurnTaker(configuration.name, module, text))
         yield processes
     finally:
+        # All at once, and not one after the other.
+        for process in processes:
+            process.stop()
         for process in processes:
             process.close()

@@ -28,6 +28,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from numpy.typing import NDArray
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
@@ -108,7 +109,8 @@ def _camera_names(settings: Mapping[str, Any]) -> list[str]:
 
 @contextmanager
 def _client(settings: Mapping[str, Any], name: str) -> Iterator[_Client]:
-    rclpy.init()
+    # A signal ends the process, and rclpy has nothing to say about it.
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     client = _Client(settings, name)
     try:
         yield client
