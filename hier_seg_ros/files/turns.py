@@ -82,7 +82,7 @@ class TurnTaker:
 
     def stop(self) -> None:
         """Tell the process, and all that it has started, to end, unless it has finished."""
-        if not self._finished:
+        if not self._finished and self._process.returncode is None:
             self._signal(signal.SIGTERM)
 
     def close(self) -> None:
@@ -104,6 +104,8 @@ class TurnTaker:
     def _end(self) -> int:
         """Return the exit code, which is negative after a signal."""
         process = self._process
+        if process.returncode is not None:
+            return process.returncode
         assert process.stdin is not None and process.stdout is not None
         with suppress(BrokenPipeError):
             process.stdin.close()
@@ -112,6 +114,8 @@ class TurnTaker:
         except subprocess.TimeoutExpired:
             self._signal(signal.SIGKILL)
             process.wait()
+        # What it has started, and not ended.
+        self._signal(signal.SIGTERM)
         process.stdout.close()
         return process.returncode
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,8 @@ def turn():
     if sys.argv[1] == 'killed':
         os.kill(os.getpid(), signal.SIGKILL)
     if sys.argv[1] == 'parent':
+        if len(turns) > 1:
+            sys.exit(4)
         child = subprocess.Popen(['sleep', '1000'])
         return {'child': child.pid}
     return {'turn': len(turns)}
@@ -94,6 +97,19 @@ def test_what_the_process_has_started_ends_with_it(module: str) -> None:
     assert not ended(child)
     process.close()
     assert ended(first) and ended(child)
+
+
+def test_what_a_process_that_fails_has_started_ends_too(module: str) -> None:
+    process = TurnTaker('a thing', module, 'parent')
+    process.answer()
+    child = process.turn()['child']
+    with pytest.raises(HierSegError, match=r'has ended \(with 4'):
+        process.turn()
+    deadline = time.monotonic() + 60
+    while not ended(child):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.close()
 
 
 def test_memory_is_counted_and_its_maximum_kept() -> None:
