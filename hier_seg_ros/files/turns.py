@@ -110,14 +110,14 @@ class TurnTaker:
         with suppress(BrokenPipeError):
             process.stdin.close()
         try:
-            process.wait(_SECONDS_TO_END)
+            code = process.wait(_SECONDS_TO_END)
         except subprocess.TimeoutExpired:
             self._signal(signal.SIGKILL)
-            process.wait()
+            code = process.wait()
         # What it has started, and not ended.
         self._signal(signal.SIGTERM)
         process.stdout.close()
-        return process.returncode
+        return code
 
 
 def take_turns(

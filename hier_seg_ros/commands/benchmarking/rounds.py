@@ -79,9 +79,9 @@ def measure_in_turns(
             if number >= WARM_UP_ROUNDS + FEWEST_ROUNDS and time.monotonic() > end:
                 break
             for process, measurement in measured.items():
-                seconds = process.turn()
+                stages = process.turn()
                 if number >= WARM_UP_ROUNDS:
-                    measurement.turns.append(seconds)
+                    measurement.turns.append(stages)
                 progress.update()
         for process, measurement in measured.items():
             measurement.facts.update(process.finish())
