@@ -28,8 +28,7 @@ RESULTS = ROOT / 'benchmarks' / 'results' / 'performance.json'
 PIECES = {
     'engines': '--size 704x512 --engine torch onnxruntime openvino --precision float32 auto '
     '--peers lraspp_mobilenet_v3_large',
-    'engines_720p': '--size 1280x720 --engine torch onnxruntime openvino --precision float32 auto '
-    '--peers lraspp_mobilenet_v3_large',
+    'engines_720p': '--size 1280x720 --engine torch onnxruntime openvino --peers lraspp_mobilenet_v3_large',
     'without_confidence': '--size 704x512 1280x720 --no-confidence '
     '--peers lraspp_mobilenet_v3_large',
     'peers': '--size 704x512 --flat --peers lraspp_mobilenet_v3_large '
@@ -41,7 +40,7 @@ PIECES = {
     'classes': '--size 704x512 --classes 10 30 108 250 --precision float32',
 }
 
-ROUNDS = ('--iterations', '15', '--seconds', '45')
+ROUNDS = ('--iterations', '15', '--seconds', '40')
 
 
 def main() -> int:

@@ -17,7 +17,8 @@ from tqdm import tqdm
 from hier_seg_ros.commands.benchmarking.configurations import NODE, Configuration
 from hier_seg_ros.files.turns import TurnTaker
 
-WARM_UP_ROUNDS = 2
+# In which every process also runs what it measures once before.
+WARM_UP_ROUNDS = 1
 FEWEST_ROUNDS = 3
 _MODULE = 'hier_seg_ros.commands.benchmarking.subjects'
 _NODE_MODULE = 'hier_seg_ros.ros.measuring.node_turns'
