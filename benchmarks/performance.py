@@ -28,7 +28,8 @@ RESULTS = ROOT / 'benchmarks' / 'results' / 'performance.json'
 PIECES = {
     'engines': '--size 704x512 --engine torch onnxruntime openvino --precision float32 auto '
     '--peers lraspp_mobilenet_v3_large',
-    'engines_720p': '--size 1280x720 --engine torch onnxruntime openvino --peers lraspp_mobilenet_v3_large',
+    'engines_720p': '--size 1280x720 --engine torch onnxruntime openvino '
+    '--peers lraspp_mobilenet_v3_large',
     'without_confidence': '--size 704x512 1280x720 --no-confidence '
     '--peers lraspp_mobilenet_v3_large',
     'peers': '--size 704x512 --flat --peers lraspp_mobilenet_v3_large '
