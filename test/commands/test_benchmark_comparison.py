@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from torch import nn
 
 from hier_seg_ros.commands import benchmark
@@ -195,13 +194,13 @@ def test_shares_are_of_what_the_machine_reaches() -> None:
 
 def test_operations_are_counted() -> None:
     layer = nn.Conv2d(3, 8, 3, padding=1, bias=False)
-    inputs = torch.zeros(1, 3, 1000, 100)
-    counted = operations(lambda: layer(inputs))
+    counted = operations(layer, lambda network, inputs: network(inputs), 1000, 100)
     assert counted['gflop'] == pytest.approx(2 * 3 * 8 * 9 * 1e5 / 1e9, abs=1e-3)
-    assert counted['gigabytes'] == pytest.approx(4 * (3 + 8) * 1e5 / 1e9, abs=1e-3)
-    # A view moves nothing; an addition reads two tensors and writes one.
-    counted = operations(lambda: inputs[..., :50].transpose(1, 2) + 1)
+    assert counted['gigabytes'] == pytest.approx(4 * ((3 + 8) * 1e5 + 216) / 1e9, abs=1e-3)
+    # A view moves nothing; an addition reads and writes the half that is left.
+    counted = operations(layer, lambda _, inputs: inputs[..., :50].transpose(1, 2) + 1, 1000, 100)
     assert counted == {'gflop': 0.0, 'gigabytes': pytest.approx(2 * 3 * 5e4 * 4 / 1e9, abs=1e-3)}
+    assert layer.weight.device.type == 'cpu'
 
 
 def test_a_flat_classifier_decides_among_the_same_classes_in_the_same_regions() -> None:

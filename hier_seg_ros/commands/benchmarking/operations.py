@@ -4,23 +4,30 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 
-def operations(compute: Callable[[], object]) -> dict[str, float]:
-    """Return what a function computes with PyTorch, in 10⁹.
+def operations(
+    network: nn.Module, compute: Callable[[Any, Tensor], object], height: int, width: int
+) -> dict[str, float]:
+    """Return what a network computes for one image in PyTorch, in 10⁹; nothing is computed.
 
     Parameters
     ----------
+    network
+        On any device; it stays as it is.
     compute
-        Runs a network once.
+        Runs it: takes a network and its input (1, 3, height, width).
+    height, width
+        In pixels.
 
     Returns
     -------
@@ -30,9 +37,12 @@ def operations(compute: Callable[[], object]) -> dict[str, float]:
         result there. Engines merge operations and caches keep tensors, so that less is moved.
 
     """
+    # On this device tensors have shapes and no memory, which is measured, too.
+    shapes = copy.deepcopy(network).to('meta')
+    inputs = torch.empty(1, 3, height, width, device='meta')
     traffic = _Traffic()
     with torch.no_grad(), FlopCounterMode(display=False) as counter, traffic:
-        compute()
+        compute(shapes, inputs)
     return {
         'gflop': round(counter.get_total_flops() / 1e9, 3),
         'gigabytes': round(traffic.bytes / 1e9, 3),

@@ -35,6 +35,7 @@ from hier_seg_ros.segmenter import Segmenter
 from hier_seg_ros.segmenter.engines.engine_options import EngineOptions
 from hier_seg_ros.segmenter.engines.proof import photographs
 from hier_seg_ros.segmenter.model_folder import read_model_folder
+from hier_seg_ros.segmenter.network import HierarchicalNetwork
 from hier_seg_ros.segmenter.segmenter import resolve_device
 
 # Larger than the caches, and than what a single core multiplies best.
@@ -121,7 +122,7 @@ def _model(configuration: Configuration) -> Model:
 
 
 def _operations_of_model(
-    subject: Segmenter, network: Any, configuration: Configuration
+    subject: Segmenter, network: HierarchicalNetwork, configuration: Configuration
 ) -> dict[str, float]:
     """Return the operations for one image, without the classifiers below the root."""
     multiple = network.size_multiple
@@ -129,9 +130,12 @@ def _operations_of_model(
         -(-edge // multiple) * multiple
         for edge in subject.network_size(configuration.height, configuration.width)
     )
-    inputs = torch.zeros(1, 3, height, width, device=subject.device)
     root = subject.decision_rule.choices[0].name
-    return operations(lambda: network.logits(network.features(inputs), root))
+
+    def compute(shapes: HierarchicalNetwork, inputs: torch.Tensor) -> None:
+        shapes.logits(shapes.features(inputs), root)
+
+    return operations(network, compute, height, width)
 
 
 def _image(configuration: Configuration) -> NDArray[np.uint8]:
@@ -156,8 +160,13 @@ def peer(configuration: Configuration) -> tuple[dict[str, Any], Turn]:
         seconds = stopwatch.now() - start
         return {'network': seconds, 'frame': seconds}
 
-    facts = {'engine': 'torch', 'precision': 'float32', **operations(lambda: network(inputs))}
-    return facts, turn
+    counted = operations(
+        network,
+        lambda shapes, inputs: shapes(inputs),
+        configuration.height,
+        configuration.width,
+    )
+    return {'engine': 'torch', 'precision': 'float32', **counted}, turn
 
 
 def machine(configuration: Configuration) -> tuple[dict[str, Any], Turn]:
