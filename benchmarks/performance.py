@@ -41,7 +41,7 @@ PIECES = {
     'classes': '--size 704x512 --classes 10 30 108 250 --precision float32',
 }
 
-ROUNDS = ('--iterations', '15', '--seconds', '40')
+ROUNDS = ('--iterations', '15', '--seconds', '20')
 
 
 def main() -> int:
@@ -80,7 +80,7 @@ def measured_runs() -> dict[str, dict[str, Any]]:
         piece: run
         for piece, words in PIECES.items()
         for run in runs
-        if f'benchmark {words} {" ".join(ROUNDS)} --json' in run['command']
+        if f'benchmark {words} --iterations' in run['command']
     }
 
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / 'benchmarks'))
 
-from performance import PIECES, RESULTS, ROUNDS, measured_runs  # noqa: E402
+from performance import PIECES, RESULTS, measured_runs  # noqa: E402
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -318,7 +318,7 @@ def _circumstances(runs: Runs) -> list[str]:
         f'{max(loads)}; of those before a run, some is the run before it.',
         '',
         '```',
-        *(f'benchmark {words} {" ".join(ROUNDS)}' for words in PIECES.values()),
+        *(run['command'].partition(' --json')[0] for run in runs.values()),
         '```',
     ]
 
