@@ -311,11 +311,13 @@ def _machine(runs: Runs) -> list[str]:
 def _circumstances(runs: Runs) -> list[str]:
     first = next(iter(runs.values()))
     loads = [run['load_average'][0] for run in runs.values()]
+    nicenesses = ', '.join(sorted({str(run['niceness']) for run in runs.values()}))
     versions = ', '.join(f'{name} {version}' for name, version in first['versions'].items())
     return [
         f'{first["processor"]}, {first["cores"]} cores, {first["threads"]} threads; Python '
         f'{first["python"]}, {versions}. The load average before the runs was {min(loads)} to '
-        f'{max(loads)}; of those before a run, some is the run before it.',
+        f'{max(loads)}; the runs had a niceness of {nicenesses}, so that what else there was to do '
+        'had to wait for them.',
         '',
         '```',
         *(run['command'].partition(' --json')[0] for run in runs.values()),

@@ -45,6 +45,8 @@ def circumstances(command: Sequence[str]) -> dict[str, Any]:
         'command': shlex.join(command),
         'processor': _processor(),
         'cores': len(os.sched_getaffinity(0)),
+        # Below 0, the programs that make up the load have had to wait.
+        'niceness': os.nice(0),
         'load_average': [round(value, 2) for value in os.getloadavg()],
         'kernel': platform.release(),
         'python': platform.python_version(),
