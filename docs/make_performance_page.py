@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / 'benchmarks'))
 
-from performance import PIECES, RESULTS, measured_runs  # noqa: E402
+from performance import RESULTS, measured_runs  # noqa: E402
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,20 +40,12 @@ Runs = dict[str, dict[str, Any]]
 
 def main() -> None:
     """Write the pages and the pictures."""
-    runs = all_runs()
+    runs = measured_runs()
     for path, text in pages(runs).items():
         path.write_text(text, encoding='utf-8')
-    for name, draw in PICTURES.items():
-        figure = draw(runs)
+    for name in pictures(runs):
+        figure = PICTURES[name][0](runs)
         figure.savefig(IMAGES / name, dpi=110, metadata={SOURCE: source_of_pictures()})
-
-
-def all_runs() -> Runs:
-    """Return the runs by the names of their pieces; ends the program where one is missing."""
-    runs = measured_runs()
-    if missing := PIECES.keys() - runs.keys():
-        raise SystemExit(f'{RESULTS}: lacks {", ".join(sorted(missing))}; measure them')
-    return runs
 
 
 def source_of_pictures() -> str:
@@ -70,13 +62,26 @@ def pages(runs: Runs) -> dict[Path, str]:
         if name not in BLOCKS:
             return match[0]
         used.add(name)
-        lines = BLOCKS[name](runs)
-        return '\n'.join([begin, *lines, '', end])
+        return '\n'.join([begin, *_block(name, runs), '', end])
 
     texts = {path: BLOCK.sub(filled, path.read_text(encoding='utf-8')) for path in PAGES}
     if lacking := BLOCKS.keys() - used:
         raise SystemExit(f'the pages: have no place for {", ".join(sorted(lacking))}')
     return texts
+
+
+def _block(name: str, runs: Runs) -> list[str]:
+    make, pieces = BLOCKS[name]
+    missing = [piece for piece in pieces if piece not in runs]
+    if missing or not runs:
+        words = ' '.join(missing)
+        return [f'*Not measured yet: `python benchmarks/performance.py {words}`.*']
+    return make(runs)
+
+
+def pictures(runs: Runs) -> list[str]:
+    """Return the names of the pictures that can be drawn."""
+    return [name for name, (_, pieces) in PICTURES.items() if set(pieces) <= runs.keys()]
 
 
 def rows_of(run: dict[str, Any], **settings: Any) -> list[Row]:
@@ -105,6 +110,10 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]
         f'|{"---|" * len(header)}',
         *(f'| {" | ".join(map(str, row))} |' for row in rows),
     ]
+
+
+def _picture(name: str, what: str) -> str:
+    return f'![{what}](images/{name})'
 
 
 def _size(row: Row) -> str:
@@ -163,6 +172,11 @@ def _engines(runs: Runs) -> list[str]:
         for row in rows_of(runs['without_confidence'], kind='segmenter')
     ]
     return [
+        _picture(
+            'performance_engines.png',
+            'Milliseconds for an image by engine and precision, at two sizes',
+        ),
+        '',
         *_table(('', 'image', *COMMON), [*rows, *plain]),
         '',
         'The reference is the bare `lraspp_mobilenet_v3_large` at the same size.',
@@ -197,7 +211,13 @@ def _sizes(runs: Runs) -> list[str]:
         for row in runs['sizes']['results']
     ]
     header = ('image', 'network, ms', 'the rest, ms', 'together', 'frames/s', 'GFLOP', 'MiB')
-    return _table(header, rows)
+    return [
+        _picture(
+            'performance_sizes.png', 'Milliseconds by the size of the image, and by input_long_side'
+        ),
+        '',
+        *_table(header, rows),
+    ]
 
 
 def _long_sides(runs: Runs) -> list[str]:
@@ -216,19 +236,23 @@ def _long_sides(runs: Runs) -> list[str]:
 
 def _batches(runs: Runs) -> list[str]:
     rows = runs['batches']['results']
-    return _table(
-        ('images in one call', 'ms for each', 'frames/s', 'to one image', 'most memory, MiB'),
-        [
+    return [
+        _picture('performance_cameras.png', 'Frames per second and memory by cameras and by batch'),
+        '',
+        *_table(
+            ('images in one call', 'ms for each', 'frames/s', 'to one image', 'most memory, MiB'),
             [
-                row['batch'],
-                f'{time_of(row):.0f}',
-                f'{row["frames_per_second"]:.1f}',
-                f'{row["ratio"]:.2f}',
-                row['peak_memory_mib'],
-            ]
-            for row in rows
-        ],
-    )
+                [
+                    row['batch'],
+                    f'{time_of(row):.0f}',
+                    f'{row["frames_per_second"]:.1f}',
+                    f'{row["ratio"]:.2f}',
+                    row['peak_memory_mib'],
+                ]
+                for row in rows
+            ],
+        ),
+    ]
 
 
 def _cameras(runs: Runs) -> list[str]:
@@ -278,7 +302,14 @@ def _classes(runs: Runs) -> list[str]:
             ]
         )
     header = ('classes', 'network, ms', 'the rest, ms', 'together', 'GFLOP, root', 'MiB')
-    return _table((header[0], *(f'{name}: tree / flat' for name in header[1:])), rows)
+    return [
+        _picture(
+            'performance_classes.png',
+            'Milliseconds and memory by the number of classes, as a tree and flat',
+        ),
+        '',
+        *_table((header[0], *(f'{name}: tree / flat' for name in header[1:])), rows),
+    ]
 
 
 def _machine(runs: Runs) -> list[str]:
@@ -325,17 +356,18 @@ def _circumstances(runs: Runs) -> list[str]:
     ]
 
 
-BLOCKS: dict[str, Callable[[Runs], list[str]]] = {
-    'rate': _rate,
-    'engines': _engines,
-    'peers': _peers,
-    'sizes': _sizes,
-    'long_sides': _long_sides,
-    'batches': _batches,
-    'cameras': _cameras,
-    'classes': _classes,
-    'machine': _machine,
-    'circumstances': _circumstances,
+# What each place of the pages shows, and the pieces that it needs.
+BLOCKS: dict[str, tuple[Callable[[Runs], list[str]], tuple[str, ...]]] = {
+    'rate': (_rate, ('engines_720p', 'cameras')),
+    'engines': (_engines, ('engines', 'engines_720p', 'without_confidence')),
+    'peers': (_peers, ('peers',)),
+    'sizes': (_sizes, ('sizes', 'input_long_sides')),
+    'long_sides': (_long_sides, ('input_long_sides',)),
+    'batches': (_batches, ('batches', 'cameras')),
+    'cameras': (_cameras, ('cameras',)),
+    'classes': (_classes, ('classes',)),
+    'machine': (_machine, ('engines',)),
+    'circumstances': (_circumstances, ()),
 }
 
 
@@ -435,11 +467,11 @@ def _draw_classes(runs: Runs) -> Figure:
     return figure
 
 
-PICTURES: dict[str, Callable[[Runs], Figure]] = {
-    'performance_engines.png': _draw_engines,
-    'performance_sizes.png': _draw_sizes,
-    'performance_cameras.png': _draw_cameras,
-    'performance_classes.png': _draw_classes,
+PICTURES: dict[str, tuple[Callable[[Runs], Figure], tuple[str, ...]]] = {
+    'performance_engines.png': (_draw_engines, ('engines', 'engines_720p')),
+    'performance_sizes.png': (_draw_sizes, ('sizes', 'input_long_sides')),
+    'performance_cameras.png': (_draw_cameras, ('batches', 'cameras')),
+    'performance_classes.png': (_draw_classes, ('classes',)),
 }
 
 
