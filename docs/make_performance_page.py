@@ -259,6 +259,9 @@ def _cameras(runs: Runs) -> list[str]:
     run = runs['cameras']
     nodes = rows_of(run, kind='node')
     alone = row_of(run, kind='segmenter')
+    one, most = nodes[0], nodes[-1]
+    share = most['frames_per_second'] / one['frames_per_second']
+    memory = most['peak_memory_mib'] / one['peak_memory_mib']
     return [
         *_table(
             (
@@ -280,8 +283,10 @@ def _cameras(runs: Runs) -> list[str]:
             ],
         ),
         '',
-        f'In the same rounds the segmenter by itself, with the confidence, that nobody asked the '
-        f'node for, took {time_of(alone):.0f} ms for a frame. {_reference(run)}',
+        f'In all, {most["cameras"]} cameras got {share:.0%} of the frames per second of one, and '
+        f'the node took {memory:.2f} times its memory. In the same rounds the segmenter by itself, '
+        'with the confidence, which nobody asked the node for, took '
+        f'{time_of(alone):.0f} ms for a frame. {_reference(run)}',
     ]
 
 
@@ -343,12 +348,15 @@ def _circumstances(runs: Runs) -> list[str]:
     first = next(iter(runs.values()))
     loads = [run['load_average'][0] for run in runs.values()]
     nicenesses = ', '.join(sorted({str(run['niceness']) for run in runs.values()}))
+    rates = [run['machine']['float32'] for run in runs.values()]
     versions = ', '.join(f'{name} {version}' for name, version in first['versions'].items())
     return [
         f'{first["processor"]}, {first["cores"]} cores, {first["threads"]} threads; Python '
         f'{first["python"]}, {versions}. The load average before the runs was {min(loads)} to '
-        f'{max(loads)}; the runs had a niceness of {nicenesses}, so that what else there was to do '
-        'had to wait for them.',
+        f'{max(loads)}, and their niceness {nicenesses}: other programs were at work, and mostly '
+        'had to wait. In its own turns the machine multiplied '
+        f'{min(rates):.0f} GFLOP per second in float32 in the most disturbed run and '
+        f'{max(rates):.0f} in the calmest, so compare milliseconds within a table only.',
         '',
         '```',
         *(run['command'].partition(' --json')[0] for run in runs.values()),
