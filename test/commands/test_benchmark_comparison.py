@@ -94,6 +94,9 @@ def test_what_is_compared(
         (['--cameras', '2'], '--cameras: needs rclpy'),
         (['--batch', *map(str, range(1, 40))], '40 configurations: are more than the 32'),
         (['--append'], '--append: has no file'),
+        (['--threads', '-1', '--batch', '1'], 'threads -1: is outside 0-1024'),
+        (['--device', 'tpu', '--batch', '1'], "device 'tpu'"),
+        (['--image', 'no_image.jpg', '--batch', '1'], 'no_image.jpg: cannot be read'),
         (['--model', 'no_model', '--batch', '1'], 'no_model'),
     ],
 )

@@ -111,9 +111,13 @@ def configurations(options: argparse.Namespace) -> list[Configuration]:
     Raises
     ------
     HierSegError
-        What is asked for is not installed, or is too much.
+        What is asked for is not installed, cannot be, or is too much.
 
     """
+    # Its room imports NumPy, and the command line is read before anything that takes time.
+    from hier_seg_ros.segmenter.engines.engine_options import EngineOptions
+
+    EngineOptions(threads=options.threads).check()
     found = list(dict.fromkeys([*_peers(options), *_models(options), _of(options, MACHINE)]))
     if len(found) > MOST:
         raise HierSegError(
