@@ -160,7 +160,8 @@ class _Client:
     def _diagnose(self, message: DiagnosticArray) -> None:
         for status in message.status:
             values = {value.key: value.value for value in status.values}
-            if self._name in status.name and 'engine' in values:
+            # It is 'none' until the model has been loaded.
+            if self._name in status.name and values.get('engine', 'none') != 'none':
                 self._engine = values['engine']
 
     def _send(self, name: str) -> None:
