@@ -163,13 +163,9 @@ def _rate(runs: Runs) -> list[str]:
 
 def _engines(runs: Runs) -> list[str]:
     rows = [
-        [_engine(row), _size(row), *_common(row)]
+        row
         for piece in ('engines', 'engines_720p')
         for row in rows_of(runs[piece], kind='segmenter')
-    ]
-    plain = [
-        ['without confidence: ' + _engine(row), _size(row), *_common(row)]
-        for row in rows_of(runs['without_confidence'], kind='segmenter')
     ]
     return [
         _picture(
@@ -177,10 +173,20 @@ def _engines(runs: Runs) -> list[str]:
             'Milliseconds for an image by engine and precision, at two sizes',
         ),
         '',
-        *_table(('', 'image', *COMMON), [*rows, *plain]),
+        *_by_engine(rows),
         '',
         'The reference is the bare `lraspp_mobilenet_v3_large` at the same size.',
     ]
+
+
+def _by_engine(rows: Sequence[Row]) -> list[str]:
+    cells = [[_engine(row), _size(row), *_common(row)] for row in rows]
+    return _table(('', 'image', *COMMON), cells)
+
+
+def _without_confidence(runs: Runs) -> list[str]:
+    rows = rows_of(runs['without_confidence'], kind='segmenter')
+    return ['Without the confidence:', '', *_by_engine(rows)]
 
 
 def _peers(runs: Runs) -> list[str]:
@@ -367,7 +373,8 @@ def _circumstances(runs: Runs) -> list[str]:
 # What each place of the pages shows, and the pieces that it needs.
 BLOCKS: dict[str, tuple[Callable[[Runs], list[str]], tuple[str, ...]]] = {
     'rate': (_rate, ('engines_720p', 'cameras')),
-    'engines': (_engines, ('engines', 'engines_720p', 'without_confidence')),
+    'engines': (_engines, ('engines', 'engines_720p')),
+    'without_confidence': (_without_confidence, ('without_confidence',)),
     'peers': (_peers, ('peers',)),
     'sizes': (_sizes, ('sizes', 'input_long_sides')),
     'long_sides': (_long_sides, ('input_long_sides',)),
