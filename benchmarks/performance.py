@@ -41,7 +41,7 @@ PIECES = {
     'classes': '--size 704x512 --classes 10 30 108 250 --precision float32',
 }
 
-ROUNDS = ('--iterations', '15', '--seconds', '10')
+ROUNDS = ('--iterations', '15', '--seconds', '20')
 
 
 def main() -> int:

@@ -150,13 +150,15 @@ def _rate(runs: Runs) -> list[str]:
     best = min(rows_of(run, kind='segmenter'), key=time_of)
     plain = row_of(run, kind='segmenter', engine='torch', precision='float32')
     node = row_of(runs['cameras'], kind='node', cameras=1)
+    load = max(runs[piece]['load_average'][0] for piece in ('engines_720p', 'cameras'))
     return [
         f'**How fast?** On {run["cores"]} cores of a server processor ({run["processor"]}), '
         f'`street_lite0` segments {best["frames_per_second"]:.0f} photographs of 1280 × 720 per '
         f'second with {best["engine"]} in {best["precision"]}, and '
         f'{plain["frames_per_second"]:.0f} with PyTorch alone, confidence included. The node, from '
         f'the image message to five output images, makes {node["frames_per_second"]:.0f} frames '
-        'per second of it. Other sizes, engines, numbers of cameras and of classes, and what was '
+        'per second of it, without the confidence, for which nobody asked. Other programs were at '
+        f'work (load average {load}). Other sizes, engines, numbers of cameras and of classes, and what was '
         'not measured: [performance](docs/performance.md).'
     ]
 
