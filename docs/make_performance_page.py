@@ -158,8 +158,8 @@ def _rate(runs: Runs) -> list[str]:
         f'{plain["frames_per_second"]:.0f} with PyTorch alone, confidence included. The node, from '
         f'the image message to five output images, makes {node["frames_per_second"]:.0f} frames '
         'per second of it, without the confidence, for which nobody asked. Other programs were at '
-        f'work (load average {load}). Other sizes, engines, numbers of cameras and of classes, and what was '
-        'not measured: [performance](docs/performance.md).'
+        f'work (load average {load}). Other sizes, engines, numbers of cameras and of classes, and '
+        'what was not measured: [performance](docs/performance.md).'
     ]
 
 
