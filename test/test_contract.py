@@ -86,6 +86,7 @@ ROOMS_WITHIN = {
         'cameras': {'topics'},
         'captures': {'topics'},
         'replay': {'process', 'topics'},
+        'measuring': {'process', 'topics'},
         'node': {'cameras', 'captures', 'diagnostics', 'process', 'topics'},
     },
     'hier_seg_ros.evaluation': {

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from PIL import Image
 
 from hier_seg_ros.ros.launching import arguments as shared_arguments
 
@@ -397,6 +398,20 @@ def test_the_times_of_the_engines_are_those_that_were_measured():
     page = runpy.run_path(str(ROOT / 'docs' / 'make_engine_table.py'))['engines_page']()
     committed = (ROOT / 'docs' / 'engines.md').read_text(encoding='utf-8')
     assert committed == page, 'run python docs/make_engine_table.py'
+
+
+def test_the_page_about_performance_is_what_was_measured():
+    made = runpy.run_path(str(ROOT / 'docs' / 'make_performance_page.py'))
+    runs = made['measured_runs']()
+    for path, text in made['pages'](runs).items():
+        committed = path.read_text(encoding='utf-8')
+        assert committed == text, 'run python docs/make_performance_page.py'
+    for name in made['pictures'](runs):
+        path = made['IMAGES'] / name
+        assert path.stat().st_size <= 150 * 1024
+        with Image.open(path) as picture:
+            assert picture.info[made['SOURCE']] == made['source_of_pictures'](), 'likewise'
+        assert f'(images/{name})' in (ROOT / 'docs' / 'performance.md').read_text(encoding='utf-8')
 
 
 @pytest.mark.parametrize('module', ['hier_seg_ros.hierarchy', 'hier_seg_ros.segmenter.segmenter'])

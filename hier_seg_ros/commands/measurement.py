@@ -15,12 +15,14 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from hier_seg_ros.images.image_files import read_image
+from hier_seg_ros.files.turns import memory_mib
+from hier_seg_ros.images.image_files import read_image, resized_image
 from hier_seg_ros.resources import find_model
 from hier_seg_ros.segmenter import Segmenter
 from hier_seg_ros.segmenter.cuda.deciding_engine import DecidingEngine
 from hier_seg_ros.segmenter.engines.engine_options import EngineOptions, engine_arguments
 from hier_seg_ros.segmenter.model_folder import read_model_folder
+from hier_seg_ros.segmenter.network import HierarchicalNetwork
 from hier_seg_ros.segmenter.outputs import outputs_by_name
 
 WARM_UP = 5  # runs before the measured ones: memory is allocated, kernels are chosen
@@ -43,6 +45,18 @@ class Stopwatch:
         if self._device.type == 'cuda':
             torch.cuda.synchronize(self._device)
         return time.perf_counter()
+
+    def watch(self, segmenter: Segmenter, network: HierarchicalNetwork) -> None:
+        """Time what a segmenter calls of its network, or of an engine that decides, too.
+
+        So the rest is known from one and the same run, with nothing computed differently.
+        """
+        engine: Any = segmenter.engine
+        if isinstance(engine, DecidingEngine):
+            setattr(engine, 'decide', self.timed(engine.decide))  # noqa: B010
+        else:
+            engine.run = self.timed(engine.run)
+            setattr(network, 'logits', self.timed(network.logits))  # noqa: B010
 
     def timed(self, function: Callable[..., Returned]) -> Callable[..., Returned]:
         """Return `function`, with its duration added to ``seconds`` at every call.
@@ -80,14 +94,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         engine_options=EngineOptions(**engine_arguments(options)),
     )
     stopwatch = Stopwatch(segmenter.device)
-    # What the segmenter calls of its network: with it timed, the rest is known from one and the
-    # same run, with nothing computed differently.
-    engine: Any = segmenter.engine
-    if isinstance(engine, DecidingEngine):
-        setattr(engine, 'decide', stopwatch.timed(engine.decide))  # noqa: B010
-    else:
-        engine.run = stopwatch.timed(engine.run)
-        setattr(network, 'logits', stopwatch.timed(network.logits))  # noqa: B010
+    stopwatch.watch(segmenter, network)
     image = _image(options)
     offered = outputs_by_name(hierarchy)
     pictures = [offered['overlay'], offered['color']]
@@ -120,6 +127,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         'height': height,
         'confidence': not options.no_confidence,
         'iterations': options.iterations,
+        **memory_mib(),
         'frames_per_second': 1.0 / float(np.median(stages['total'])),
         'milliseconds': {
             stage: {
@@ -136,10 +144,7 @@ def _image(options: argparse.Namespace) -> NDArray[np.uint8]:
     width, height = options.size
     if options.image is None:
         return np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
-    rgb = read_image(options.image)
-    rows = np.arange(height) * rgb.shape[0] // height
-    columns = np.arange(width) * rgb.shape[1] // width
-    return np.ascontiguousarray(rgb[rows][:, columns])
+    return resized_image(read_image(options.image), width, height)
 
 
 def _device_name(device: torch.device) -> str:

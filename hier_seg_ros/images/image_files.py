@@ -332,6 +332,11 @@ def as_rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return pixels if pixels.ndim == 3 else np.repeat(pixels[:, :, None], 3, axis=2)
 
 
+def resized_image(rgb: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
+    """Return an image (H, W, 3) uint8 in another size, interpolated."""
+    return np.asarray(Image.fromarray(rgb).resize((width, height), Image.Resampling.BILINEAR))
+
+
 def write_png(
     path: str | Path,
     array: NDArray[np.uint8],

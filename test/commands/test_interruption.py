@@ -67,6 +67,16 @@ def save(image, path, *arguments, **options):
     original(image, path, *arguments, **options)
 Image.Image.save = save
 """
+AT_THIRD_TURN = """
+from hier_seg_ros.files.turns import TurnTaker
+original, calls = TurnTaker.turn, []
+def turn(self):
+    calls.append(0)
+    if len(calls) == 3:
+        stop()
+    return original(self)
+TurnTaker.turn = turn
+"""
 
 
 def interrupted(
@@ -188,6 +198,24 @@ def test_benchmark_writes_nothing(tmp_path: Path, untrained_model: Path) -> None
     arguments = ['--model', untrained_model, '--size', '64x48', '--json', tmp_path / 'a.json']
     check(interrupted('benchmark', AT_SEGMENT, signal.SIGINT, *arguments), 'benchmark', 130)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_benchmark_that_compares_leaves_neither_file_nor_process(
+    tmp_path: Path, untrained_model: Path
+) -> None:
+    path = tmp_path / 'a.json'
+    arguments = ['--model', untrained_model, '--size', '64x48', '--batch', '1', '--json', path]
+    result = interrupted('benchmark', AT_THIRD_TURN, signal.SIGINT, *arguments)
+    check(result, 'benchmark', 130)
+    assert list(tmp_path.iterdir()) == []
+    mark = str(untrained_model).encode()
+    left = []
+    for process in Path('/proc').glob('[0-9]*/cmdline'):
+        try:
+            left += [process.parent.name] if mark in process.read_bytes() else []
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    assert left == []
 
 
 @pytest.mark.parametrize(('number', 'code'), SIGNALS)

@@ -58,11 +58,19 @@ class EngineOptions:
 
 
 def add_engine_arguments(
-    parser: argparse._ActionsContainer, engine: str = 'auto', precision: str = 'auto'
+    parser: argparse._ActionsContainer,
+    engine: str = 'auto',
+    precision: str = 'auto',
+    several: bool = False,
 ) -> None:
-    """Add --engine and --precision, with their defaults, and --threads to a command's arguments."""
+    """Add --engine and --precision, with their defaults, and --threads to a command's arguments.
+
+    With `several`, engine and precision may have more than one value, in a list then.
+    """
+    number: dict[str, Any] = {'nargs': '+'} if several else {}
     parser.add_argument(
         '--engine',
+        **number,
         choices=ENGINES,
         default=engine,
         help='what runs the network; auto: the fastest that is installed and agrees with torch '
@@ -70,6 +78,7 @@ def add_engine_arguments(
     )
     parser.add_argument(
         '--precision',
+        **number,
         choices=PRECISIONS,
         default=precision,
         help='what the engine computes in; auto: the fastest with which it agrees (%(default)s)',
