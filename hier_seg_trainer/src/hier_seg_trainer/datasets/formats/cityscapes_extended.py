@@ -24,6 +24,7 @@ Street Scene Semantic Segmentation", IV 2018.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,7 @@ from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
 from hier_seg_ros.label_spaces.bundled import bundled_mapping
 from hier_seg_ros.label_spaces.mapping import LabelMapping
+from hier_seg_ros.label_spaces.node_sets import NodeSet
 from hier_seg_trainer.datasets.formats.cityscapes import Cityscapes
 from hier_seg_trainer.datasets.stored_pixels import open_instances
 
@@ -53,15 +55,16 @@ class CityscapesExtended(Cityscapes):
         hierarchy: Hierarchy,
         mapping: Path | None = None,
         strict: bool = True,
+        known_sets: Collection[NodeSet] = (),
     ) -> None:
         """List the images of a split; parameters and errors as for ``Reader``."""
-        super().__init__(root, split, hierarchy, mapping, strict)
+        super().__init__(root, split, hierarchy, mapping, strict, known_sets)
         signs = LabelMapping.load(bundled_mapping('gtsdb'), hierarchy)
         # 65536 entries, one for each value of 16 bits; -1 is no value of the data set.
         self._id_of_value = np.full(2**16, -1, np.int16)
         for value, entry in signs.by_value().items():
             self._id_of_value[FIRST_SIGN + value] = entry.node.id
-        parents = {entry.node.parent for entry in signs.classes}
+        parents = {hierarchy.node(name).parent for name in signs.node_names}
         parent = parents.pop() if len(parents) == 1 else None
         self._id_of_value[UNKNOWN_SIGN] = hierarchy.node(parent).id if parent else UNLABELLED
         self.node_names |= signs.node_names
