@@ -27,17 +27,6 @@ sys.path.append(str(Path(__file__).parent))
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
-# A network that builds and runs in milliseconds.
-TINY = NetworkOptions(
-    backbone='test_efficientnet',
-    backbone_options={},
-    fused_strides=(8, 16),
-    shared_channels=8,
-    branch_channels=4,
-    image_pooling=True,
-    learned_upsampling=True,
-)
-
 
 @pytest.fixture(autouse=True, scope='session')
 def graph_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
@@ -76,6 +65,8 @@ def real_data() -> Path:
 @pytest.fixture
 def tiny_network(monkeypatch: pytest.MonkeyPatch) -> NetworkOptions:
     """Let experiments that say ``network: light`` have the tiny network."""
+    from small_models import TINY
+
     monkeypatch.setitem(configuration.NETWORKS, 'light', TINY)
     return TINY
 

@@ -15,6 +15,16 @@ from hier_seg_ros.segmenter.model_folder import InputOptions, ModelDescription, 
 from hier_seg_ros.segmenter.network import NetworkOptions, build_network
 from hier_seg_trainer.loss.targets import supervised_nodes
 
+# A network that builds and runs in milliseconds.
+TINY = NetworkOptions(
+    backbone='test_efficientnet',
+    backbone_options={},
+    fused_strides=(8, 16),
+    shared_channels=8,
+    branch_channels=4,
+    image_pooling=True,
+    learned_upsampling=True,
+)
 PHOTOGRAPH = Path(__file__).resolve().parents[2] / 'docs' / 'images' / 'demo.jpg'
 
 

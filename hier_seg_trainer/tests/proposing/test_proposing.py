@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import TINY
 from PIL import Image
-from small_models import small_model
+from small_models import TINY, small_model
 
 from hier_seg_ros.bags.messages import image_message, jpeg_message, string_message
 from hier_seg_ros.bags.writer import BagWriter
