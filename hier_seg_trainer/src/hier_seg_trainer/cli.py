@@ -7,10 +7,23 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.files.interruption import ending_at_once
 from hier_seg_ros.files.numpy_faults import numpy_faults_named
+
+_COMMANDS = (
+    'inspect',
+    'synthesize',
+    'train',
+    'evaluate',
+    'embed',
+    'export',
+    'propose',
+    'label',
+    'disagree',
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,37 +44,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    given = sys.argv[1:] if arguments is None else arguments
     # The commands import what they need, so that what is not installed shows here.
     try:
         with numpy_faults_named():
-            parser = _parser()
+            parser = _parser(given)
     except ModuleNotFoundError as error:
         raise HierSegError(
             f'the Python package {error.name!r} is not installed; pip install hier_seg_trainer'
         ) from error
-    return parser.parse_args(arguments)
+    return parser.parse_args(given)
 
 
-def _parser() -> argparse.ArgumentParser:
-    # Here, so that what is not installed is said in one line.
-    from hier_seg_trainer.commands import (
-        disagree,
-        embed,
-        evaluate,
-        export,
-        inspect,
-        label,
-        propose,
-        synthesize,
-        train,
-    )
+def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+    """Return the parser of the command that the arguments begin with, or else of all commands.
 
+    Most commands load PyTorch, which takes seconds; the others shall not wait for it.
+    """
     parser = argparse.ArgumentParser(
         prog='hier-seg', description='Train and judge models of hier_seg_ros.'
     )
     commands = parser.add_subparsers(dest='command', required=True, metavar='COMMAND')
-    for command in (inspect, synthesize, train, evaluate, embed, export, propose, label, disagree):
-        command.add_parser(commands)
+    for name in set(_COMMANDS).intersection(arguments[:1]) or _COMMANDS:
+        # Here, so that what is not installed is said in one line.
+        import_module(f'hier_seg_trainer.commands.{name}').add_parser(commands)
     return parser
 
 

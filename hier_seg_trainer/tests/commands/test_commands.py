@@ -516,6 +516,18 @@ def test_a_missing_package_is_one_line() -> None:
     assert done.stderr.strip() == expected
 
 
+def test_what_needs_no_network_does_not_wait_for_pytorch() -> None:
+    program = (
+        'import sys\n'
+        'from hier_seg_trainer.cli import main\n'
+        "code = main(['label', 'nowhere'])\n"
+        "sys.exit(f'{code}, torch' if 'torch' in sys.modules else code)"
+    )
+    done = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True)
+    assert (done.returncode, done.stderr.count('\n')) == (1, 1)
+    assert done.stderr.startswith('hier-seg label: nowhere')
+
+
 @pytest.mark.parametrize(
     'arguments',
     [
