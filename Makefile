@@ -22,9 +22,6 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check $(PIP_ARGUMENTS)
 UV_COMPILE := $(TOOLS)/bin/uv pip compile --quiet --universal --python-version 3.10 \
   --generate-hashes --custom-compile-command 'make lock' --no-annotate
 
-# Test files that run side by side; 0: one after the other, in one process.
-TEST_PROCESSES ?= logical
-
 define CHECK_PYTHON
 import platform, sys
 version = sys.version.split()[0]
@@ -71,11 +68,8 @@ $(STAMP): Makefile setup.py pyproject.toml hier_seg_trainer/pyproject.toml $(LOC
 demo: setup
 	@$(BIN)/python demo/run_demo.py
 
-# Threads that wait for each other leave the processor to other tests.
-test: export OMP_WAIT_POLICY := passive
 test: setup
-	@$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile \
-	  $(PYTEST_ARGUMENTS) test hier_seg_trainer/tests
+	@$(BIN)/python -m pytest $(PYTEST_ARGUMENTS) test hier_seg_trainer/tests
 
 lint: setup
 	@$(BIN)/ruff check .

@@ -93,7 +93,6 @@ setup(
             'pycocotools>=2.0.7',
             'pytest>=7.4',
             'pytest-cov>=6.0',
-            'pytest-xdist>=3.6',
             'timm>=1.0.8',
         ],
         # Coverage-guided fuzzing of the parsers, for development: test/fuzz/fuzz_parsers.py.
