@@ -101,6 +101,11 @@ def test_the_trainer_reads_what_was_written(folder, tree, name):
         sample = dataset[index]
         assert (np.asarray(sample.image) == np.asarray(Image.open(folder.images[image]))).all()
         assert (sample.labels == labels_of_image(folder, log.state, image).labels).all()
+    if name != 'cityscapes_extended':
+        # What nobody has labelled is nothing that training on it supervises.
+        given = [np.unique(dataset[index].labels) for index in range(len(dataset))]
+        shown = {tree.node_by_id(value).name for value in np.unique(np.concatenate(given))[:-1]}
+        assert tree.node('Sky').name in shown and dataset.node_names == shown
 
 
 @pytest.mark.parametrize('name', FORMATS)

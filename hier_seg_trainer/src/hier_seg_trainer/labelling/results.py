@@ -37,7 +37,7 @@ from hier_seg_ros.label_spaces.mapping import LabelMapping
 from hier_seg_trainer.datasets.formats.cityscapes_extended import FIRST_SIGN, UNKNOWN_SIGN
 from hier_seg_trainer.labelling.folder import LabellingFolder
 from hier_seg_trainer.labelling.image_labels import ImageLabels, labelled_images, labels_of_image
-from hier_seg_trainer.labelling.node_mapping import write_node_mapping
+from hier_seg_trainer.labelling.node_mapping import nodes_shown, write_node_mapping
 from hier_seg_trainer.labelling.proposals import runs_of_mask
 from hier_seg_trainer.labelling.state import State
 
@@ -162,17 +162,20 @@ def _has_cityscapes(tree: Hierarchy) -> bool:
 
 
 def _write_generic(folder: LabellingFolder, images: Iterable[ImageLabels], place: Path) -> None:
-    write_node_mapping(place / 'mapping.yaml', folder.tree)
+    shown: set[int] = set()
     (place / 'labels' / SPLIT).mkdir(parents=True)
     for image in images:
+        shown |= _ids(image)
         _copy_image(folder, image, place)
         path = place / 'labels' / SPLIT / f'{Path(image.name).stem}.png'
         path.write_bytes(encode_png(image.labels))
+    write_node_mapping(place / 'mapping.yaml', folder.tree, shown)
 
 
 def _write_labelme(folder: LabellingFolder, images: Iterable[ImageLabels], place: Path) -> None:
-    write_node_mapping(place / 'mapping.yaml', folder.tree)
+    shown: set[int] = set()
     for image in images:
+        shown |= _ids(image)
         _copy_image(folder, image, place)
         shapes: list[Mapping[str, Any]] = []
         for node, mask, unknown in _layers(image, folder.tree):
@@ -201,13 +204,15 @@ def _write_labelme(folder: LabellingFolder, images: Iterable[ImageLabels], place
         }
         path = place / 'images' / SPLIT / f'{Path(image.name).stem}.json'
         path.write_text(json.dumps(content), encoding='utf-8')
+    write_node_mapping(place / 'mapping.yaml', folder.tree, shown)
 
 
 def _write_coco(folder: LabellingFolder, images: Iterable[ImageLabels], place: Path) -> None:
-    write_node_mapping(place / 'mapping.yaml', folder.tree)
+    shown: set[int] = set()
     entries: list[Mapping[str, Any]] = []
     annotations: list[Mapping[str, Any]] = []
     for number, image in enumerate(images, start=1):
+        shown |= _ids(image)
         _copy_image(folder, image, place)
         height, width = image.labels.shape
         entries.append({'id': number, 'file_name': image.name, 'width': width, 'height': height})
@@ -231,12 +236,17 @@ def _write_coco(folder: LabellingFolder, images: Iterable[ImageLabels], place: P
             )
     categories = [
         {'id': node.id, 'name': node.name, 'supercategory': node.parent or node.name}
-        for node in folder.tree.nodes
+        for node in nodes_shown(folder.tree, shown)
     ]
     (place / 'annotations').mkdir()
     content = {'images': entries, 'annotations': annotations, 'categories': categories}
     path = place / 'annotations' / f'{SPLIT}.json'
     path.write_text(json.dumps(content, separators=(',', ':')), encoding='utf-8')
+    write_node_mapping(place / 'mapping.yaml', folder.tree, shown)
+
+
+def _ids(image: ImageLabels) -> set[int]:
+    return set(np.unique(image.labels).tolist()) - {UNLABELLED}
 
 
 def _layers(image: ImageLabels, tree: Hierarchy) -> Iterator[tuple[Node, NDArray[np.bool_], bool]]:
