@@ -23,28 +23,30 @@ import re
 import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.parse
-import urllib.request
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import h11
 import numpy as np
 from measurement import circumstances, print_table, write_result
 from numpy.typing import NDArray
 
+from hier_seg_ros.errors import HierSegError
 from hier_seg_ros.hierarchy import UNLABELLED, Hierarchy
 from hier_seg_ros.label_spaces.node_sets import NodeSet
 from hier_seg_ros.signs.sign_areas import SignArea
 from hier_seg_trainer.datasets.opening import open_dataset
 from hier_seg_trainer.datasets.samples import node_sets_of
 from hier_seg_trainer.evaluation.scores.box_labels import draw_boxes
+from hier_seg_trainer.labelling.address import HOST
 from hier_seg_trainer.labelling.folder import LabellingFolder
 from hier_seg_trainer.labelling.proposals import Proposal
 from hier_seg_trainer.proposing.given_labels import answer as given_answer
@@ -169,17 +171,25 @@ def _dataset_words(steps: Steps, name: str) -> list[object]:
     return ['--format', SETS[name][0], '--path', steps.data / name, *SETS[name][1:]]
 
 
-def collect_worst(steps: Steps, name: str, target: Path, limit: int, worst: int) -> list[str]:
-    """Copy the worst training frames of a data set's gallery; return the names of their files."""
+def collect_worst(steps: Steps, name: str, target: Path, limit: int, worst: int) -> dict[str, str]:
+    """Copy the worst training frames of a data set's gallery, under names of plain letters.
+
+    Returns
+    -------
+    dict[str, str]
+        The name of each copy by that of the image's file.
+
+    """
     gallery = steps.scratch / f'gallery_{name}'
     words = ['evaluate', MODEL, *_dataset_words(steps, name), '--split', 'train', *FAST]
     steps.run(*words, '--limit', limit, '--gallery', gallery, '--worst', worst)
     page = (gallery / 'index.html').read_text('utf-8')
     names = [html.unescape(found) for found in re.findall(r'<h2>\d+\. (.*?)</h2>', page)]
     images = steps.data / name / ('images/train' if name == 'labelmefacade' else '')
-    for found in names:
-        shutil.copyfile(images / found, target / found)
-    return names
+    copies = {found: f'{name}_{number}{Path(found).suffix}' for number, found in enumerate(names)}
+    for found, copy in copies.items():
+        shutil.copyfile(images / found, target / copy)
+    return copies
 
 
 def score(steps: Steps, model: str, name: str, limit: int) -> dict[str, float]:
@@ -192,7 +202,7 @@ def score(steps: Steps, model: str, name: str, limit: int) -> dict[str, float]:
     return {'images': numbers['images'], **{key: numbers[key] for key in keys}}
 
 
-def label(steps: Steps, path: Path, names: Mapping[str, Collection[str]]) -> dict[str, int]:
+def label(steps: Steps, path: Path, names: Mapping[str, Mapping[str, str]]) -> dict[str, int]:
     """Answer the proposals of a folder and paint its frames, from the labels of the data sets."""
     folder = LabellingFolder.open(path)
     began = time.monotonic()
@@ -222,13 +232,12 @@ def served(folder: Path) -> Iterator[str]:
 
 
 class PageClient:
-    """Sends the requests that the page sends, as one session."""
+    """Sends the requests that the page sends, as one session; it can reach this machine alone."""
 
     def __init__(self, address: str) -> None:
         """Take the address that ``hier-seg label`` has printed."""
-        place = urllib.parse.urlsplit(address)
-        self._base = f'http://{place.netloc}'
-        self._token = urllib.parse.parse_qs(place.query)['token'][0]
+        place, _, self._token = address.partition('/?token=')
+        self._port = int(place.rpartition(':')[2])
         self._session = secrets.token_hex(8)
 
     def queue(self) -> list[dict[str, Any]]:
@@ -245,16 +254,15 @@ class PageClient:
 
     def frame(self, image: str) -> tuple[NDArray[np.uint8], int]:
         """Return a frame's newest labels, H×W node ids, and the number of their entry."""
-        data, headers = self._send(f'/api/frames/{urllib.parse.quote(image)}')
-        size = int(headers['X-Height']), int(headers['X-Width'])
+        data, headers = self._send(f'/api/frames/{image}')
+        size = int(headers['x-height']), int(headers['x-width'])
         labels = np.frombuffer(gzip.decompress(data), np.uint8).reshape(size)
-        return labels, int(headers['X-Entry'])
+        return labels, int(headers['x-entry'])
 
     def save_frame(self, image: str, labels: NDArray[np.uint8], base: int) -> int:
         """Save labels of a frame, painted on those of entry `base`; return the new number."""
-        query = {'session': self._session, 'author': AUTHOR, 'base': base}
-        path = f'/api/frames/{urllib.parse.quote(image)}?{urllib.parse.urlencode(query)}'
-        data, _ = self._send(path, gzip.compress(labels.tobytes(), 1))
+        query = f'session={self._session}&author={AUTHOR}&base={base}'
+        data, _ = self._send(f'/api/frames/{image}?{query}', gzip.compress(labels.tobytes(), 1))
         return json.loads(data)['entry']['number']
 
     def _post(self, path: str, **values: Any) -> Any:
@@ -262,11 +270,33 @@ class PageClient:
         content = {**who, 'kind': 'open', 'after': 0, 'count': 2, **values}
         return json.loads(self._send(path, json.dumps(content).encode())[0])
 
-    def _send(self, path: str, body: bytes | None = None) -> tuple[bytes, Mapping[str, str]]:
-        headers = {'Authorization': f'Bearer {self._token}'}
-        request = urllib.request.Request(self._base + path, body, headers)
-        with urllib.request.urlopen(request) as response:
-            return response.read(), response.headers
+    def _send(self, path: str, body: bytes = b'') -> tuple[bytes, Mapping[str, str]]:
+        """Return what the server answers, and its headers by names in lower case."""
+        headers = {
+            'Host': f'{HOST}:{self._port}',
+            'Authorization': f'Bearer {self._token}',
+            'Content-Length': str(len(body)),
+            'Connection': 'close',
+        }
+        connection = h11.Connection(h11.CLIENT)
+        request = h11.Request(
+            method='POST' if body else 'GET', target=path, headers=list(headers.items())
+        )
+        parts = [connection.send(event) for event in (request, h11.Data(body), h11.EndOfMessage())]
+        content = bytearray()
+        with socket.create_connection((HOST, self._port)) as server:
+            server.sendall(b''.join(part or b'' for part in parts))
+            while not isinstance(event := connection.next_event(), h11.EndOfMessage):
+                if event is h11.NEED_DATA:
+                    connection.receive_data(server.recv(65536))
+                elif isinstance(event, h11.Response):
+                    response = event
+                elif isinstance(event, h11.Data):
+                    content += event.data
+        if response.status_code != 200:
+            raise HierSegError(f'{path}: {response.status_code}: {content.decode()}')
+        found = {name.decode(): value.decode() for name, value in response.headers}
+        return bytes(content), found
 
 
 def answer_all(page: PageClient, folder: LabellingFolder, truth: Truth) -> dict[str, int]:
@@ -345,28 +375,28 @@ def corrected(
     return painted
 
 
-def sign_truth(data: Path, tree: Hierarchy, names: Collection[str]) -> Truth:
-    """Return the signs of images of GTSDB, as their boxes have them."""
+def sign_truth(data: Path, tree: Hierarchy, names: Mapping[str, str]) -> Truth:
+    """Return the signs of images of GTSDB, as their boxes have them; `names` as collected."""
     dataset = open_dataset('gtsdb', data / 'gtsdb', 'train', tree)
     found = {}
     for place in range(len(dataset)):
         if (name := dataset.image_path(place).name) in names:
             sample = dataset[place]
-            found[name] = draw_boxes(sample.boxes or (), np.asarray(sample.image).shape)
+            found[names[name]] = draw_boxes(sample.boxes or (), np.asarray(sample.image).shape)
     return found
 
 
 def frame_truth(
-    data: Path, tree: Hierarchy, names: Collection[str]
+    data: Path, tree: Hierarchy, names: Mapping[str, str]
 ) -> tuple[Truth, tuple[NodeSet, ...]]:
-    """Return the labels of images of LabelMeFacade, and the sets of nodes among them."""
+    """Return the labels of images of LabelMeFacade, and the sets of nodes that they name."""
     dataset = open_dataset('folder', data / 'labelmefacade', 'train', tree, FACADE_MAPPING)
     found = {}
     for place in range(len(dataset)):
         if (name := dataset.image_path(place).name) in names:
             labels = dataset[place].labels
             assert labels is not None
-            found[name] = labels
+            found[names[name]] = labels
     return found, node_sets_of(dataset)
 
 
