@@ -93,10 +93,10 @@ def main() -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.split('\n\n')[0])
     parser.add_argument('data', type=Path, help='the folder of data sets')
-    parser.add_argument('--limit', type=int, default=60, help='training images of each gallery')
-    parser.add_argument('--worst', type=int, default=20, help='frames taken from each gallery')
-    parser.add_argument('--iterations', type=int, default=40, help='steps of the optimiser')
-    parser.add_argument('--score', type=int, default=50, help='validation images of each data set')
+    parser.add_argument('--limit', type=int, default=40, help='training images of each gallery')
+    parser.add_argument('--worst', type=int, default=15, help='frames taken from each gallery')
+    parser.add_argument('--iterations', type=int, default=20, help='steps of the optimiser')
+    parser.add_argument('--score', type=int, default=40, help='validation images of each data set')
     parser.add_argument('--json', type=Path, help='file for the numbers')
     return parser
 
