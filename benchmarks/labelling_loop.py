@@ -73,6 +73,8 @@ def main() -> int:
     """Go round once, print and write."""
     options = _parser().parse_args()
     result: dict[str, Any] = {'circumstances': circumstances()}
+    command = result['circumstances']['command'].replace(str(options.data), 'DATA')
+    result['circumstances']['command'] = command
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as scratch:
         steps = Steps(options.data, Path(scratch))
@@ -300,14 +302,14 @@ class PageClient:
 
 
 def answer_all(page: PageClient, folder: LabellingFolder, truth: Truth) -> dict[str, int]:
-    """Answer all proposals, the first of them twice, with an undo between; return the counts."""
+    """Answer all proposals, take the first label back and give it again; return the counts."""
     counts: Counter[str] = Counter(proposals=len(folder.proposals))
     queue = page.queue()
     while queue:
         proposal = folder.proposal_of_id[queue[0]['id']]
         action = answer_to(proposal, truth.get(proposal.image), folder.tree)
         queue = page.answer(proposal.id, action)
-        if not counts['undo']:
+        if action['action'] == 'label' and not counts['undo']:
             assert page.undo() == proposal.id
             counts['undo'] += 1
             queue = page.answer(proposal.id, action)
