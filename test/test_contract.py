@@ -45,7 +45,7 @@ ROOMS = {
     ),
     'hier_seg_ros.bags': ({'errors', 'files', 'images'}, ROS | TORCH),
     'hier_seg_ros.signs': ({'files', 'hierarchy'}, ROS | TORCH),
-    'hier_seg_ros.scoring': ({'errors', 'hierarchy', 'signs'}, ROS | TORCH),
+    'hier_seg_ros.scoring': ({'errors', 'files', 'hierarchy', 'signs'}, ROS | TORCH),
     'hier_seg_ros.segmenter': ({'errors', 'files', 'hierarchy', 'resources', 'signs'}, ROS),
     'hier_seg_ros.frames': ({'errors', 'images', 'segmenter', 'settings'}, ROS | TORCH),
     'hier_seg_ros.commands': (

@@ -95,7 +95,8 @@ def test_there_are_eleven_stages() -> None:
 def test_the_last_stage_is_what_the_shipped_model_was_trained_with() -> None:
     text = (REPOSITORY / 'models' / 'street_lite0' / 'model.yaml').read_text(encoding='utf-8')
     recorded = yaml.safe_load(text)['training']['experiment']
-    assert as_plain(load_experiment(STAGES[-1])) == recorded
+    # Options that are younger than the model were off.
+    assert load_experiment(STAGES[-1]) == parse(Experiment, recorded)
 
 
 def test_the_default_model_has_an_experiment() -> None:
