@@ -63,7 +63,8 @@ def _parser() -> argparse.ArgumentParser:
         choices=('segmenting', 'scoring', 'memory'),
         default=('segmenting', 'scoring', 'memory'),
     )
-    parser.add_argument('--images', type=int, default=24, help='to segment (%(default)s)')
+    # Of a short recording every frame is shown, and the pictures are a larger share.
+    parser.add_argument('--images', type=int, default=300, help='to segment (%(default)s)')
     parser.add_argument('--scored', type=int, default=300, help='frames to score (%(default)s)')
     parser.add_argument('--frames', type=int, default=100_000, help='small frames (%(default)s)')
     parser.add_argument('--size', default='1280x720', help='of images (%(default)s)')
