@@ -76,7 +76,7 @@ def jpeg(image: Image.Image, strength: float, rng: np.random.Generator) -> Image
     """Compress the image, at the strength 1 with the quality 5."""
     file = io.BytesIO()
     image.save(file, format='jpeg', quality=round(40 - 35 * strength))
-    with Image.open(file) as compressed:
+    with Image.open(file, formats=('JPEG',)) as compressed:
         return compressed.convert('RGB')
 
 
